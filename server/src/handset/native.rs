@@ -364,6 +364,8 @@ async fn outbox(app: &App, handset: &HandsetRow, patience: &Patience) -> Result<
         let rows = app.engine.store.read().await?.db().open_commands(handset.id).await?;
         let is_fresh = |row: &&CommandRow| row.handed_at.is_none() && matches!(row.command(), Some(CommandKind::Forward { .. }));
         let fresh: Vec<CommandId> = rows.iter().filter(is_fresh).map(|row| row.id).collect();
+        let is_fresh_text = |row: &&CommandRow| row.handed_at.is_none() && matches!(row.command(), Some(CommandKind::Sms { .. }));
+        let texts: Vec<CommandId> = rows.iter().filter(is_fresh_text).map(|row| row.id).collect();
         let mut commands: Vec<OutboxCommand> =
             rows.iter().filter_map(|row| Some(OutboxCommand { id: row.id.to_string(), kind: row.command()? })).collect();
         let codes = |command: &OutboxCommand| matches!(command.kind, CommandKind::Forward { .. });
@@ -373,6 +375,7 @@ async fn outbox(app: &App, handset: &HandsetRow, patience: &Patience) -> Result<
         }
         let left = until.saturating_duration_since(tokio::time::Instant::now());
         if !commands.is_empty() || left.is_zero() || app.stopping.is_cancelled() {
+            app.engine.texts_fetched(&texts).await?;
             return Ok(Outbox::new(commands));
         }
         tokio::select! {

@@ -36,6 +36,8 @@ const FRESH: TimeDelta = TimeDelta::seconds(30);
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
 /// What keeps a message from being sent is looked at again after this.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
+/// A handset that has not fetched a message to a person by then is away: longer than it rings somebody.
+const FETCHED_WITHIN: TimeDelta = TimeDelta::minutes(2);
 
 /// Sends what is due, every second, until dropped: through each gateway by itself.
 pub async fn run(engine: Arc<Engine>, client: Client) {
@@ -48,6 +50,7 @@ pub async fn run(engine: Arc<Engine>, client: Client) {
 
 /// What waits for each gateway, after what handsets have said of theirs.
 async fn waiting(engine: &Engine) -> Result<Vec<Waiting<GatewayId>>, EngineError> {
+    take_back(engine).await?;
     settle_commands(engine).await?;
     Ok(engine.store.read().await?.db().messages_waiting(engine.clock.now()).await?)
 }
@@ -66,7 +69,8 @@ pub async fn send_due(engine: &Engine, client: &Client) -> Result<usize, EngineE
 async fn serve(engine: &Engine, client: &Client, gateway: GatewayId) -> Result<Round, EngineError> {
     let due = engine.store.read().await?.db().due_sms(gateway, engine.clock.now()).await?;
     let mut round = Round::default();
-    for sms in due {
+    let mut due = due.into_iter();
+    for sms in due.by_ref() {
         if let Some(Taken { gateway, rest, at }) = take(engine, &sms).await? {
             if engine.clock.now() - at > FRESH {
                 // This node stood still: whatever has happened since, the message is looked at anew when it is free again.
@@ -81,7 +85,25 @@ async fn serve(engine: &Engine, client: &Client, gateway: GatewayId) -> Result<R
             }
         }
     }
+    if round.hung {
+        let untried = due.filter(|sms| sms.purpose.is_for_person()).collect();
+        elsewhere(engine, gateway, untried).await?;
+    }
     Ok(round)
+}
+
+/// People do not wait for a gateway that does not answer: what nobody has tried yet goes through the next one.
+async fn elsewhere(engine: &Engine, gateway: GatewayId, untried: Vec<SmsRow>) -> Result<(), EngineError> {
+    if untried.is_empty() {
+        return Ok(());
+    }
+    let mut tx = engine.store.begin().await?;
+    if let Some(other) = gateway_keeping::for_people(&mut tx.db(), Some(gateway)).await? {
+        for sms in untried {
+            tx.db().reroute_sms(&sms, other.id).await?;
+        }
+    }
+    Ok(tx.commit().await?)
 }
 
 /// Why a gateway did not take a message, and whether it did not answer at all.
@@ -120,6 +142,13 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineErro
     let gateway = tx.db().gateway(sms.gateway_id).await?.filter(|gateway| gateway.removed_at.is_none());
     let wanted = sms.hand_over_id.is_none() || context.as_ref().is_some_and(|(line, own)| line.latest_seq == own.seq);
     let Some(gateway) = gateway.filter(|_| wanted) else {
+        if sms.purpose.is_for_person()
+            && let Some(other) = gateway_keeping::for_people(&mut tx.db(), None).await?
+        {
+            tx.db().reroute_sms(sms, other.id).await?;
+            tx.commit().await?;
+            return Ok(None);
+        }
         return give_up(tx, sms, &Outcome::NotWanted, now).await;
     };
     if sms.expires_at.is_some_and(|at| at <= now) {
@@ -167,8 +196,8 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineErro
 
 /// A message is not sent any more.
 async fn give_up(mut tx: Tx, sms: &SmsRow, why: &Outcome, now: DateTime<Utc>) -> Result<Option<Taken>, EngineError> {
-    tx.db().sms_given_up(sms.id, &why.to_string(), now).await?;
-    if sms.purpose == Purpose::Alarm {
+    // Another node may have looked at the same time.
+    if tx.db().sms_given_up(sms.id, &why.to_string(), now).await? && sms.purpose == Purpose::Alarm {
         texts::was_not_sent(&mut tx.db(), sms.id, why, false, now).await?;
         tx.announce(Announcement::Calls);
     }
@@ -202,6 +231,21 @@ async fn command(tx: &mut Tx, handset: &str, sms: &SmsRow, parts: usize, now: Da
     Ok(tx.db().sms_commanded(sms.id, id).await?)
 }
 
+/// Takes messages back from handsets that have not fetched them: one to a person goes another way, and none is sent when it helps nobody any
+/// more.
+async fn take_back(engine: &Engine) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    let left = engine.store.read().await?.db().unfetched_sms(now - FETCHED_WITHIN, now).await?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    let mut tx = engine.store.begin().await?;
+    for command in left {
+        tx.db().take_back_command(command, now).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
 /// Reads what native handsets said of their commands.
 async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
     let said = engine.store.read().await?.db().commanded_sms().await?;
@@ -211,20 +255,59 @@ async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
         let detail = result["detail"].as_str().unwrap_or_default();
         let mut tx = engine.store.begin().await?;
         if result["ok"] == true {
-            tx.db().sms_sent(row.id, row.failures, "sent by the handset", row.done_at.unwrap_or(now)).await?;
-            texts::was_sent(&mut tx.db(), row.id, now).await?;
-        } else {
-            let failed = Outcome::HandsetFailed(detail.to_owned());
-            let why = failed.to_string();
+            if tx.db().sms_sent(row.id, row.failures, "sent by the handset", row.done_at.unwrap_or(now)).await? {
+                texts::was_sent(&mut tx.db(), row.id, now).await?;
+                tx.announce(Announcement::Calls);
+            }
+        } else if tx.db().release_sms(row.id, row.command_id).await?
+            && let Some(sms) = tx.db().sms(row.id).await?
+        {
             // What the phone said stays out of the log: it may hold a number. The page of lines shows it.
             tracing::warn!(sms.id = %row.id, "a text message was not sent; the page Lines says why");
             // With growing pauses: the handset dials each time, and rings nobody meanwhile.
-            tx.db().sms_failed(row.id, &why, now + pause(row.attempts)).await?;
-            if row.attempts <= 1 {
-                texts::was_not_sent(&mut tx.db(), row.id, &failed, true, now).await?;
-            }
+            let failure = Failure {
+                why: Outcome::HandsetFailed(detail.to_owned()),
+                tries: row.attempts,
+                // It is away: there is no use in asking it again.
+                elsewhere: row.attempts > 1 || result["fetched"] == false,
+            };
+            again(&mut tx, &sms, &failure, now + pause(row.attempts), now).await?;
         }
         tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// What came of a try.
+struct Failure {
+    why: Outcome,
+    /// With it, there were so many.
+    tries: i32,
+    /// Another gateway may do better.
+    elsewhere: bool,
+}
+
+/// A message was not sent, and is tried again then. A command must go through the gateway of its line; a person only wants to know.
+async fn again(
+    tx: &mut Tx,
+    sms: &SmsRow,
+    failure: &Failure,
+    again_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    // The first failure is told; that it is given up, once it is.
+    if sms.purpose == Purpose::Alarm && failure.tries <= 1 {
+        texts::was_not_sent(&mut tx.db(), sms.id, &failure.why, true, now).await?;
+        tx.announce(Announcement::Calls);
+    }
+    let other = match sms.purpose.is_for_person() && failure.elsewhere {
+        true => gateway_keeping::for_people(&mut tx.db(), Some(sms.gateway_id)).await?,
+        false => None,
+    };
+    let why = failure.why.to_string();
+    match other {
+        Some(other) => tx.db().move_sms(sms.id, other.id, again_at, &why).await?,
+        None => tx.db().sms_failed(sms.id, &why, again_at).await?,
     }
     Ok(())
 }
@@ -276,8 +359,8 @@ async fn write_down(
     let mut tx = engine.store.begin().await?;
     match result {
         Ok(reference) => {
-            tx.db().sms_sent(sms.id, sms.failures, "taken by the gateway", now).await?;
-            if sms.purpose == Purpose::Alarm {
+            let newly = tx.db().sms_sent(sms.id, sms.failures, "taken by the gateway", now).await?;
+            if newly && sms.purpose == Purpose::Alarm {
                 texts::was_sent(&mut tx.db(), sms.id, now).await?;
                 tx.announce(Announcement::Calls);
             }
@@ -290,8 +373,6 @@ async fn write_down(
             }
         }
         Err(why) => {
-            let failed = why;
-            let why = failed.to_string();
             // What the gateway said stays out of the log: it may hold a number. The page of lines shows it.
             tracing::warn!(sms.id = %sms.id, attempt = sms.attempts + 1, "a text message was not sent; the page Lines says why");
             if let Some((handset, until)) = rest {
@@ -299,24 +380,11 @@ async fn write_down(
                 tx.db().end_rest(handset, until).await?;
                 tx.announce(Announcement::Handsets);
             }
-            // The first failure is told; that it is given up, once it is.
-            if sms.purpose == Purpose::Alarm && sms.attempts == 0 {
-                texts::was_not_sent(&mut tx.db(), sms.id, &failed, true, now).await?;
-                tx.announce(Announcement::Calls);
-            }
-            let other = match sms.purpose {
-                Purpose::Alarm | Purpose::Duty if sms.attempts > 0 => {
-                    gateway_keeping::for_people(&mut tx.db(), Some(sms.gateway_id)).await?
-                }
-                _ => None,
-            };
             if now - sms.created_at >= GIVE_UP_AFTER {
-                tx.db().sms_given_up(sms.id, &why, now).await?;
-            } else if let Some(other) = other {
-                // A command must go through the gateway of its line. A person only wants to know.
-                tx.db().move_sms(sms.id, other.id, now + pause(sms.attempts), &why).await?;
+                tx.db().sms_given_up(sms.id, &why.to_string(), now).await?;
             } else {
-                tx.db().sms_failed(sms.id, &why, now + pause(sms.attempts)).await?;
+                let failure = Failure { why, tries: sms.attempts + 1, elsewhere: sms.attempts > 0 };
+                again(&mut tx, sms, &failure, now + pause(sms.attempts), now).await?;
             }
         }
     }

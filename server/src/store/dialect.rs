@@ -169,6 +169,14 @@ macro_rules! fragment {
     ($_dialect:ident alarm_columns) => {
         " a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason "
     };
+    // What a text message `t` told of an alarm `a`, with what has become of it by its hunt `h`, and of the message.
+    ($_dialect:ident text_columns) => {
+        " t.alarm_id, a.summary, a.priority, t.code, t.callee_id, t.hunt_id AS told_by, a.hunt_id, t.at, a.resolved_at,
+           a.cancelled_at, h.outcome,
+           (SELECT count(*) FROM answers n WHERE n.hunt_id = a.hunt_id AND n.callee_id = t.callee_id) AS own_answers,
+           EXISTS (SELECT 1 FROM callees c WHERE c.id = t.callee_id AND c.verdict = 'declined') AS declined,
+           EXISTS (SELECT 1 FROM sms_outbox o WHERE o.id = t.sms_id AND o.gave_up_at IS NULL) AS stands "
+    };
     ($_dialect:ident $text:literal) => {
         $text
     };

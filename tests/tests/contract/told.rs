@@ -1,10 +1,14 @@
 //! People are told by text message: the alarm beside the call, once, with a code where several are open; shifts that begin, and duties that
 //! somebody else puts them on.
 
+use autocall::coming::plan::Wish;
+use autocall::coming::reading;
 use autocall::engine::Doer;
+use autocall::keep::coming::apply;
 use autocall::keep::roster::exceptions::add_override;
 use autocall::keep::roster::forms::OverrideForm;
 use autocall::keep::users::{self, Login, Passwords};
+use autocall::numbers::Region;
 use autocall::store::Work;
 use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
@@ -23,14 +27,18 @@ on_both!(
     a_repeat_is_told_only_when_it_is_worse,
     of_several_that_are_open_a_code_says_which,
     a_code_means_its_alarm_and_no_other,
+    what_somebody_was_only_called_for_gets_a_code_when_it_is_not_clear,
     an_alarm_that_was_over_before_the_text_left_is_not_told,
     what_could_not_be_sent_is_said_and_tried_another_way,
+    a_handset_that_is_away_keeps_nobody_from_being_told,
     quiet_hours_and_numbers_that_must_not_be_called_hold_for_texts,
     a_long_alarm_is_cut_and_what_to_reply_stays,
     how_somebody_is_told_is_kept_like_everything_else,
     a_shift_that_begins_is_told_once,
     a_shift_is_told_before_it_begins_and_not_to_whoever_has_it_already,
     whoever_is_put_on_duty_by_somebody_else_is_told,
+    what_begins_at_once_is_told_once,
+    whoever_a_file_puts_on_duty_is_told,
 );
 
 /// A server with Ann (A), Bob (B) and 张伟, a gateway, and the path under which that reports.
@@ -207,6 +215,8 @@ async fn a_code_means_its_alarm_and_no_other(home: Home) {
         assert_eq!(told(&server, &inbound, smsgate(&server, "E2", A, &format!("1 {other}"))).await, "unclear");
     }
     assert_eq!(told(&server, &inbound, smsgate(&server, "E3", B, &format!("1 {code}"))).await, "unclear", "it is Ann's");
+    let unknown = smsgate(&server, "E0", "18700009999", &format!("1 {code}"));
+    assert_eq!(told(&server, &inbound, unknown).await, "stranger", "whoever that is, it is not answered");
     server.pass(1).await;
     assert_eq!(told(&server, &inbound, smsgate(&server, "E4", A, &format!("{} no", code.to_lowercase()))).await, "declined");
     assert_eq!(server.alarm(&second).await["callees"][0]["verdict"], "declined");
@@ -221,6 +231,41 @@ async fn a_code_means_its_alarm_and_no_other(home: Home) {
         gateway.sent().iter().any(|(_, text)| text.contains("It is over: Fan broken")).then_some(())
     })
     .await;
+}
+
+async fn what_somebody_was_only_called_for_gets_a_code_when_it_is_not_clear(home: Home) {
+    let (server, gateway, inbound) = start(home).await;
+    let step = json!({ "ring": [{ "person": "Ann" }], "attempts": 2, "min_interval_seconds": 0 });
+    assert_eq!(server.put("/api/v1/policies/ops", &json!({ "steps": [step], "texts": true })).await.0, 201);
+    let desk = server.pair("desk", Profile::App).await;
+    let first = server.raise(&[], json!({ "policy": "ops", "summary": "Disk full" })).await;
+    let (mid, _) = server.app_dial(&desk).await;
+    taken(&server, &gateway, 1).await;
+    server.report(&desk, &mid, None).await;
+    server.pass(76).await;
+    // Of this one no message tells her; and its call is the latest.
+    let second = server.raise(&[A], json!({ "summary": "Fan broken", "attempts": 1, "priority": "critical" })).await;
+    server.app_dial(&desk).await;
+    server.pass(1).await;
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E1", A, "1")).await, "unclear");
+    assert_eq!((server.state(&first).await, server.state(&second).await), ("ringing".to_owned(), "ringing".to_owned()));
+    let asked = taken(&server, &gateway, 2).await.remove(1).1;
+    let of_first = texts(&server, &first).await[0]["body"]["code"].as_str().unwrap().to_owned();
+    let both = asked.strip_prefix("Which one? Send 1 or 2 with its code: ").unwrap();
+    let (code, rest) = both.split_at(3);
+    assert_eq!(rest, format!(" Fan broken; {of_first} Disk full"));
+    server.pass(1).await;
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E2", A, &format!("1 {code}"))).await, "confirmed");
+    assert_eq!((server.state(&first).await, server.state(&second).await), ("ringing".to_owned(), "answered".to_owned()));
+    // The latest call is dealt with, and the other alarm is not taken by the way.
+    server.pass(1).await;
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E3", A, "1")).await, "unclear");
+    assert!(taken(&server, &gateway, 4).await[3].1.ends_with(&format!("its code: {of_first} Disk full")), "{:?}", gateway.sent());
+    server.pass(1).await;
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E4", A, &format!("2 {of_first}"))).await, "declined");
+    // What she has declined she is not asked about.
+    server.pass(1).await;
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E5", A, "1")).await, "already");
 }
 
 async fn an_alarm_that_was_over_before_the_text_left_is_not_told(home: Home) {
@@ -280,6 +325,34 @@ async fn what_could_not_be_sent_is_said_and_tried_another_way(home: Home) {
     let (failed, done) = (&events[0], &events[1]);
     assert!(failed["kind"] == "not_texted" && failed["body"]["again"] == true && failed["body"]["why"] == "HTTP 503", "{failed}");
     assert!(done["kind"] == "texted" && done["body"]["gateway"] == "second", "{done}");
+}
+
+async fn a_handset_that_is_away_keeps_nobody_from_being_told(home: Home) {
+    let (server, gateway, _) = start(home).await;
+    tell(&server, "Ann", always()).await;
+    server.pair("pixel", Profile::Native).await;
+    let settings = json!({ "kind": "handset", "handset": "pixel" });
+    let (status, made) = server.post("/api/v1/sms/gateways", &json!({ "name": "first", "settings": settings })).await;
+    assert_eq!(status, 201, "{made}");
+    let desk = server.pair("desk", Profile::List).await;
+    let id = server.raise(&[A], json!({ "attempts": 1 })).await;
+    server.dial(&desk).await;
+    nothing_else(&server, &gateway, 0).await;
+    server.pass(119).await;
+    nothing_else(&server, &gateway, 0).await;
+    server.pass(1).await;
+    let failed = autocall_tests::wait::eventually("it is taken back", std::time::Duration::from_secs(30), async || {
+        send(&server).await;
+        texts(&server, &id).await.pop()
+    })
+    .await;
+    assert!(failed["kind"] == "not_texted" && failed["body"]["again"] == true, "{failed}");
+    server.pass(10).await;
+    taken(&server, &gateway, 1).await;
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
+    let ask = http.get(format!("{}/h/pixel/outbox", server.base)).header(android_protocol::wire::PROTOCOL_HEADER, "1");
+    let fetched = ask.send().await.unwrap();
+    assert_eq!(fetched.json::<Value>().await.unwrap()["code"], 1, "when it comes back it does not tell her again");
 }
 
 async fn quiet_hours_and_numbers_that_must_not_be_called_hold_for_texts(home: Home) {
@@ -447,4 +520,49 @@ async fn whoever_is_put_on_duty_by_somebody_else_is_told(home: Home) {
     nothing_else(&server, &gateway, 1).await;
     by("lin", "2026-11-20T10:00", "2026-11-20T11:00").await;
     assert!(taken(&server, &gateway, 2).await[1].1.contains("10:00 to 2026-11-20 11:00"));
+}
+
+async fn what_begins_at_once_is_told_once(home: Home) {
+    let (server, gateway, _) = start(home).await;
+    schedule(&server, "ops", json!({ "name": "weekly", "people": ["Ann"], "every": "1 week", "start": "2026-11-16T00:00" }))
+        .await;
+    tell(&server, "Bob", json!({ "put_on_duty": true, "shift_minutes": 60 })).await;
+    let put = async |from: &str, to: &str| {
+        let body = json!({ "starts_at": from, "ends_at": to, "action": "replace", "person": "Bob" });
+        let (status, made) = server.post("/api/v1/schedules/ops/overrides", &body).await;
+        assert_eq!(status, 201, "{made}");
+    };
+    // His shift would be told of at the same time; the second one has begun already.
+    put("2026-11-20T04:00", "2026-11-20T05:00").await;
+    put("2026-11-20T02:55", "2026-11-20T03:30").await;
+    let sent = taken(&server, &gateway, 2).await;
+    assert!(sent.iter().all(|(_, text)| text.starts_with("You were put on duty: ops")), "{sent:?}");
+    server.pass(60).await;
+    nothing_else(&server, &gateway, 2).await;
+    // What begins later is told of when it is near.
+    put("2026-11-20T08:00", "2026-11-20T09:00").await;
+    taken(&server, &gateway, 3).await;
+    server.pass(4 * 3_600).await;
+    assert!(taken(&server, &gateway, 4).await[3].1.starts_with("Your shift: ops, 2026-11-20 08:00"));
+}
+
+async fn whoever_a_file_puts_on_duty_is_told(home: Home) {
+    let (server, gateway, _) = start(home).await;
+    schedule(&server, "ops", json!({ "name": "weekly", "people": ["Ann"], "every": "1 week", "start": "2026-11-16T00:00" }))
+        .await;
+    tell(&server, "Ann", json!({ "put_on_duty": true })).await;
+    tell(&server, "Bob", json!({ "put_on_duty": true })).await;
+    let swap = json!({ "starts_at": "2026-11-20T04:00", "ends_at": "2026-11-20T06:00", "action": "replace", "person": "Bob" });
+    assert_eq!(server.post("/api/v1/schedules/ops/overrides", &swap).await.0, 201);
+    taken(&server, &gateway, 1).await;
+    // What a file removes is removed before it adds anything.
+    let file = "managed = [\"overrides\"]\n\n[[teams]]\nname = \"new\"\nmembers = [\"Bob\"]\n";
+    let document = reading::read(file).unwrap();
+    let wish = Wish { document, remove: false, region: Region::CN, at: server.now() };
+    let app = &server.app;
+    let plan = apply::plan(&mut app.engine.store.read().await.unwrap().db(), &wish).await.unwrap();
+    app.engine.carry_out(Doer::CommandLine, async |work| apply::apply(work, &wish, &plan, "test").await).await.unwrap();
+    let last = taken(&server, &gateway, 2).await.remove(1);
+    let text = "You were put on duty: ops, 2026-11-20 04:00 to";
+    assert!(last.0 == "+8618712345678" && last.1.starts_with(text), "{last:?}");
 }

@@ -289,7 +289,8 @@ impl Building {
             self.lost(format!("policy {own} goes through its steps {rounds} times: here {most} times"));
         }
         let rounds = i32::try_from(rounds.clamp(1, most)).unwrap_or(1);
-        self.settings.policies.push(PolicyEntry { name: own, rounds, confirm_within_seconds: None, confirm: None, steps: kept });
+        let policy = PolicyEntry { name: own, rounds, confirm_within_seconds: None, confirm: None, texts: false, steps: kept };
+        self.settings.policies.push(policy);
     }
 
     /// The people of a rotation; whoever is nobody here is told of.

@@ -315,6 +315,9 @@ pub struct PolicyEntry {
     /// When an answer needs no further word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Confirm>,
+    /// Whoever is called is told by text message as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub texts: bool,
     /// In order.
     pub steps: Vec<StepEntry>,
 }

@@ -555,6 +555,7 @@ note = "skiing"
 [[policies]]
 name = "standard"
 confirm = "any"
+texts = true
 
 [[policies.steps]]
 ring = ["team: ops", "number: 18912345678"]
@@ -741,6 +742,7 @@ sender = \"nagios\"
             layers in prop::collection::vec(layers(), 0..3),
             rings in prop::collection::vec(names(), 1..3),
             days in prop::collection::vec(1..28_u32, 0..3),
+            texts in any::<bool>(),
             managed in prop::sample::subsequence(MAYBE_MANAGED.to_vec(), 0..=MAYBE_MANAGED.len()),
         ) -> Settings {
             use super::super::file::{Ring, StepEntry};
@@ -776,6 +778,7 @@ sender = \"nagios\"
                     rounds: 1,
                     confirm_within_seconds: None,
                     confirm: None,
+                    texts,
                     steps: vec![step],
                 }],
                 ..Settings::default()

@@ -16,6 +16,7 @@ use crate::alarm::event::Event;
 use crate::backoff::Backoff;
 use crate::engine::{Acknowledgement, Actor, Doer, Effect, Engine, EngineError, delta};
 use crate::ids::{AlarmId, CommandId, GatewayId, HandsetId, InboundSmsId, SmsId};
+use crate::keep::lines::gateways;
 use crate::kinds::gateways::read_message_id;
 use crate::kinds::outcome::Outcome;
 use crate::line::code;
@@ -193,24 +194,30 @@ impl Engine {
         }
         // To stop is always possible for whoever was rung, but after the window it is not about an alarm any more.
         let back_to = if word.reply == Reply::OptOut { STOP_WINDOW } else { window };
-        if let Some(which) = which(&mut work.db(), word, window).await? {
-            return Ok(Did { which, ..TextEffect::Unclear.into() });
-        }
         let (given, alarms) = if let Some(code) = word.code {
             let until = written_at + TOLERANCE;
             let Some(named) = texts::named(&mut work.db(), word.numbers, code, written_at, until).await? else {
-                return Ok(TextEffect::Unclear.into());
+                // Nobody else is answered: whoever wrote it may be anybody.
+                let known = is_known(&mut work.db(), word, window).await?;
+                return Ok(if known { TextEffect::Unclear } else { TextEffect::Stranger }.into());
             };
             let texts::Named { hunt, callee, at, alarms } = named;
             (GivenRow { hunt_id: hunt, callee_id: callee, offered_at: at, test: false }, alarms)
         } else {
-            let Some(given) = given(&mut work.db(), word, back_to).await? else {
+            let given = given(&mut work.db(), word, back_to).await?;
+            let alarms = match &given {
+                Some(given) => work.db().alarms_in_call(given.hunt_id, given.offered_at).await?,
+                None => Vec::new(),
+            };
+            if let Some(which) = which(work, word, given.as_ref(), &alarms, window).await? {
+                return Ok(Did { which, ..TextEffect::Unclear.into() });
+            }
+            let Some(given) = given else {
                 return match word.reply {
                     Reply::OptOut => leaves_in_peace(work, word).await,
                     _ => Ok(TextEffect::Stranger.into()),
                 };
             };
-            let alarms = work.db().alarms_in_call(given.hunt_id, given.offered_at).await?;
             (given, alarms)
         };
         let about = alarms.first().copied();
@@ -393,7 +400,14 @@ async fn sms_fate(work: &mut Work, taken: Taken, failed: Option<&str>, at: DateT
         return Ok(TextEffect::Nothing);
     }
     texts::was_not_sent(&mut work.db(), sms, &failed, true, now).await?;
+    work.announce(Announcement::Calls);
     // The second time it is no accident.
+    if failures > 0
+        && let Some(row) = work.db().sms(sms).await?.filter(|row| row.purpose.is_for_person())
+        && let Some(other) = gateways::for_people(&mut work.db(), Some(gateway)).await?
+    {
+        work.db().move_sms(sms, other.id, row.due_at, &why).await?;
+    }
     if failures > 0
         && let Some(hand_over) = work.db().hand_over_of_sms(sms).await?
         && let Some(line) = work.db().line(hand_over.line_id).await?
@@ -417,14 +431,44 @@ async fn correct_order(work: &mut Work, sms: SmsId, at: DateTime<Utc>) -> Result
     Ok(())
 }
 
-/// Between which alarms somebody has to choose who names none and answers several: those of which text messages have told them, and that
-/// still wait. `None`: it is clear.
-async fn which(db: &mut Db<'_>, word: &Word<'_>, window: TimeDelta) -> Result<Option<Vec<(String, String)>>, EngineError> {
-    if word.code.is_some() || !matches!(word.reply, Reply::Confirm | Reply::Decline) {
+/// Between which alarms somebody has to choose who takes or declines and names none: a text message has told them of one that still waits, and
+/// that was not in the call which such a word means else. Codes and what they stand for, the latest first; `None`: it is clear.
+async fn which(
+    work: &mut Work,
+    word: &Word<'_>,
+    call: Option<&GivenRow>,
+    alarms: &[AlarmId],
+    window: TimeDelta,
+) -> Result<Option<Vec<(String, String)>>, EngineError> {
+    if !matches!(word.reply, Reply::Confirm | Reply::Decline) {
         return Ok(None);
     }
-    let open = texts::open_for(db, word.numbers, word.written_at - window, word.written_at).await?;
-    Ok((open.len() > 1).then_some(open))
+    let open = texts::open_for(&mut work.db(), word.numbers, word.written_at - window, word.written_at).await?;
+    if open.iter().all(|one| alarms.contains(&one.alarm)) {
+        return Ok(None);
+    }
+    let mut choices = match call.filter(|call| !call.test) {
+        Some(call) => texts::choices_of_call(work, word.numbers, call.hunt_id, call.callee_id, alarms).await?,
+        None => Vec::new(),
+    };
+    choices.extend(open);
+    let mut which: Vec<(String, String)> = Vec::new();
+    for one in choices {
+        if which.iter().all(|(code, _)| *code != one.code) {
+            which.push((one.code, one.summary));
+        }
+    }
+    Ok(Some(which))
+}
+
+/// Whether a message comes from somebody of the roster, or from whoever was called lately.
+async fn is_known(db: &mut Db<'_>, word: &Word<'_>, window: TimeDelta) -> Result<bool, EngineError> {
+    for number in word.numbers {
+        if db.person_with_number(number.as_str()).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(given(db, word, window).await?.is_some())
 }
 
 /// Alarms and their codes, as an answer lists them: the latest few.

@@ -1,6 +1,7 @@
 //! The alarm as a text message: whoever is called is told what it is about, once for an alarm as urgent as it is, and by which code a reply
 //! names it. What becomes of the message stands on the timeline.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -24,7 +25,7 @@ use crate::store::{Announcement, Db, Tx, Work};
 /// A message that could not be sent by then is no help any more: they were called again, or somebody else was.
 const EXPIRES: TimeDelta = TimeDelta::hours(1);
 /// For so long a code means the same alarm.
-pub(super) const CODE_COUNTS: TimeDelta = TimeDelta::hours(24);
+const CODE_COUNTS: TimeDelta = TimeDelta::hours(24);
 /// And nobody is given it again for another.
 const CODE_TAKEN: TimeDelta = TimeDelta::hours(48);
 /// The sentence by which an alarm is told.
@@ -47,13 +48,9 @@ pub(in crate::engine) async fn beside_call(
         Some(id) => work.db().policy(id).await?.is_some_and(|policy| policy.definition.texts),
         None => false,
     };
-    for target in &dial.targets {
-        let Some(callee) = callees.iter().find(|callee| callee.id == target.callee_id) else { continue };
-        let wants = match callee.person_id {
-            Some(person) => work.db().told(person).await?.alarm_texts.wants(by_policy),
-            None => by_policy,
-        };
-        if wants {
+    for (callee, wish) in work.db().text_wishes(&dial.mid).await? {
+        let wants = wish.unwrap_or_default().wants(by_policy);
+        if let Some(callee) = callees.iter().find(|own| own.id == callee).filter(|_| wants) {
             tell(work, hunt, callee).await?;
         }
     }
@@ -74,7 +71,7 @@ async fn tell(work: &mut Work, hunt: &HuntRow, callee: &CalleeRow) -> Result<(),
         return not_sent(&mut work.db(), &about, &callee.number, &Outcome::NoGateway, false, now).await;
     };
     let others = work.db().told_lately(&whom, now - CODE_COUNTS, now).await?;
-    let is_other = |row: &TextRow| is_open(row) && row.hunt_id != hunt.id;
+    let is_other = |row: &TextRow| row.is_open() && row.hunt_id != hunt.id;
     let person = match callee.person_id {
         Some(person) => work.db().person(person).await?,
         None => None,
@@ -101,11 +98,6 @@ async fn tell(work: &mut Work, hunt: &HuntRow, callee: &CalleeRow) -> Result<(),
     work.db().insert_sms(&row).await?;
     work.announce(Announcement::Handsets);
     Ok(())
-}
-
-/// Still waits for somebody to take it.
-pub(super) fn is_open(row: &TextRow) -> bool {
-    !row.is_over() && row.outcome != Some(crate::alarm::HuntOutcome::Answered)
 }
 
 fn on_one_line(text: &str) -> String {
@@ -159,20 +151,59 @@ pub(super) async fn named(
     Ok(Some(Named { hunt, callee, at, alarms }))
 }
 
-/// The open alarms of which whoever has these numbers had been told when they wrote, each hunt once with a code and what it is about, the
-/// latest first.
+/// An alarm between which and others somebody may have to choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) alarm: AlarmId,
+    /// By which a reply names it.
+    pub(super) code: String,
+    /// What it says, on one line.
+    pub(super) summary: String,
+}
+
+/// The alarms that wait for whoever has these numbers, and of which messages had told them when they wrote: the latest first. Not what they
+/// have declined, and not what was only to be told.
 pub(super) async fn open_for(
     db: &mut Db<'_>,
     numbers: &[Number],
     from: DateTime<Utc>,
     written_at: DateTime<Utc>,
-) -> Result<Vec<(String, String)>, EngineError> {
+) -> Result<Vec<Choice>, EngineError> {
     let mut rows = told_to(db, numbers, from, written_at).await?;
-    rows.retain(is_open);
-    rows.sort_by_key(|row| (std::cmp::Reverse(row.at), std::cmp::Reverse(row.priority)));
-    let mut hunts = BTreeSet::new();
-    rows.retain(|row| hunts.insert(row.hunt_id));
-    Ok(rows.into_iter().map(|row| (row.code, on_one_line(&row.summary))).collect())
+    rows.retain(|row| row.is_open() && !row.declined && row.stands);
+    Ok(choices(rows))
+}
+
+/// The latest first, each alarm once.
+fn choices(mut rows: Vec<TextRow>) -> Vec<Choice> {
+    rows.sort_by_key(|row| (Reverse(row.at), Reverse(row.priority)));
+    let mut seen = BTreeSet::new();
+    rows.retain(|row| seen.insert(row.alarm_id));
+    let choice = |row: TextRow| Choice { alarm: row.alarm_id, code: row.code, summary: on_one_line(&row.summary) };
+    rows.into_iter().map(choice).collect()
+}
+
+/// The codes by which whoever has these numbers names the alarms of a call that still wait. Where no message has told them of these, they are
+/// given one by being asked.
+pub(super) async fn choices_of_call(
+    work: &mut Work,
+    numbers: &[Number],
+    hunt: HuntId,
+    callee: CalleeId,
+    alarms: &[AlarmId],
+) -> Result<Vec<Choice>, EngineError> {
+    let now = work.now();
+    if let Some((_, callee)) = work.db().callee(callee).await? {
+        let whom = whom(callee.person_id, &callee.number);
+        let (sms, taken) = (SmsId::new(now), work.db().codes_of(&whom, now - CODE_TAKEN).await?);
+        let code = code::fresh(sms.0.as_u64_pair().1, &taken);
+        // Only those of which they were not told: others keep their code.
+        let text = NewText { sms, whom: &whom, code: &code, callee: callee.id, hunt };
+        work.db().tell_of_hunt(text, VERIFICATION, now).await?;
+    }
+    let mut rows = told_to(&mut work.db(), numbers, now - CODE_COUNTS, now).await?;
+    rows.retain(|row| row.is_open() && alarms.contains(&row.alarm_id));
+    Ok(choices(rows))
 }
 
 /// Why a message to a person is not sent any more, if that is so.
@@ -180,7 +211,7 @@ pub(super) async fn open_for(
 /// # Errors
 /// When the database fails.
 pub async fn unwanted(tx: &mut Tx, sms: &SmsRow) -> Result<Option<Outcome>, EngineError> {
-    if !matches!(sms.purpose, Purpose::Alarm | Purpose::Duty) {
+    if !sms.purpose.is_for_person() {
         return Ok(None);
     }
     if tx.db().forbidden(&sms.number).await?.is_some() {

@@ -311,6 +311,22 @@ impl Engine {
         Ok(true)
     }
 
+    /// Notes that a handset was given these text messages to send: nobody else is given them as long as it may be doing it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn texts_fetched(&self, commands: &[CommandId]) -> Result<(), EngineError> {
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        for command in commands {
+            tx.db().command_handed(*command, now).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
     async fn line_is_free(&self, id: HandsetId, now: DateTime<Utc>) -> Result<bool, EngineError> {
         let mut reader = self.store.read().await?;
         let mut db = reader.db();

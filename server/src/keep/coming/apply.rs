@@ -377,6 +377,7 @@ fn policy_body(own: &PolicyEntry) -> PolicyBody {
         rounds: own.rounds,
         confirm_within_seconds: own.confirm_within_seconds,
         confirm: own.confirm,
+        texts: own.texts,
     }
 }
 

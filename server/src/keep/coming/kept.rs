@@ -242,6 +242,7 @@ fn policy_entry(roster: &Roster, name: &str, policy: &Policy) -> PolicyEntry {
         rounds: policy.rounds,
         confirm_within_seconds: policy.confirm_within_s,
         confirm: policy.wants_key.then_some(Confirm::Key),
+        texts: policy.texts,
         // A step that rings nobody any more cannot be written down again.
         steps: steps.filter(|step| !step.ring.is_empty()).collect(),
     }

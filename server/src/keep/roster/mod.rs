@@ -293,8 +293,10 @@ fn find_person(roster: &Roster, text: &str) -> Result<crate::ids::PersonId, Rost
 /// A change of the roster that is under way, or several that are one.
 pub(in crate::keep) struct Editing<'w> {
     work: &'w mut Work,
-    /// As it was before.
+    /// As it is by now, as far as anything rests on it.
     roster: Roster,
+    /// As it was before all changes, where `roster` is not that any more.
+    before: Option<Roster>,
 }
 
 impl<'w> Editing<'w> {
@@ -304,7 +306,7 @@ impl<'w> Editing<'w> {
         loop {
             let kept = log::keep(&mut work.db(), now).await?;
             if !kept.behind {
-                return Ok(Self { work, roster: kept.roster });
+                return Ok(Self::with(work, kept.roster));
             }
             // What was missed in a long outage is written down by the plan that held then, in portions.
             work.announce(Announcement::Roster);
@@ -314,7 +316,7 @@ impl<'w> Editing<'w> {
 
     /// The same for whoever has seen to it in this unit of work that nothing is behind, and has locks that must not be let go.
     pub(in crate::keep) fn with(work: &'w mut Work, roster: Roster) -> Self {
-        Self { work, roster }
+        Self { work, roster, before: None }
     }
 
     /// As it is by now.
@@ -324,7 +326,10 @@ impl<'w> Editing<'w> {
 
     /// Looks again at what the changes so far have made: what comes next may name it.
     pub(in crate::keep) async fn renew(&mut self) -> Result<(), RosterError> {
-        self.roster = self.work.db().roster().await?;
+        let renewed = self.work.db().roster().await?;
+        let old = std::mem::replace(&mut self.roster, renewed);
+        // Whom the whole change puts on duty is told from what was before the first part of it.
+        self.before.get_or_insert(old);
         Ok(())
     }
 
@@ -359,7 +364,7 @@ impl<'w> Editing<'w> {
     pub(in crate::keep) async fn finish(self) -> Result<(), RosterError> {
         let now = self.work.now();
         let kept = log::keep(&mut self.work.db(), now).await?;
-        told::of_change(self.work, &self.roster, &kept.roster).await?;
+        told::of_change(self.work, self.before.as_ref().unwrap_or(&self.roster), &kept.roster).await?;
         self.work.announce(Announcement::Roster);
         Ok(())
     }

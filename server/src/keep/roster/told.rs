@@ -6,7 +6,7 @@ use crate::alarm::doer::Doer;
 use crate::ids::PersonId;
 use crate::keep::lines::gateways;
 use crate::keep::refused::Refused;
-use crate::line::duty::{Comes, put_on};
+use crate::line::duty::{Comes, comes, put_on};
 use crate::roster::{Absences, Roster, Schedule, evaluate};
 use crate::store::duty::told::{DutyText, ToldRow};
 use crate::store::edits::Edited;
@@ -16,6 +16,10 @@ use crate::versions::{Expected, Version};
 
 /// Nobody wants to be told earlier that their shift begins.
 pub const MOST_MINUTES: i32 = 1440;
+/// Of a shift that began longer ago nobody is told any more: whoever has it knows by now.
+pub const LATE: TimeDelta = TimeDelta::minutes(15);
+/// It is looked so often whose shift begins.
+pub const LOOK_EVERY: TimeDelta = TimeDelta::minutes(1);
 /// Of a duty that a change puts somebody on they are told when it begins so soon.
 const SOON: TimeDelta = TimeDelta::hours(24);
 /// So long after it has begun, a message about a duty is no news any more.
@@ -56,20 +60,21 @@ pub async fn tell(
     kind: DutyText,
     schedule: &Schedule,
     absences: &Absences,
-    comes: Comes,
+    begins: Comes,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    let Some(person) = db.person(comes.person).await? else { return Ok(false) };
+    let Some(person) = db.person(begins.person).await? else { return Ok(false) };
     let Some(number) = db.numbers_of(person.id).await?.into_iter().next() else { return Ok(false) };
     let Some(gateway) = gateways::for_people(db, None).await? else { return Ok(false) };
-    if !db.note_duty_told(kind, person.id, schedule.id, comes.at).await? {
+    if !db.note_duty_told(kind, person.id, schedule.id, begins.at).await? {
         return Ok(false);
     }
-    if kind == DutyText::Change && comes.at <= now {
-        // They know that it begins.
-        db.note_duty_told(DutyText::Shift, person.id, schedule.id, comes.at).await?;
+    if kind == DutyText::Change
+        && let Some(shift) = shift_told_too(db, schedule, absences, begins, now).await?
+    {
+        db.note_duty_told(DutyText::Shift, person.id, schedule.id, shift).await?;
     }
-    let until = evaluate::on_duty(schedule, absences, comes.at).into_iter().find(|on| on.person == comes.person);
+    let until = evaluate::on_duty(schedule, absences, begins.at).into_iter().find(|on| on.person == begins.person);
     let until = until.and_then(|on| on.until);
     let name = match (kind, until) {
         (DutyText::Shift, None) => "text_shift",
@@ -80,14 +85,31 @@ pub async fn tell(
     let wall = |at: DateTime<Utc>| at.with_timezone(&schedule.zone).format(TIME).to_string();
     let places = [
         ("schedule".to_owned(), schedule.name.clone()),
-        ("from".to_owned(), wall(comes.at)),
+        ("from".to_owned(), wall(begins.at)),
         ("to".to_owned(), until.map(wall).unwrap_or_default()),
         ("zone".to_owned(), schedule.zone.name().to_owned()),
     ];
     let sentence = Sentence { name: name.to_owned(), language: person.language, places: places.into() };
-    let expires = comes.at.max(now) + NO_NEWS;
+    let expires = begins.at.max(now) + NO_NEWS;
     db.insert_sms(&SmsRow::saying(sentence, Purpose::Duty, gateway.id, &number, now, expires)).await?;
     Ok(true)
+}
+
+/// When the shift begins that somebody knows of by being told that a change puts them on duty: its own message would be due by now.
+async fn shift_told_too(
+    db: &mut Db<'_>,
+    schedule: &Schedule,
+    absences: &Absences,
+    begins: Comes,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let lead = TimeDelta::minutes(i64::from(db.told(begins.person).await?.shift_minutes.unwrap_or_default()));
+    if begins.at - lead > now {
+        return Ok(None);
+    }
+    // A change counts from now on, and what it puts them on may have begun before.
+    let own = comes(schedule, absences, now - LATE, begins.at + LOOK_EVERY).into_iter();
+    Ok(own.filter(|one| one.person == begins.person && one.at <= begins.at).map(|one| one.at).next_back())
 }
 
 /// Tells whoever wants to know that a change puts them on duty soon; nobody who made it themselves.
@@ -102,14 +124,15 @@ pub(super) async fn of_change(work: &mut Work, before: &Roster, after: &Roster) 
         _ => None,
     };
     for schedule in &after.schedules {
+        let old = before.schedule(schedule.id);
+        if old == Some(schedule) && before.absences == after.absences {
+            continue;
+        }
         let shifts = |schedule: &Schedule, absences| evaluate::shifts(schedule, absences, now, now + SOON);
-        let was = before.schedule(schedule.id).map(|old| shifts(old, &before.absences)).unwrap_or_default();
-        for comes in put_on(&was, &shifts(schedule, &after.absences)) {
-            if wanted.contains(&comes.person) && own != Some(comes.person) {
-                let told = tell(&mut work.db(), DutyText::Change, schedule, &after.absences, comes, now).await?;
-                if told {
-                    work.announce(Announcement::Handsets);
-                }
+        let was = old.map(|old| shifts(old, &before.absences)).unwrap_or_default();
+        for begins in put_on(&was, &shifts(schedule, &after.absences)) {
+            if wanted.contains(&begins.person) && own != Some(begins.person) {
+                tell(&mut work.db(), DutyText::Change, schedule, &after.absences, begins, now).await?;
             }
         }
     }

@@ -54,6 +54,8 @@ statements! {
     OF_SHIFTS = ["SELECT person_id, shift_minutes AS minutes FROM person_told WHERE shift_minutes IS NOT NULL"];
     /// Who is told that somebody has put them on duty.
     OF_CHANGES = ["SELECT person_id FROM person_told WHERE put_on_duty"];
+    /// Of which shifts they were told, of those that begin after then.
+    TOLD_SHIFTS = ["SELECT person_id, schedule_id, starts_at FROM duty_texts WHERE starts_at >= $1 AND" unindexed "kind = 'shift'"];
     /// Which person a user is.
     PERSON_OF_USER = ["SELECT person_id FROM users WHERE name = $1 AND person_id IS NOT NULL"];
     /// They are told of a duty, unless they were.
@@ -101,6 +103,11 @@ impl Db<'_> {
         starts_at: DateTime<Utc>,
     ) -> Result<bool> {
         changed_one!(self, DUTY, kind, person, schedule, starts_at)
+    }
+
+    /// Who was told of a shift of which schedule, and when that begins, of those that begin then or later.
+    pub async fn told_shifts(&mut self, from: DateTime<Utc>) -> Result<Vec<(PersonId, ScheduleId, DateTime<Utc>)>> {
+        fetch_all!(self, TOLD_SHIFTS, from)
     }
 
     /// Forgets which duties that began before then somebody was told of.

@@ -69,6 +69,14 @@ pub enum Purpose {
     Duty,
 }
 
+impl Purpose {
+    /// It tells a person something, whichever gateway sends it.
+    #[must_use]
+    pub fn is_for_person(self) -> bool {
+        matches!(self, Self::Alarm | Self::Duty)
+    }
+}
+
 impl GatewayRow {
     /// The version of what operators say of it, its secrets too.
     #[must_use]
@@ -144,6 +152,8 @@ row! {
     pub struct CommandedRow {
         /// The message it carries out.
         pub id: SmsId,
+        /// The command.
+        pub command_id: CommandId,
         /// How often it was tried.
         pub attempts: i32,
         /// How often it could not be sent after all.
@@ -303,9 +313,11 @@ statements! {
     ];
     /// It is in the hands of a handset.
     COMMANDED = ["UPDATE sms_outbox SET command_id = $2, taken_until = NULL WHERE id = $1"];
+    /// It is in the hands of that handset no more.
+    RELEASED = ["UPDATE sms_outbox SET command_id = NULL WHERE id = $1 AND command_id = $2 AND sent_at IS NULL"];
     /// What handsets were told to send, and what they said.
     COMMANDS = [
-        "SELECT o.id, o.attempts, o.failures, c.done_at, c.result FROM sms_outbox o JOIN handset_commands c ON c.id = o.command_id
+        "SELECT o.id, c.id AS command_id, o.attempts, o.failures, c.done_at, c.result FROM sms_outbox o JOIN handset_commands c ON c.id = o.command_id
          WHERE o.id IN (SELECT id FROM sms_outbox WHERE sent_at IS NULL AND gave_up_at IS NULL) AND c.done_at IS NOT NULL
          ORDER BY" unindexed "o.id LIMIT 50"
     ];
@@ -320,6 +332,18 @@ statements! {
     MOVE = [
         "UPDATE sms_outbox SET gateway_id = $2, due_at = $3, taken_until = NULL, command_id = NULL, last_result = $4
          WHERE id = $1 AND sent_at IS NULL AND gave_up_at IS NULL"
+    ];
+    /// Goes another way, unless another node has taken it.
+    REROUTE = [
+        "UPDATE sms_outbox SET gateway_id = $3 WHERE id = $1 AND due_at = $2 AND sent_at IS NULL AND gave_up_at IS NULL AND command_id IS NULL"
+    ];
+    /// The commands of messages that their handset has not fetched since then, where they are for people; and of those that helped nobody after
+    /// that, fetched or not.
+    UNFETCHED = [
+        "SELECT c.id FROM sms_outbox o JOIN handset_commands c ON c.id = o.command_id
+         WHERE o.id IN (SELECT id FROM sms_outbox WHERE sent_at IS NULL AND gave_up_at IS NULL) AND c.done_at IS NULL
+           AND (o.expires_at <= $2 OR (o.purpose IN ('alarm', 'duty') AND c.handed_at IS NULL AND c.created_at <= $1))
+         ORDER BY" unindexed "o.id LIMIT 50"
     ];
     /// One, with its gateway and whom it is for.
     ONE = [
@@ -599,9 +623,14 @@ impl Db<'_> {
         fetch_all!(self, COMMANDS)
     }
 
-    /// Notes that a message was sent, which the gateway could not send `failures` times before.
-    pub async fn sms_sent(&mut self, id: SmsId, failures: i32, result: &str, now: DateTime<Utc>) -> Result<()> {
-        execute!(self, SENT, id, failures, now, result).map(|_| ())
+    /// Notes that a message was sent, which the gateway could not send `failures` times before; false when that was noted.
+    pub async fn sms_sent(&mut self, id: SmsId, failures: i32, result: &str, now: DateTime<Utc>) -> Result<bool> {
+        changed_one!(self, SENT, id, failures, now, result)
+    }
+
+    /// Takes a message out of the hands of a handset that has not sent it; false when another node did.
+    pub async fn release_sms(&mut self, id: SmsId, command: CommandId) -> Result<bool> {
+        changed_one!(self, RELEASED, id, command)
     }
 
     /// Notes that a message was not sent, and when to try again.
@@ -614,14 +643,26 @@ impl Db<'_> {
         execute!(self, MOVE, id, to, at, why).map(|_| ())
     }
 
+    /// Sends a message that nobody has tried through another gateway; nothing when another node has taken it since.
+    pub async fn reroute_sms(&mut self, sms: &SmsRow, to: GatewayId) -> Result<()> {
+        execute!(self, REROUTE, sms.id, sms.due_at, to).map(|_| ())
+    }
+
+    /// What handsets have not fetched since `since`, of what is for people, and what was worth sending no longer than until now: the commands, at
+    /// most 50.
+    pub async fn unfetched_sms(&mut self, since: DateTime<Utc>, now: DateTime<Utc>) -> Result<Vec<CommandId>> {
+        let rows: Vec<(CommandId,)> = fetch_all!(self, UNFETCHED, since, now)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
     /// One message.
     pub async fn sms(&mut self, id: SmsId) -> Result<Option<SmsRow>> {
         fetch_optional!(self, ONE, id)
     }
 
-    /// Notes that a message will not be sent.
-    pub async fn sms_given_up(&mut self, id: SmsId, result: &str, now: DateTime<Utc>) -> Result<()> {
-        execute!(self, GAVE_UP, id, now, result).map(|_| ())
+    /// Notes that a message will not be sent; false when that was noted, or it was.
+    pub async fn sms_given_up(&mut self, id: SmsId, result: &str, now: DateTime<Utc>) -> Result<bool> {
+        changed_one!(self, GAVE_UP, id, now, result)
     }
 
     /// Notes that a gateway's message reached the phone; false when it is none of its messages, or was noted.

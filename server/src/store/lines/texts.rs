@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::alarm::policy::AlarmTexts;
 use crate::alarm::{HuntOutcome, Priority};
 use crate::ids::{AlarmId, CalleeId, HuntId, PersonId, SmsId};
 use crate::numbers::phone_of;
@@ -37,6 +38,10 @@ row! {
         pub outcome: Option<HuntOutcome>,
         /// How often that callee has answered for it.
         pub own_answers: i64,
+        /// They said no.
+        pub declined: bool,
+        /// There is a message, and it was not given up.
+        pub stands: bool,
     }
 }
 
@@ -47,6 +52,12 @@ impl TextRow {
         self.resolved_at.is_some() || self.cancelled_at.is_some()
     }
 
+    /// It still waits for somebody to take it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.is_over() && self.outcome != Some(HuntOutcome::Answered)
+    }
+
     /// Somebody else has taken it.
     #[must_use]
     pub fn is_taken_by_another(&self) -> bool {
@@ -54,10 +65,10 @@ impl TextRow {
     }
 }
 
-/// A new message.
+/// A new message, or the code by which an answer names what somebody was only called for.
 #[derive(Clone, Copy, Debug)]
 pub struct NewText<'t> {
-    /// Which one.
+    /// Which one; of what is no message, an id of its own.
     pub sms: SmsId,
     /// To whom: see [`whom`].
     pub whom: &'t str,
@@ -79,6 +90,12 @@ pub fn whom(person: Option<PersonId>, number: &str) -> String {
 }
 
 statements! {
+    /// What those want whom a dial calls; of whoever has said nothing, and of a number that is nobody's, nothing.
+    WISHES = [
+        "SELECT t.callee_id, p.alarm_texts FROM dial_targets t JOIN callees c ON c.id = t.callee_id
+           LEFT JOIN person_told p ON p.person_id = c.person_id
+         WHERE t.mid = $1"
+    ];
     /// Somebody is told of all alarms of a hunt of which they were not told when these were as urgent; not of those that only test a
     /// public number.
     TELL = [
@@ -90,18 +107,12 @@ statements! {
     ];
     /// What a message tells of, the most urgent first.
     OF_SMS = [
-        "SELECT t.alarm_id, a.summary, a.priority, t.code, t.callee_id, t.hunt_id AS told_by, a.hunt_id, t.at, a.resolved_at,
-           a.cancelled_at, h.outcome,
-           (SELECT count(*) FROM answers n WHERE n.hunt_id = a.hunt_id AND n.callee_id = t.callee_id) AS own_answers
-         FROM alarm_texts t JOIN alarms a ON a.id = t.alarm_id JOIN hunts h ON h.id = a.hunt_id
+        "SELECT" text_columns "FROM alarm_texts t JOIN alarms a ON a.id = t.alarm_id JOIN hunts h ON h.id = a.hunt_id
          WHERE t.sms_id = $1 ORDER BY" unindexed "a.priority DESC, a.number"
     ];
     /// Of what somebody was told lately, the latest first.
     LATELY = [
-        "SELECT t.alarm_id, a.summary, a.priority, t.code, t.callee_id, t.hunt_id AS told_by, a.hunt_id, t.at, a.resolved_at,
-           a.cancelled_at, h.outcome,
-           (SELECT count(*) FROM answers n WHERE n.hunt_id = a.hunt_id AND n.callee_id = t.callee_id) AS own_answers
-         FROM alarm_texts t JOIN alarms a ON a.id = t.alarm_id JOIN hunts h ON h.id = a.hunt_id
+        "SELECT" text_columns "FROM alarm_texts t JOIN alarms a ON a.id = t.alarm_id JOIN hunts h ON h.id = a.hunt_id
          WHERE t.whom = $1 AND t.at > $2 AND t.at <= $3 ORDER BY t.at DESC LIMIT 500"
     ];
     /// Which codes somebody was told since then.
@@ -109,6 +120,11 @@ statements! {
 }
 
 impl Db<'_> {
+    /// Whether those whom a dial calls want a text message beside it, as far as they have said so.
+    pub async fn text_wishes(&mut self, mid: &str) -> Result<Vec<(CalleeId, Option<AlarmTexts>)>> {
+        fetch_all!(self, WISHES, mid)
+    }
+
     /// Notes that a message tells somebody of all alarms of a hunt that are news to them; gives of how many. Those that came through the
     /// door `tests` only test a public number.
     pub async fn tell_of_hunt(&mut self, text: NewText<'_>, tests: &str, now: DateTime<Utc>) -> Result<u64> {

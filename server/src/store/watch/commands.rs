@@ -44,6 +44,8 @@ statements! {
     HANDED_AT = ["SELECT handed_at FROM handset_commands WHERE id = $1"];
     /// Its result.
     DONE = ["UPDATE handset_commands SET done_at = $3, result = $4 WHERE id = $1 AND handset_id = $2 AND done_at IS NULL"];
+    /// Its handset is to do it no more.
+    TAKE_BACK = ["UPDATE handset_commands SET done_at = $2, result = $3 WHERE id = $1 AND done_at IS NULL"];
     /// Forgets those that were given long ago; not one by which a text message still waits to be sent, which would be sent once more.
     FORGET = [
         "DELETE FROM handset_commands WHERE id IN (
@@ -91,6 +93,12 @@ impl Db<'_> {
     /// Forgets up to 500 commands that were given before then, also those that nobody has fetched; gives how many.
     pub async fn forget_commands(&mut self, before: DateTime<Utc>) -> Result<u64> {
         execute!(self, FORGET, before)
+    }
+
+    /// Takes a command back that has no result.
+    pub async fn take_back_command(&mut self, id: CommandId, now: DateTime<Utc>) -> Result<()> {
+        let result = serde_json::json!({ "ok": false, "detail": "the handset has not fetched it", "fetched": false });
+        execute!(self, TAKE_BACK, id, now, Json(result)).map(|_| ())
     }
 
     /// Stores the result of a handset's command; false when it has one already, or is not this handset's.
