@@ -393,7 +393,7 @@ async fn a_command_that_is_watched_hears_that_it_is_to_end_and_that_is_told(engi
     forget_own_settings(|name| {
         command.env_remove(name);
     });
-    let watched = "trap 'echo asked; exit 7' TERM; echo up; while :; do sleep 0.05; done";
+    let watched = "trap 'echo asked; sleep 0.3; exit 7' TERM; echo up; while :; do sleep 0.05; done";
     command.args([
         "send",
         "--if-fails",
@@ -410,6 +410,8 @@ async fn a_command_that_is_watched_hears_that_it_is_to_end_and_that_is_told(engi
     ]);
     let mut send = Process::spawn("autocall send", command, std::path::Path::new(&log));
     eventually("the command to run", SOON, async || send.output().contains("up").then_some(())).await;
+    // Whoever ends a group tells everybody in it, and some tell it twice: that is one stop.
+    send.signal(Signal::Terminate);
     send.signal(Signal::Terminate);
     assert_eq!(send.wait(SOON).await.code(), Some(7), "its exit status is ours");
     let alarms = client.alarms().await;

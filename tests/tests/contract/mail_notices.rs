@@ -99,7 +99,10 @@ async fn all_that_is_told_of_an_alarm_is_one_conversation(home: Home) {
         assert_eq!(message["to"], json!(["ops@example.com", "boss@example.org"]));
         assert_eq!(header(message, "from"), "AutoCall <autocall@example.com>");
         assert_eq!(header(message, "references"), format!("<alarm.{id}@example.com>"));
-        assert_eq!(header(message, "auto-submitted"), "auto-generated");
+        assert_eq!(
+            (header(message, "auto-submitted"), header(message, "x-autocall-notice")),
+            ("auto-generated".into(), "1".into())
+        );
         assert!(header(message, "subject").starts_with("磁盘满"), "{message}");
         assert!(!message["names"].as_array().unwrap().contains(&json!("Bcc")), "{message}");
     }
@@ -149,7 +152,8 @@ async fn what_is_refused_for_good_is_given_up_without_its_secret(home: Home) {
     add(&server, &NewWebhook { secret: Some("geheim-2".to_owned()), ..new }).await.unwrap();
     server.raise(&[A], json!({})).await;
     let row = tried(&server, 1).await;
-    assert!(row.gave_up_at.is_some() && row.last_result.as_deref().unwrap().starts_with("535 "), "{row:?}");
+    let (why, gave_up) = (row.last_result.as_deref().unwrap(), row.gave_up_at);
+    assert!(gave_up.is_none() && why.starts_with("535 "), "{why}: it may be put right before the alarm is over");
     assert_eq!(mail.taken().len(), 0);
 }
 
