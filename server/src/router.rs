@@ -65,6 +65,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         // It may only be able to fetch an address.
         .route("/api/v1/intake/kuma", any(intake::signals::receive_from_kuma))
         .route("/api/v1/intake/uptime-kuma", any(intake::signals::receive_from_kuma))
+        .route("/api/v2/alerts", post(intake::signals::receive_alerts))
         .route("/api/v1/intake/grafana", post(intake::grafana::receive).put(intake::grafana::receive))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), api::requests::repeats::once))

@@ -119,17 +119,26 @@ enum Intake {
     Called(&'static str),
 }
 
+/// Whether senders raise and end alarms by this path, each under a name of its own.
+pub(super) fn is_of_senders(method: &Method, path: &str) -> bool {
+    matches!(intake(method, path), Some(Intake::Named))
+}
+
 /// Whether alarms, and what is told of them, come in by this path.
 fn intake(method: &Method, path: &str) -> Option<Intake> {
-    const OF_OTHERS: [&str; 4] = ["/v2/enqueue", "/v2/change/enqueue", "/generic/", "/v2/alerts"];
-    if *method == Method::POST && (OF_OTHERS.iter().any(|others| path.starts_with(others)) || path.starts_with("/jsm/")) {
+    const OF_OTHERS: [&str; 6] = ["/v2/enqueue", "/v2/change/enqueue", "/generic/", "/v2/alerts", "/jsm/", "/api/v2/alerts"];
+    let says = matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
+    if says && OF_OTHERS.iter().any(|others| path.starts_with(others)) {
         return Some(Intake::Named);
     }
     let path = path.strip_prefix("/api/v1/")?;
     if path.starts_with("heartbeat/") {
         return Some(Intake::Called(HEARTBEATS));
     }
-    if !matches!(*method, Method::POST | Method::PUT) {
+    // Some can only fetch an address.
+    let fetches =
+        *method == Method::GET && path.strip_prefix("intake/").is_some_and(|kind| !kind.trim_end_matches('/').contains('/'));
+    if !fetches && !matches!(*method, Method::POST | Method::PUT) {
         return None;
     }
     if path.starts_with("sms/inbound/") {

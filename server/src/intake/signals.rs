@@ -28,6 +28,7 @@ use crate::http::parsed::Parsed;
 use crate::http::problem::{Code, Problem};
 use crate::ids::AlarmId;
 use crate::signal::generic::{self, Places};
+use crate::signal::prometheus;
 use crate::signal::said::{Message, split};
 use crate::signal::{self, Reader, Signal, Unreadable, Word};
 use crate::telemetry::AlarmResult;
@@ -148,6 +149,23 @@ pub async fn receive_from_kuma(
         return Err(Problem::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, "what is fetched rings people only with a key"));
     }
     take_in(&app, &sender, reader(KUMA)?, (query, headers, body)).await
+}
+
+/// The same at the address that Alertmanager's own API has, for whatever tells an Alertmanager its alerts.
+pub async fn receive_alerts(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let bytes = alarm_request::read_body(body, LONGEST_MESSAGE).await?;
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
+        let text = "here Prometheus and others post a list of alerts. A client of Opsgenie is given the address of this server without \
+                    /api: its alerts go to /v2/alerts";
+        return Err(Problem::invalid("body", text));
+    }
+    take_in(&app, &sender, reader(prometheus::READER.name)?, (query, headers, Body::from(bytes))).await
 }
 
 /// How a message is read, and what would follow if it said that something is wrong.
@@ -340,7 +358,8 @@ pub(crate) fn take<'t>(
     Box::pin(take_signal(app, sender, source, options, signal))
 }
 
-async fn take_signal(app: &App, sender: &Sender, source: &str, options: &Options, mut signal: Signal) -> Result<Became, Problem> {
+async fn take_signal(app: &App, sender: &Sender, source: &str, options: &Options, signal: Signal) -> Result<Became, Problem> {
+    let mut signal = signal.as_of(app.engine.clock.now());
     match std::mem::take(&mut signal.word) {
         Word::Test if options.ring_tests => raise(app, sender, source, options, signal).await,
         Word::Test => {
@@ -533,6 +552,7 @@ async fn request(app: &App, sender: &Sender, source: &str, options: &Options, si
         callees: rung.callees,
         named_by: rung.named_by,
         idempotency: options.place.clone(),
+        word_until: signal.holds_until,
         ..RaiseRequest::default()
     })
 }

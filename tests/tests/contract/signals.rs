@@ -28,6 +28,8 @@ on_both!(
     a_list_that_is_sent_again_rings_nobody_twice,
     a_list_in_the_same_words_for_others_or_after_its_end_is_another_one,
     who_sends_only_once_has_more_room_and_a_list_takes_what_it_holds,
+    prometheus_tells_its_alerts_as_an_alertmanager_is_told,
+    what_nobody_speaks_of_any_more_is_over,
     what_some_senders_look_for_in_the_answer_and_what_rings_nobody,
 );
 
@@ -554,6 +556,74 @@ async fn who_sends_only_once_has_more_room_and_a_list_takes_what_it_holds(home: 
         status(&lists, "n9e/", &event).await;
     }
     assert_eq!(status(&lists, "n9e/", &event).await, 429, "it takes 5xx for delivered");
+}
+
+/// An alert as Prometheus tells it, which says that it holds for four minutes.
+fn alert(server: &Server, name: &str, ends_in_seconds: i64) -> Value {
+    let at = |seconds: i64| (server.now() + chrono::TimeDelta::seconds(seconds)).to_rfc3339();
+    json!({ "labels": { "alertname": name, "severity": "critical" }, "annotations": { "phones": A },
+            "startsAt": at(-60), "endsAt": at(ends_in_seconds), "generatorURL": "http://prometheus.example/graph" })
+}
+
+/// What became of a list of alerts.
+async fn alerts(server: &Server, list: &[Value]) -> Vec<Value> {
+    let request = server.http.post(format!("{}/api/v2/alerts", server.base)).json(list);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let answer: Value = answer.json().await.unwrap();
+    answer["alarms"].as_array().unwrap().iter().map(|one| one["outcome"].clone()).collect()
+}
+
+async fn prometheus_tells_its_alerts_as_an_alertmanager_is_told(home: Home) {
+    let server = home.start().await;
+    let both = |ends: i64| [alert(&server, "DiskFull", ends), alert(&server, "Swap", ends)];
+    assert_eq!(alerts(&server, &both(240)).await, ["created", "created"]);
+    assert_eq!(alerts(&server, &both(250)).await, ["repeated", "repeated"], "at each evaluation");
+    assert_eq!(alerts(&server, &[alert(&server, "Swap", -1)]).await, ["resolved"]);
+    assert_eq!(alerts(&server, &[]).await, [] as [Value; 0]);
+    let alarms = server.items("/api/v1/alarms").await;
+    let states: Vec<(&Value, &Value, &Value)> =
+        alarms.as_array().unwrap().iter().map(|alarm| (&alarm["summary"], &alarm["state"], &alarm["priority"])).collect();
+    assert_eq!(
+        states,
+        [
+            (&json!("Swap (severity=critical)"), &json!("resolved"), &json!("critical")),
+            (&json!("DiskFull (severity=critical)"), &json!("waiting"), &json!("critical"))
+        ]
+    );
+    let key = key(&server, "prometheus", &[B]).await;
+    let url = format!("{}/k/{key}/api/v2/alerts", server.base);
+    let keyed = server.http.post(url).json(&[alert(&server, "Load", 240)]).send().await.unwrap();
+    let answer: Value = keyed.json().await.unwrap();
+    assert_eq!(server.alarm(answer["alarms"][0]["id"].as_str().unwrap()).await["source"], "prometheus");
+    let of_opsgenie = server.http.post(format!("{}/api/v2/alerts", server.base)).json(&json!({ "message": "x" }));
+    let answer = of_opsgenie.send().await.unwrap();
+    assert_eq!(answer.status(), 422);
+    assert!(answer.text().await.unwrap().contains("without /api"));
+}
+
+async fn what_nobody_speaks_of_any_more_is_over(home: Home) {
+    let mut server = home.start().await;
+    assert_eq!(alerts(&server, &[alert(&server, "DiskFull", 240)]).await, ["created"]);
+    let id = server.items("/api/v1/alarms").await[0]["id"].as_str().unwrap().to_owned();
+    server.pass(200).await;
+    assert_eq!(alerts(&server, &[alert(&server, "DiskFull", 240)]).await, ["repeated"]);
+    server.pass(200).await;
+    assert_eq!(server.state(&id).await, "waiting", "it was said again");
+    // Whoever could not be heard may have said it again.
+    server = server.restart().await;
+    server.pass(100).await;
+    assert_eq!(server.state(&id).await, "waiting");
+    server.pass(150).await;
+    let alarm = server.alarm(&id).await;
+    assert_eq!(alarm["state"], "resolved", "{alarm}");
+    let end = alarm["timeline"].as_array().unwrap().iter().find(|event| event["kind"] == "resolved").unwrap().clone();
+    assert!(end["body"]["no_word_since"].is_string(), "{end}");
+    assert_eq!(alerts(&server, &[alert(&server, "DiskFull", 240)]).await, ["reopened"], "it burns all the while");
+    // A person called it off: nothing more is awaited of it.
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await.0, 200);
+    server.pass(300).await;
+    assert_eq!(server.state(&id).await, "cancelled");
 }
 
 async fn what_some_senders_look_for_in_the_answer_and_what_rings_nobody(home: Home) {

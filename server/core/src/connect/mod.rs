@@ -106,7 +106,7 @@ severity={{ $severity }}
 ";
 
 /// All of them, in the order in which they are shown.
-pub static SYSTEMS: [System; 28] = [
+pub static SYSTEMS: [System; 29] = [
     system(
         "zabbix",
         "Zabbix",
@@ -120,6 +120,13 @@ pub static SYSTEMS: [System; 28] = [
         "docs/connecting-monitoring.md#prometheus-alertmanager",
         "/api/v1/intake/alertmanager",
         &[Given::File("alertmanager.yml", include_str!("files/alertmanager.yml"))],
+    ),
+    system(
+        "prometheus",
+        "Prometheus, vmalert",
+        "docs/senders.md#prometheus",
+        "/api/v1/intake/prometheus",
+        &[Given::File("prometheus.yml", include_str!("files/prometheus.yml"))],
     ),
     system(
         "grafana",

@@ -1,11 +1,12 @@
 //! What a monitoring system says of a group of alerts: which alarms it raises, repeats, opens again, and ends.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::raise::{RaiseRequest, Raised, RaisedAs, TRIES, load, lock_alarm, note_cleaned};
 use super::returns::FLAPS_WITHIN;
 use crate::alarm::HuntOutcome;
 use crate::alarm::burning::{self, Burning, Message, Raises};
+use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::AlarmId;
@@ -97,7 +98,7 @@ impl Engine {
         for at in &heard.ends {
             let Open { alarm, hunt, .. } = &open[*at];
             if work.db().resolve_alarm(alarm.id, now).await? {
-                work.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Resolved {}).await?;
+                work.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Resolved { no_word_since: None }).await?;
                 self.stop_unless_wanted(&mut work, hunt, HuntOutcome::Resolved).await?;
                 word.ended.push(alarm.id);
                 word.open -= 1;
@@ -131,6 +132,9 @@ impl Engine {
             }
         };
         if let Some((id, raised_as)) = raised {
+            if let Some(until) = request.word_until {
+                work.db().set_word_until(id, until).await?;
+            }
             note_cleaned(&mut work, request, id).await?;
             word.raised = Some(Raised { alarm: load(&mut work.db(), id).await?, raised_as });
         } else if word.stale && word.ended.is_empty() {
@@ -143,6 +147,29 @@ impl Engine {
         work.announce(Announcement::Hunts);
         work.commit().await?;
         Ok(word)
+    }
+
+    /// Ends alarms whose source has said nothing more for longer than its last word was to hold; gives how many.
+    ///
+    /// # Errors
+    /// When the database fails; the next tick does what this one did not.
+    pub(in crate::engine) async fn end_what_is_not_spoken_of(&self, now: DateTime<Utc>) -> Result<usize, EngineError> {
+        let due = self.store.read().await?.db().unspoken_of(now).await?;
+        let mut ended = 0;
+        for (id, until, said_at) in due {
+            // Whoever could not be heard may have said it again.
+            if now < self.serving_since() + (until - said_at).max(TimeDelta::zero()) {
+                continue;
+            }
+            self.change(id, &Doer::Server, async |engine, work, alarm, hunt| match work.db().is_unspoken_of(id, now).await? {
+                true => engine.over(work, id, hunt, Some(alarm.last_repeat_at)).await,
+                // It was said again meanwhile.
+                false => Ok(()),
+            })
+            .await?;
+            ended += 1;
+        }
+        Ok(ended)
     }
 
     /// The open alarms of a group, with their hunts locked in the order of these. One that nobody has repeated for long is not open to

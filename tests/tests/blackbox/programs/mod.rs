@@ -9,6 +9,7 @@ mod icinga;
 mod monit;
 mod nagios;
 mod netdata;
+mod prometheus;
 mod zabbix;
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
