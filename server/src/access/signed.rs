@@ -1,6 +1,7 @@
 //! Senders that sign: whoever shows their key and does not sign, or not so, is refused like somebody with a wrong key.
 //!
-//! An address with a key in it stands in settings, logs and pictures of them. Where the key has a secret as well, the address alone rings
+//! What signs as another product does says that something burns, or does not any more: whoever gets hold of what it sent can do no more than
+//! that. An address with a key in it stands in settings, logs and pictures of them. Where the key has a secret as well, the address alone rings
 //! nobody.
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::Access;
-use super::senders::{Sender, beyond_rate};
+use super::senders::{Sender, beyond_rate, is_of_alarms};
 use crate::http::bodies::{BODY_WITHIN, most_of};
 use crate::http::problem::{Code, Problem};
 use crate::kinds::signing::Unsigned;
@@ -31,6 +32,12 @@ pub async fn signed_only(State(access): State<Arc<Access>>, request: Request, ne
     // Whoever does not sign is not read.
     if let Err(why) = signing.check_head(request.headers(), access.clock.now()) {
         return refused(&access, &sender, why);
+    }
+    if !signing.scheme.is_our_own() && !is_of_alarms(&request) {
+        let scheme = signing.scheme.as_str();
+        let text =
+            format!("a key that signs as {scheme} does sends alarms and nothing else: use one without, or `--sign autocall`");
+        return Problem::new(StatusCode::FORBIDDEN, Code::KeyMayNot, text).into_response();
     }
     let (parts, body) = request.into_parts();
     let longest = most_of(parts.uri.path(), access.config.http.body_limit_bytes);
