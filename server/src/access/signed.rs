@@ -1,8 +1,8 @@
 //! Senders that sign: whoever shows their key and does not sign, or not so, is refused like somebody with a wrong key.
 //!
-//! What signs as another product does says that something burns, or does not any more: whoever gets hold of what it sent can do no more than
-//! that. An address with a key in it stands in settings, logs and pictures of them. Where the key has a secret as well, the address alone rings
-//! nobody.
+//! What signs as another product does says that something burns, or does not any more: whoever gets hold of what it sent can do no more
+//! than that. An address with a key in it stands in settings, logs and pictures of them. Where the key has a secret as well, the address
+//! alone rings nobody.
 
 use std::sync::Arc;
 

@@ -71,7 +71,8 @@ pub(super) struct Handed {
     pub(super) refused: Vec<String>,
 }
 
-/// Hands a message over; gives what the server said, and for whom it did not take it. `own_name` is how we are called, where we have a name.
+/// Hands a message over; gives what the server said, and for whom it did not take it. `own_name` is how we are called, where we have a
+/// name.
 ///
 /// # Errors
 /// Why it was not taken for anybody.
@@ -139,8 +140,8 @@ fn may_hear_a_password(cover: Cover, peer: IpAddr) -> bool {
     cover != Cover::Nothing || peer.to_canonical().is_loopback()
 }
 
-/// What a connection to this server is encrypted with. The certificates that this computer trusts, some 150 in files, are read for its first
-/// message and kept.
+/// What a connection to this server is encrypted with. The certificates that this computer trusts, some 150 in files, are read for its
+/// first message and kept.
 fn trusted_for(host: &str) -> Result<TlsParameters, Error> {
     /// Servers for which they are kept.
     const MOST: usize = 64;

@@ -188,8 +188,8 @@ statements! {
         "INSERT INTO deliveries (id, webhook_id, kind, alarm_id, hunt_id, body, at, due_at, attempts)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0)"
     ];
-    /// What waits, by webhook, those first whose first has been due longest. Nothing is due at one that is left alone but a test that nobody
-    /// has tried.
+    /// What waits, by webhook, those first whose first has been due longest. Nothing is due at one that is left alone but a test that
+    /// nobody has tried.
     WAITING = [
         "SELECT webhook_id, name, COUNT(*), MIN(at), COUNT(*) FILTER (WHERE is_due), MIN(due_at) FILTER (WHERE is_due) AS due_since
          FROM (SELECT d.webhook_id, w.name, d.at, d.due_at,
@@ -205,8 +205,8 @@ statements! {
            AND due_at <= $2 AND alarm_id IS NULL AND hunt_id IS NULL AND kind = 'raised' AND attempts = 0
          ORDER BY at DESC, id DESC LIMIT 1"
     ];
-    /// What one webhook is to be told now, unless it is left alone. What came later about a hunt waits for what came before, unless that was
-    /// refused too often, or only some are left who have not heard of it.
+    /// What one webhook is to be told now, unless it is left alone. What came later about a hunt waits for what came before, unless that
+    /// was refused too often, or only some are left who have not heard of it.
     DUE = [
         "SELECT * FROM deliveries d WHERE webhook_id = $1 AND delivered_at IS NULL AND gave_up_at IS NULL AND due_at <= $2
            AND NOT EXISTS (SELECT 1 FROM webhooks w WHERE w.id = $1 AND w.rests_until > $2)
