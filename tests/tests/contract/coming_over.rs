@@ -141,7 +141,7 @@ async fn with_calendar(server: &Server) {
     ]);
     let version = server.get("/api/v1/schedules/ops").await["version"].clone();
     let body = json!({ "name": "ops", "zone": "Europe/Berlin", "layers": layers, "version": version });
-    let (status, told) = send(&server, "PUT", "/api/v1/schedules/ops", Some(body)).await;
+    let (status, told) = send(server, "PUT", "/api/v1/schedules/ops", Some(body)).await;
     assert_eq!(status, 200, "{told}");
 }
 

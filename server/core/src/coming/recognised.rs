@@ -77,6 +77,9 @@ fn known_as(name: String) -> Name {
     Name { name, is_another: false }
 }
 
+/// That somebody at a place is one who is known: whether by an address, and by the name; then who stands first.
+type Claim = (bool, bool, Reverse<usize>);
+
 /// Whose numbers and addresses they have; each person here is one of theirs at most.
 fn by_ways(people: &[PersonEntry], known: &[PersonEntry], plain: impl Fn(&PersonEntry) -> String) -> Vec<Option<String>> {
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
@@ -84,7 +87,7 @@ fn by_ways(people: &[PersonEntry], known: &[PersonEntry], plain: impl Fn(&Person
         owners.extend(ways(own).map(|way| (way, own.name.as_str())));
     }
     // An address is somebody's for longer than a phone is, and a name decides between several.
-    let mut claims: BTreeMap<&str, Vec<(bool, bool, Reverse<usize>)>> = BTreeMap::new();
+    let mut claims: BTreeMap<&str, Vec<Claim>> = BTreeMap::new();
     for (place, person) in people.iter().enumerate() {
         let is_name = |name: &str| name == person.name || name == plain(person);
         let by_email: BTreeSet<&str> = person.emails.iter().flatten().filter_map(|own| owners.get(own).copied()).collect();
