@@ -19,7 +19,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use hyper::body::{Frame, SizeHint};
 
 use super::Access;
-use super::refusals::is_of_senders;
+use super::coming_in::is_of_senders;
 
 /// So many of one sender.
 const MOST: usize = 50;
