@@ -608,6 +608,8 @@ async fn what_nobody_speaks_of_any_more_is_over(home: Home) {
     let id = server.items("/api/v1/alarms").await[0]["id"].as_str().unwrap().to_owned();
     server.pass(200).await;
     assert_eq!(alerts(&server, &[alert(&server, "DiskFull", 240)]).await, ["repeated"]);
+    let kinds = server.alarm(&id).await["timeline"].to_string();
+    assert!(!kinds.contains("repeated"), "what is said all the time is counted, and is no line of its own: {kinds}");
     server.pass(200).await;
     assert_eq!(server.state(&id).await, "waiting", "it was said again");
     // Whoever could not be heard may have said it again.
@@ -620,6 +622,12 @@ async fn what_nobody_speaks_of_any_more_is_over(home: Home) {
     let end = alarm["timeline"].as_array().unwrap().iter().find(|event| event["kind"] == "resolved").unwrap().clone();
     assert!(end["body"]["no_word_since"].is_string(), "{end}");
     assert_eq!(alerts(&server, &[alert(&server, "DiskFull", 240)]).await, ["reopened"], "it burns all the while");
+    // Who takes back until when it holds lets it stay.
+    let mut lasting = alert(&server, "DiskFull", 240);
+    lasting["endsAt"] = json!("0001-01-01T00:00:00Z");
+    assert_eq!(alerts(&server, &[lasting]).await, ["repeated"]);
+    server.pass(900).await;
+    assert_ne!(server.state(&id).await, "resolved");
     // A person called it off: nothing more is awaited of it.
     assert_eq!(server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await.0, 200);
     server.pass(300).await;

@@ -20,6 +20,11 @@ pub(in crate::engine) const REMEMBERED: TimeDelta = TimeDelta::hours(1);
 /// A beginning that comes so long after its end may have been overtaken by it; what comes later rings.
 const OVERTAKEN_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
+/// A server that could not be heard for a while waits so long at most for a word that was to hold for longer.
+const LONGEST_DOUBT: TimeDelta = TimeDelta::hours(6);
+/// So many alarms of which nobody speaks are ended in one tick.
+const ENDED_AT_ONCE: usize = 100;
+
 /// What became of a message.
 #[derive(Debug, Default)]
 pub struct Word {
@@ -132,8 +137,9 @@ impl Engine {
             }
         };
         if let Some((id, raised_as)) = raised {
-            if let Some(until) = request.word_until {
-                work.db().set_word_until(id, until).await?;
+            // One that says no time any more takes back the one before.
+            if request.word_until.is_some() || raised_as == RaisedAs::Repeated {
+                work.db().set_word_until(id, request.word_until).await?;
             }
             note_cleaned(&mut work, request, id).await?;
             word.raised = Some(Raised { alarm: load(&mut work.db(), id).await?, raised_as });
@@ -149,27 +155,29 @@ impl Engine {
         Ok(word)
     }
 
-    /// Ends alarms whose source has said nothing more for longer than its last word was to hold; gives how many.
+    /// Ends alarms whose source has said nothing more for longer than its last word was to hold.
     ///
     /// # Errors
     /// When the database fails; the next tick does what this one did not.
-    pub(in crate::engine) async fn end_what_is_not_spoken_of(&self, now: DateTime<Utc>) -> Result<usize, EngineError> {
+    pub(in crate::engine) async fn end_what_is_not_spoken_of(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
         let due = self.store.read().await?.db().unspoken_of(now).await?;
-        let mut ended = 0;
-        for (id, until, said_at) in due {
-            // Whoever could not be heard may have said it again.
-            if now < self.serving_since() + (until - said_at).max(TimeDelta::zero()) {
-                continue;
+        // Whoever could not be heard may have said it again.
+        let listened = now - self.serving_since();
+        let due = due.into_iter().filter(|(_, until, said_at)| listened >= (*until - *said_at).min(LONGEST_DOUBT));
+        for (id, ..) in due.take(ENDED_AT_ONCE) {
+            let ended = self.change(id, &Doer::Server, async |engine, work, alarm, hunt| {
+                match work.db().is_unspoken_of(id, now).await? {
+                    true => engine.over(work, id, hunt, Some(alarm.last_repeat_at)).await,
+                    // It was said again meanwhile.
+                    false => Ok(()),
+                }
+            });
+            // One that cannot be ended must not keep the others open.
+            if let Err(error) = ended.await {
+                tracing::error!(%error, alarm.id = %id, "an alarm that nobody speaks of could not be ended; trying again");
             }
-            self.change(id, &Doer::Server, async |engine, work, alarm, hunt| match work.db().is_unspoken_of(id, now).await? {
-                true => engine.over(work, id, hunt, Some(alarm.last_repeat_at)).await,
-                // It was said again meanwhile.
-                false => Ok(()),
-            })
-            .await?;
-            ended += 1;
         }
-        Ok(ended)
+        Ok(())
     }
 
     /// The open alarms of a group, with their hunts locked in the order of these. One that nobody has repeated for long is not open to

@@ -55,10 +55,13 @@ statements! {
            WHERE a.id = b.alarm_id AND NOT a.dedup_open AND (a.resolved_at IS NULL OR a.resolved_at < $1) LIMIT 20)"
     ];
     /// Until when the word of an alarm's source holds, unless it is said again.
-    SET_WORD_UNTIL = ["UPDATE alarms SET word_until = $2 WHERE id = $1 AND resolved_at IS NULL AND cancelled_at IS NULL"];
+    SET_WORD_UNTIL = [
+        "UPDATE alarms SET word_until = $2 WHERE id = $1 AND resolved_at IS NULL AND cancelled_at IS NULL
+           AND word_until IS DISTINCT FROM $2"
+    ];
     /// Alarms whose word holds no longer.
     UNSPOKEN_OF = [
-        "SELECT id, word_until, last_repeat_at FROM alarms WHERE word_until <= $1 ORDER BY word_until, id LIMIT 100"
+        "SELECT id, word_until, last_repeat_at FROM alarms WHERE word_until <= $1 ORDER BY word_until, id LIMIT 1000"
     ];
     /// The same of one of them, which is then asked no more.
     IS_UNSPOKEN_OF = ["UPDATE alarms SET word_until = NULL WHERE id = $1 AND word_until <= $2"];
@@ -122,12 +125,12 @@ impl Db<'_> {
         execute!(self, SET_BURNING, alarm, Json(burning)).map(|_| ())
     }
 
-    /// Notes until when the word of an alarm's source holds.
-    pub async fn set_word_until(&mut self, alarm: AlarmId, until: DateTime<Utc>) -> Result<()> {
+    /// Notes until when the word of an alarm's source holds; `None`: until it says otherwise.
+    pub async fn set_word_until(&mut self, alarm: AlarmId, until: Option<DateTime<Utc>>) -> Result<()> {
         execute!(self, SET_WORD_UNTIL, alarm, until).map(|_| ())
     }
 
-    /// Up to 100 alarms whose word holds no longer at an instant, each with the time until which it held and when it was said last.
+    /// Up to 1,000 alarms whose word holds no longer at an instant, each with the time until which it held and when it was said last.
     pub async fn unspoken_of(&mut self, at: DateTime<Utc>) -> Result<Vec<(AlarmId, DateTime<Utc>, DateTime<Utc>)>> {
         fetch_all!(self, UNSPOKEN_OF, at)
     }

@@ -113,6 +113,13 @@ impl Told {
         alarms
     }
 
+    /// What the timeline says of the end of an alarm.
+    async fn end_of(&self, alarm: &Value) -> Value {
+        let alarm = self.client.alarm(alarm["id"].as_str().unwrap()).await;
+        let end = alarm["timeline"].as_array().unwrap().iter().find(|event| event["kind"] == "resolved");
+        end.unwrap_or_else(|| panic!("it has no end: {alarm}"))["body"].clone()
+    }
+
     /// Waits until an alarm of a key is as it should be; gives it.
     async fn until(&self, source: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
         let what = format!("an alarm of {source} {what}");

@@ -1,23 +1,24 @@
 //! Prometheus, which tells its alerts without an Alertmanager between: each again and again, its end, and nothing more once it is gone.
 
-use autocall::clock::Clock;
 use autocall_tests::process::{Process, Signal};
 use autocall_tests::redis::reserve_port;
+use serde_json::Value;
 
 use super::{Programs, Told, block};
-use crate::world::SOON;
+
+/// Two rules, of which the first is told by an expression and the second one always fires.
+fn rules(first: &str) -> String {
+    format!(
+        "groups:\n- name: all\n  rules:\n  - alert: Ends\n    expr: {first}\n    labels: {{ severity: critical }}\n    \
+         annotations: {{ summary: Disk of db1 full }}\n  - alert: Stays\n    expr: vector(1)\n"
+    )
+}
 
 #[tokio::test]
 async fn prometheus_tells_its_alerts_itself() {
     let (programs, told) = (Programs::unpacked().await, Told::new().await);
     let (key, folder) = (told.key("prometheus").await, told.folder("prometheus"));
-    // The first is over by itself in a while; the second one goes on.
-    let until = Clock::system().now().timestamp() + 8;
-    let rules = format!(
-        "groups:\n- name: all\n  rules:\n  - alert: Ends\n    expr: vector(time()) < {until}\n    labels: {{ severity: critical }}\n    \
-         annotations: {{ summary: Disk of db1 full }}\n  - alert: Stays\n    expr: vector(1)\n"
-    );
-    std::fs::write(folder.join("rules.yml"), rules).unwrap();
+    std::fs::write(folder.join("rules.yml"), rules("vector(1)")).unwrap();
     let alerting = told.filled(&block("alertmanagers:"), &folder, &key);
     let alerting =
         alerting.replace("https", "http").replace("alerts.example.com", told.server.url().trim_start_matches("http://"));
@@ -30,16 +31,19 @@ async fn prometheus_tells_its_alerts_itself() {
     // It says the same again every second, and that it holds for four times as long.
     command.arg("--rules.alert.resend-delay=1s");
     let process = Process::spawn("prometheus", command, &folder.join("log")).with_farewell(Signal::Terminate);
-    let named = |summary: &'static str| move |alarm: &serde_json::Value| alarm["summary"] == summary;
+    let named = |summary: &'static str| move |alarm: &Value| alarm["summary"] == summary;
+    let over = |summary: &'static str| move |alarm: &Value| named(summary)(alarm) && alarm["state"] == "resolved";
     let ends = told.until("prometheus", "that ends", named("Disk of db1 full")).await;
     assert_eq!(ends["priority"], "critical");
     told.until("prometheus", "that is repeated", |alarm| named("Stays")(alarm) && alarm["repeats"].as_i64() > Some(2)).await;
-    told.until("prometheus", "that is over", |alarm| named("Disk of db1 full")(alarm) && alarm["state"] == "resolved").await;
-    let stays = told.until("prometheus", "that stays", named("Stays")).await;
-    assert_eq!(stays["state"], "waiting", "{}", process.log());
+    // It was over before its last word had run out.
+    std::fs::write(folder.join("rules.yml"), rules("vector(1) < 0")).unwrap();
+    process.signal(Signal::HangUp);
+    let end = told.until("prometheus", "that is over", over("Disk of db1 full")).await;
+    assert_eq!(told.end_of(&end).await["no_word_since"], Value::Null, "{}", process.log());
     // What Prometheus had to say is not said any more.
     drop(process);
-    let over = told.until("prometheus", "that nobody speaks of", |alarm| named("Stays")(alarm) && alarm["state"] == "resolved");
-    tokio::time::timeout(SOON, over).await.unwrap();
+    let end = told.until("prometheus", "that nobody speaks of", over("Stays")).await;
+    assert!(told.end_of(&end).await["no_word_since"].is_string());
     assert_eq!(told.alarms("prometheus").await.len(), 2, "each was raised once");
 }
