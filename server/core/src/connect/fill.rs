@@ -236,6 +236,14 @@ mod tests {
     }
 
     #[test]
+    fn an_address_has_three_parts() {
+        let parts = |server: &str| fill("@scheme:json@ @host:json@ @folder:json@", &Values { server, path: "/p", key: "k" });
+        assert_eq!(parts("https://alerts.example.com"), r#""https" "alerts.example.com" "/""#);
+        assert_eq!(parts("https://a.example:8443/x/y"), r#""https" "a.example:8443" "/x/y""#);
+        assert_eq!(parts("http://[::1]:8080"), r#""http" "[::1]:8080" "/""#);
+    }
+
+    #[test]
     fn an_odd_address_breaks_no_file() {
         assert_eq!(filled("@server:yaml@", "k"), r#"'https://o''brien.example/a"b\c$d;e&f`g#h: i'"#);
         assert_eq!(filled("@server:shell@", "k"), r#"'https://o'\''brien.example/a"b\c$d;e&f`g#h: i'"#);
