@@ -297,8 +297,10 @@ const ROOM_OF_THE_ONCE_ONLY: usize = 4;
 const RAISE: [&str; 2] = ["/api/v1/alarms", "/api/v1/call"];
 /// Where signals of monitoring systems come in.
 const INTAKES: &str = "/api/v1/intake/";
-/// Where alerts of Opsgenie come in, and those that an Alertmanager is told.
-const ALERTS: [&str; 3] = ["/v2/alerts", "/jsm/ops/integration/v2/alerts", "/api/v2/alerts"];
+/// Where alerts come in that an Alertmanager is told.
+const TOLD_AS_AN_ALERTMANAGER: &str = "/api/v2/alerts";
+/// Where those and alerts of Opsgenie come in.
+const ALERTS: [&str; 3] = ["/v2/alerts", "/jsm/ops/integration/v2/alerts", TOLD_AS_AN_ALERTMANAGER];
 
 /// Whether a request says that something burns, or what became of it, as monitoring systems do.
 pub(super) fn is_of_alarms(request: &Request) -> bool {
@@ -326,7 +328,8 @@ pub(super) fn beyond_rate(access: &Access, request: &Request, sender: &Sender) -
     if !raises || !(by_get || matches!(*request.method(), Method::POST | Method::PUT)) {
         return None;
     }
-    let reader = intake.and_then(|name| signal::reader(name.trim_end_matches('/')));
+    let named = intake.or_else(|| (path == TOLD_AS_AN_ALERTMANAGER).then_some("prometheus"));
+    let reader = named.and_then(|name| signal::reader(name.trim_end_matches('/')));
     let who = sender.counted_as();
     let room = if reader.is_some_and(|reader| reader.once_only) { ROOM_OF_THE_ONCE_ONLY } else { 1 };
     let limit = access.config.http.alarms_per_minute.saturating_mul(room);

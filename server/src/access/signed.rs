@@ -21,6 +21,10 @@ use crate::kinds::signing::Unsigned;
 use crate::net::arriving::is_slow;
 use crate::net::seats::Seat;
 
+/// A signed message is held whole until its end is known to be signed as well; of one that is not, less is held where it is read in pieces.
+/// In bytes.
+const LONGEST: usize = 4 << 20;
+
 /// Lets messages of keys that sign through only when they are signed. It stands before whatever unpacks or rewrites a body: what is signed
 /// is what was sent.
 pub async fn signed_only(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
@@ -40,7 +44,7 @@ pub async fn signed_only(State(access): State<Arc<Access>>, request: Request, ne
         return Problem::new(StatusCode::FORBIDDEN, Code::KeyMayNot, text).into_response();
     }
     let (parts, body) = request.into_parts();
-    let longest = most_of(parts.uri.path(), access.config.http.body_limit_bytes);
+    let longest = most_of(parts.uri.path(), access.config.http.body_limit_bytes).max(LONGEST);
     let body = match read(body, longest).await {
         Ok(body) => body,
         Err(problem) => return problem.into_response(),

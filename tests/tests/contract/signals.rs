@@ -30,6 +30,10 @@ on_both!(
     who_sends_only_once_has_more_room_and_a_list_takes_what_it_holds,
     prometheus_tells_its_alerts_as_an_alertmanager_is_told,
     what_nobody_speaks_of_any_more_is_over,
+    what_is_said_again_and_again_is_meant_by_how_its_end_moves,
+    one_of_two_that_watch_the_same_does_not_mute_the_other,
+    what_a_person_called_off_does_not_ring_again_while_it_is_told,
+    an_end_that_no_clock_reaches_harms_nobody,
     what_some_senders_look_for_in_the_answer_and_what_rings_nobody,
 );
 
@@ -610,17 +614,18 @@ async fn what_nobody_speaks_of_any_more_is_over(home: Home) {
     assert_eq!(alerts(&server, &[alert(&server, "DiskFull", 240)]).await, ["repeated"]);
     let kinds = server.alarm(&id).await["timeline"].to_string();
     assert!(!kinds.contains("repeated"), "what is said all the time is counted, and is no line of its own: {kinds}");
+    server.pass(400).await;
+    assert_eq!(server.state(&id).await, "waiting", "what burns may have taken its source away: somebody is still to be rung");
+    assert_eq!(alerts(&server, &[alert(&server, "DiskFull", 240)]).await, ["repeated"]);
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/acknowledge"), &json!({ "name": "Li Na" })).await.0, 200);
     server.pass(200).await;
-    assert_eq!(server.state(&id).await, "waiting", "it was said again");
     // Whoever could not be heard may have said it again.
     server = server.restart().await;
     server.pass(100).await;
-    assert_eq!(server.state(&id).await, "waiting");
+    assert_eq!(server.state(&id).await, "answered");
     server.pass(150).await;
-    let alarm = server.alarm(&id).await;
-    assert_eq!(alarm["state"], "resolved", "{alarm}");
-    let end = alarm["timeline"].as_array().unwrap().iter().find(|event| event["kind"] == "resolved").unwrap().clone();
-    assert!(end["body"]["no_word_since"].is_string(), "{end}");
+    let end = end_of(&server, &id).await;
+    assert!(end["no_word_since"].is_string(), "{end}");
     assert_eq!(alerts(&server, &[alert(&server, "DiskFull", 240)]).await, ["reopened"], "it burns all the while");
     // Who takes back until when it holds lets it stay.
     let mut lasting = alert(&server, "DiskFull", 240);
@@ -628,10 +633,86 @@ async fn what_nobody_speaks_of_any_more_is_over(home: Home) {
     assert_eq!(alerts(&server, &[lasting]).await, ["repeated"]);
     server.pass(900).await;
     assert_ne!(server.state(&id).await, "resolved");
-    // A person called it off: nothing more is awaited of it.
+}
+
+/// What the timeline says of the end of an alarm.
+async fn end_of(server: &Server, id: &str) -> Value {
+    let alarm = server.alarm(id).await;
+    let end = alarm["timeline"].as_array().unwrap().iter().find(|event| event["kind"] == "resolved");
+    end.unwrap_or_else(|| panic!("it has no end: {alarm}"))["body"].clone()
+}
+
+async fn what_is_said_again_and_again_is_meant_by_how_its_end_moves(home: Home) {
+    let server = home.start().await;
+    let since = server.now() - chrono::TimeDelta::seconds(60);
+    let state = |name: &str, ends_at: i64| {
+        let ends = (since + chrono::TimeDelta::seconds(ends_at)).to_rfc3339();
+        json!({ "labels": { "alertname": name }, "annotations": { "phones": A }, "startsAt": since.to_rfc3339(), "endsAt": ends })
+    };
+    assert_eq!(alerts(&server, &[state("a", 300)]).await, ["created"]);
+    // Our clock jumps by an hour.
+    server.pass(3_600).await;
+    assert_eq!(alerts(&server, &[state("a", 360)]).await, ["repeated"], "it moves on, so it burns");
+    assert_eq!(alerts(&server, &[state("a", 350)]).await, ["resolved"], "it was over before that had run out");
+    assert_eq!(alerts(&server, &[state("a", 350)]).await, ["nothing_open"], "as it tells for a quarter of an hour");
+    // Of a clock that is an hour behind.
+    assert_eq!(alerts(&server, &[state("b", 300)]).await, ["nothing_open"]);
+    assert_eq!(alerts(&server, &[state("b", 300)]).await, ["nothing_open"]);
+    assert_eq!(alerts(&server, &[state("b", 360)]).await, ["created"], "what is over has one end");
+    assert_eq!(alerts(&server, &[state("b", 420)]).await, ["repeated"]);
+    assert_eq!(alerts(&server, &[state("b", 415)]).await, ["resolved"]);
+}
+
+async fn one_of_two_that_watch_the_same_does_not_mute_the_other(home: Home) {
+    let server = home.start().await;
+    assert_eq!(alerts(&server, &[alert(&server, "HostDown", 240)]).await, ["created"]);
+    server.pass(60).await;
+    let since = server.now() - chrono::TimeDelta::seconds(120);
+    let mut of = alert(&server, "HostDown", 240);
+    of["startsAt"] = json!(since.to_rfc3339());
+    let mut end = of.clone();
+    end["endsAt"] = json!(server.now().to_rfc3339());
+    assert_eq!(alerts(&server, &[end.clone()]).await, ["resolved"], "its connection to what it watches is gone");
+    server.pass(15).await;
+    of["endsAt"] = json!((server.now() + chrono::TimeDelta::seconds(240)).to_rfc3339());
+    assert_eq!(alerts(&server, &[of]).await, ["reopened"], "the other one still sees it");
+    assert_eq!(alerts(&server, &[end]).await, ["stale"], "told again, that end is none of this fire");
+    let id = server.items("/api/v1/alarms").await[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.state(&id).await, "waiting");
+}
+
+async fn what_a_person_called_off_does_not_ring_again_while_it_is_told(home: Home) {
+    let server = home.start().await;
+    let began = server.now();
+    let state = |severity: &str, ends_in: i64| {
+        let ends = (server.now() + chrono::TimeDelta::seconds(ends_in)).to_rfc3339();
+        json!({ "labels": { "alertname": "Noise" }, "annotations": { "phones": A, "severity": severity }, "endsAt": ends,
+                "startsAt": began.to_rfc3339() })
+    };
+    assert_eq!(alerts(&server, &[state("x", 240)]).await, ["created"]);
+    let id = server.items("/api/v1/alarms").await[0]["id"].as_str().unwrap().to_owned();
     assert_eq!(server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await.0, 200);
-    server.pass(300).await;
-    assert_eq!(server.state(&id).await, "cancelled");
+    for _ in 0..3 {
+        server.pass(60).await;
+        assert_eq!(alerts(&server, &[state("x", 240)]).await, ["ignored"], "a person called it off");
+    }
+    let mut anew = state("x", 240);
+    anew["startsAt"] = json!(server.now().to_rfc3339());
+    assert_eq!(alerts(&server, &[anew]).await, ["created"], "another fire");
+}
+
+async fn an_end_that_no_clock_reaches_harms_nobody(home: Home) {
+    let mut server = home.start().await;
+    for (name, ends) in
+        [("a", json!("8210266876799999")), ("b", json!(1_796_000_000_000_000_u64)), ("c", json!("9999-12-31T23:59:59-12:00"))]
+    {
+        let odd = json!({ "labels": { "alertname": name }, "annotations": { "phones": A }, "endsAt": ends });
+        assert_eq!(alerts(&server, &[odd]).await, ["created"]);
+    }
+    server = server.restart().await;
+    server.pass(400).await;
+    let id = server.items("/api/v1/alarms").await[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.state(&id).await, "waiting");
 }
 
 async fn what_some_senders_look_for_in_the_answer_and_what_rings_nobody(home: Home) {

@@ -164,17 +164,6 @@ impl Signal {
     pub fn of(word: Word) -> Self {
         Self { word, ..Self::default() }
     }
-
-    /// As it is at a time: what holds no longer is over since then.
-    #[must_use]
-    pub fn as_of(self, now: DateTime<Utc>) -> Self {
-        match self.holds_until {
-            Some(until) if self.word == Word::Firing && until <= now => {
-                Self { word: Word::Resolved, at: Some(until), holds_until: None, ..self }
-            }
-            _ => self,
-        }
-    }
 }
 
 /// A priority by the words that are common, in any case; `None` for others.

@@ -13,7 +13,7 @@ use super::{Reader, Signal, Unreadable, Word, priority};
 use crate::ids::hex;
 
 /// How it is read.
-pub const READER: Reader = Reader { also: &["vmalert"], ..Reader::of("prometheus", read) };
+pub const READER: Reader = Reader { also: &["vmalert"], once_only: true, ..Reader::of("prometheus", read) };
 
 /// What an alert is called by, in this order.
 const SAYS: &[&str] = &["summary", "title", "message", "description"];
@@ -117,14 +117,9 @@ mod tests {
     }
 
     #[test]
-    fn it_is_over_when_its_end_has_passed_and_without_one_it_stays() {
-        let (before, after) = (at("2026-11-29T03:04:00Z"), at("2026-11-29T03:06:00Z"));
-        assert_eq!(read_one(json!({})).as_of(before).word, Word::Firing);
-        let over = read_one(json!({})).as_of(after);
-        assert_eq!((over.word, over.at), (Word::Resolved, Some(at("2026-11-29T03:05:00.123Z"))));
-        for none in [json!("0001-01-01T00:00:00Z"), json!(null), json!("soon")] {
-            let signal = read_one(json!({ "endsAt": none })).as_of(after);
-            assert_eq!((signal.word, signal.holds_until), (Word::Firing, None));
+    fn without_an_end_it_stays() {
+        for none in [json!("0001-01-01T00:00:00Z"), json!(null), json!("soon"), json!("8210266876799999")] {
+            assert_eq!(read_one(json!({ "endsAt": none })).holds_until, None);
         }
     }
 

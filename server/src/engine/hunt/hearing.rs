@@ -22,6 +22,8 @@ const OVERTAKEN_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
 /// A server that could not be heard for a while waits so long at most for a word that was to hold for longer.
 const LONGEST_DOUBT: TimeDelta = TimeDelta::hours(6);
+/// Whether somebody is still rung for an alarm of which nobody speaks is looked at so often.
+const ASKED_AGAIN: TimeDelta = TimeDelta::seconds(30);
 /// So many alarms of which nobody speaks are ended in one tick.
 const ENDED_AT_ONCE: usize = 100;
 
@@ -36,6 +38,10 @@ pub struct Word {
     pub stale: bool,
     /// So many alarms of the group are open after it.
     pub open: usize,
+    /// It says again and again that something is over, each time later: that burns, and its sender's clock is behind.
+    pub end_moves: bool,
+    /// A person called off what it still tells of.
+    pub called_off: bool,
 }
 
 /// An open alarm of a group, with its hunt locked.
@@ -73,8 +79,17 @@ impl Engine {
                 lately.push((alarm, burning));
             }
         }
+        let states = message.alerts.iter().any(|told| told.until.is_some());
         let before: Vec<Option<Burning>> = open.iter().map(|one| one.burning.clone()).collect();
         let mut burnt: Vec<Burning> = lately.iter().map(|(_, burning)| burning.clone()).collect();
+        let (message, clocks_differ) = burning::meant(&before, message, now);
+        let message = &message;
+        if clocks_differ {
+            tracing::warn!(
+                sender.name = request.sender,
+                "a sender's clock or that of this server is wrong by more than its words hold"
+            );
+        }
         let mut heard = burning::hear(&before, &burnt, message, now);
         if matches!(heard.raises, Raises::Own { .. })
             && let Some(alone) = work.db().end_heard(&request.integration_id, group, now - OVERTAKEN_WITHIN).await?
@@ -88,10 +103,12 @@ impl Engine {
                 tracing::warn!(sender.name = request.sender, "a fire was told after its end: told once more, it rings");
             }
         }
+        let mut end_moves = false;
         if let Some(alone) = burning::ends_alone(before.iter().flatten().chain(&burnt), message, now) {
             // Who says again and again that nothing burns tells a state, and no end of something that is still on its way.
-            let again = work.db().end_heard(&request.integration_id, group, now - OVERTAKEN_WITHIN).await?.is_some();
-            let ends = if again { Burning::default() } else { alone };
+            let last = work.db().end_heard(&request.integration_id, group, now - OVERTAKEN_WITHIN).await?;
+            end_moves = last.as_ref().is_some_and(|last| burning::end_moves(last, message));
+            let ends = if last.is_some() && !states { Burning::default() } else { alone };
             work.db().set_end_heard(&request.integration_id, group, &ends, now).await?;
         }
         for ((one, before), after) in open.iter().zip(&before).zip(&heard.open) {
@@ -99,7 +116,11 @@ impl Engine {
                 work.db().set_burning(one.alarm.id, after).await?;
             }
         }
-        let mut word = Word { stale: heard.stale, open: open.len(), ..Word::default() };
+        let mut word = Word { stale: heard.stale, open: open.len(), end_moves, ..Word::default() };
+        if states && matches!(heard.raises, Raises::Own { .. }) && self.is_called_off(&mut work, group, message, request).await? {
+            heard.raises = Raises::Nothing;
+            word.called_off = true;
+        }
         for at in &heard.ends {
             let Open { alarm, hunt, .. } = &open[*at];
             if work.db().resolve_alarm(alarm.id, now).await? {
@@ -143,7 +164,7 @@ impl Engine {
             }
             note_cleaned(&mut work, request, id).await?;
             word.raised = Some(Raised { alarm: load(&mut work.db(), id).await?, raised_as });
-        } else if word.stale && word.ended.is_empty() {
+        } else if word.stale && word.ended.is_empty() && !states {
             let about = open.first().map(|one| one.alarm.id).or_else(|| lately.first().map(|(alarm, _)| alarm.id));
             if let Some(about) = about {
                 let event = Event::Overtaken { address: message.address.clone(), over: message.over };
@@ -155,7 +176,22 @@ impl Engine {
         Ok(word)
     }
 
-    /// Ends alarms whose source has said nothing more for longer than its last word was to hold.
+    /// Whether a person has called off what burns: whoever repeats a state goes on telling of it.
+    async fn is_called_off(
+        &self,
+        work: &mut Work,
+        group: &str,
+        message: &Message,
+        request: &RaiseRequest,
+    ) -> Result<bool, EngineError> {
+        let since = message.alerts.iter().filter(|told| told.burns).filter_map(|told| told.starts_at).max();
+        let Some(since) = since else { return Ok(false) };
+        let called_off = work.db().called_off_of_group(&request.integration_id, group, since).await?;
+        Ok(called_off.is_some_and(|priority| request.priority <= priority))
+    }
+
+    /// Ends alarms whose source has said nothing more for longer than its last word was to hold, once nobody is rung for them any more: what
+    /// has taken the source away may be what burns.
     ///
     /// # Errors
     /// When the database fails; the next tick does what this one did not.
@@ -163,10 +199,12 @@ impl Engine {
         let due = self.store.read().await?.db().unspoken_of(now).await?;
         // Whoever could not be heard may have said it again.
         let listened = now - self.serving_since();
-        let due = due.into_iter().filter(|(_, until, said_at)| listened >= (*until - *said_at).min(LONGEST_DOUBT));
+        let due =
+            due.into_iter().filter(|(_, until, said_at)| listened >= (*until).signed_duration_since(*said_at).min(LONGEST_DOUBT));
         for (id, ..) in due.take(ENDED_AT_ONCE) {
             let ended = self.change(id, &Doer::Server, async |engine, work, alarm, hunt| {
                 match work.db().is_unspoken_of(id, now).await? {
+                    true if hunt.ended_at.is_none() => Ok(work.db().set_word_until(id, Some(now + ASKED_AGAIN)).await?),
                     true => engine.over(work, id, hunt, Some(alarm.last_repeat_at)).await,
                     // It was said again meanwhile.
                     false => Ok(()),

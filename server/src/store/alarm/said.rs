@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use super::alarms::AlarmRow;
+use crate::alarm::Priority;
 use crate::alarm::burning::Burning;
 use crate::alarm::event::EventKind;
 use crate::ids::AlarmId;
@@ -53,6 +54,11 @@ statements! {
         "DELETE FROM alarm_burning WHERE alarm_id IN (
            SELECT b.alarm_id FROM alarm_burning b CROSS JOIN alarms a
            WHERE a.id = b.alarm_id AND NOT a.dedup_open AND (a.resolved_at IS NULL OR a.resolved_at < $1) LIMIT 20)"
+    ];
+    /// How urgent the latest alarm of a group was that a person called off since then.
+    CALLED_OFF_OF_GROUP = [
+        "SELECT priority FROM alarms WHERE integration_id = $1 AND group_key = $2 AND cancelled_at >= $3
+         ORDER BY cancelled_at DESC LIMIT 1"
     ];
     /// Until when the word of an alarm's source holds, unless it is said again.
     SET_WORD_UNTIL = [
@@ -123,6 +129,17 @@ impl Db<'_> {
     /// Notes what burns of an alarm.
     pub async fn set_burning(&mut self, alarm: AlarmId, burning: &Burning) -> Result<()> {
         execute!(self, SET_BURNING, alarm, Json(burning)).map(|_| ())
+    }
+
+    /// How urgent the latest alarm of a group was that a person called off at an instant or later; `None` where there is none.
+    pub async fn called_off_of_group(
+        &mut self,
+        integration: &str,
+        group: &str,
+        since: DateTime<Utc>,
+    ) -> Result<Option<Priority>> {
+        let row: Option<(Priority,)> = fetch_optional!(self, CALLED_OFF_OF_GROUP, integration, group, since)?;
+        Ok(row.map(|(priority,)| priority))
     }
 
     /// Notes until when the word of an alarm's source holds; `None`: until it says otherwise.
