@@ -105,7 +105,7 @@ impl Home {
         let schema = match kind {
             Kind::Embedded => None,
             Kind::Shared => {
-                let schema = postgres::fresh_schema(&postgres::shared_postgres_url()).await;
+                let schema = postgres::fresh_tables(&postgres::shared_postgres_url()).await;
                 settings.insert("DATABASE_URL".to_owned(), schema.url.clone());
                 settings.insert("REDIS_URL".to_owned(), redis::shared_redis_url());
                 Some(schema)

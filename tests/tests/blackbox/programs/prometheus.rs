@@ -30,7 +30,7 @@ async fn prometheus_tells_its_alerts_itself() {
     command.arg(format!("--web.listen-address=127.0.0.1:{}", reserve_port()));
     // It says the same again every second.
     command.arg("--rules.alert.resend-delay=1s");
-    let process = Process::spawn("prometheus", command, &folder.join("log")).with_farewell(Signal::Terminate);
+    let mut process = Process::spawn("prometheus", command, &folder.join("log")).with_farewell(Signal::Terminate);
     let named = |summary: &'static str| move |alarm: &Value| alarm["summary"] == summary;
     let over = |summary: &'static str| move |alarm: &Value| named(summary)(alarm) && alarm["state"] == "resolved";
     let ends = told.until("prometheus", "that ends", named("Disk of db1 full")).await;
