@@ -234,15 +234,15 @@ const CLOCKS_DIFFER: TimeDelta = TimeDelta::seconds(60);
 const JUST_NOW: TimeDelta = TimeDelta::seconds(2);
 
 /// What is meant by a message of a sender that repeats its state and says until when it holds, and whether the clocks differ. Of other
-/// messages, nothing is changed.
+/// messages, nothing is changed. `open` and `ended` as of [`hear`]: also what ended by silence was said to burn.
 #[must_use]
-pub fn meant(open: &[Option<Burning>], message: &Message, now: DateTime<Utc>) -> (Message, bool) {
+pub fn meant(open: &[Option<Burning>], ended: &[Burning], message: &Message, now: DateTime<Utc>) -> (Message, bool) {
     let mut meant = message.clone();
     let mut clocks_differ = false;
     for told in &mut meant.alerts {
         let Some(until) = told.until.filter(|_| !message.as_said) else { continue };
         let by_clock = until > now + JUST_NOW;
-        let words = open.iter().flatten().filter_map(|burning| burning.named_by(&message.address, told.mark));
+        let words = open.iter().flatten().chain(ended).filter_map(|burning| burning.named_by(&message.address, told.mark));
         let last = words.filter(|named| named.over.is_none()).filter_map(|named| named.until).max();
         told.burns = match last {
             // It never moves back while something burns.
@@ -492,7 +492,7 @@ mod tests {
     }
 
     fn hears(world: &mut World, message: &Message, now: i64) -> Heard {
-        let (meant, _) = meant(&world.open, message, at(now));
+        let (meant, _) = meant(&world.open, &world.ended, message, at(now));
         world.hear(&meant, at(now))
     }
 
@@ -530,7 +530,7 @@ mod tests {
 
     #[test]
     fn an_end_that_moves_is_that_of_a_clock_that_is_behind() {
-        let over = |start, end| meant(&[], &state(start, end), at(1_000)).0;
+        let over = |start, end| meant(&[], &[], &state(start, end), at(1_000)).0;
         let alone = ends_alone(&[], &over(0, 100), at(1_000)).unwrap();
         assert!(end_moves(&alone, &over(0, 160)));
         assert!(!end_moves(&alone, &over(0, 100)) && !end_moves(&alone, &over(7, 160)), "told again, or by another one");

@@ -82,7 +82,7 @@ impl Engine {
         let states = message.alerts.iter().any(|told| told.until.is_some());
         let before: Vec<Option<Burning>> = open.iter().map(|one| one.burning.clone()).collect();
         let mut burnt: Vec<Burning> = lately.iter().map(|(_, burning)| burning.clone()).collect();
-        let (message, clocks_differ) = burning::meant(&before, message, now);
+        let (message, clocks_differ) = burning::meant(&before, &burnt, message, now);
         let message = &message;
         if clocks_differ {
             tracing::warn!(
