@@ -53,11 +53,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .layer(middleware::from_fn(refusals::phones_with_host));
     let (api, _) = documented_api().split_for_parts();
     let (by_token, _) = documented_by_token().split_for_parts();
-    let mut document = openapi();
-    let (known, aging) = (Arc::new(Known::of(&mut document)), Arc::new(Aging::of(&document)));
-    if !app.prefix.path().is_empty() {
-        document.servers = Some(vec![utoipa::openapi::Server::new(app.prefix.path())]);
-    }
+    let (known, aging) = (Arc::clone(&DESCRIBED.known), Arc::clone(&DESCRIBED.aging));
     let api = api
         .merge(blast::routes())
         .merge(opsgenie::routes())
@@ -65,6 +61,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         // It may only be able to fetch an address.
         .route("/api/v1/intake/kuma", any(intake::signals::receive_from_kuma))
         .route("/api/v1/intake/uptime-kuma", any(intake::signals::receive_from_kuma))
+        .route("/api/v2/alerts", post(intake::signals::receive_alerts))
         .route("/api/v1/intake/grafana", post(intake::grafana::receive).put(intake::grafana::receive))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), api::requests::repeats::once))
@@ -122,7 +119,14 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .layer(middleware::map_response_with_state(app.prefix.clone(), put_below))
         .layer(packed());
     // It is written once: it takes as long as thousands of other answers.
-    let description = Arc::new(LazyLock::new(move || Bytes::from(openapi_json(&document))));
+    let prefix = app.prefix.path().to_owned();
+    let description = Arc::new(LazyLock::new(move || {
+        let mut document = DESCRIBED.document.clone();
+        if !prefix.is_empty() {
+            document.servers = Some(vec![utoipa::openapi::Server::new(prefix)]);
+        }
+        Bytes::from(openapi_json(&document))
+    }));
     let described = Router::new()
         .route("/api/v1/openapi.json", get(async move || json(StatusCode::OK, LazyLock::force(&description).clone())))
         .route("/api", get(async || api::page::answer(&PAGE)))
@@ -176,7 +180,20 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
 }
 
 /// The description of the API as a page.
-static PAGE: LazyLock<String> = LazyLock::new(|| api::page::written(&openapi()));
+static PAGE: LazyLock<String> = LazyLock::new(|| api::page::written(&DESCRIBED.document));
+
+/// The description of the API, and what is made of it: the same for every server of a process.
+static DESCRIBED: LazyLock<Described> = LazyLock::new(|| {
+    let mut document = openapi();
+    let (known, aging) = (Arc::new(Known::of(&mut document)), Arc::new(Aging::of(&document)));
+    Described { document, known, aging }
+});
+
+struct Described {
+    document: utoipa::openapi::OpenApi,
+    known: Arc<Known>,
+    aging: Arc<Aging>,
+}
 
 /// An answer with what leads back here put below the path in front.
 async fn put_below(State(prefix): State<Prefix>, response: Response) -> Response {

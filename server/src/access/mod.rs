@@ -1,5 +1,6 @@
 //! Who is asking, and what they may do: doors, keys of senders, tokens of handsets, and what happens to those who guess.
 
+mod coming_in;
 pub mod directory;
 pub mod doors;
 pub mod guard;

@@ -13,7 +13,15 @@ const MOST_SENDERS: usize = 10_000;
 
 /// What each sender has sent in its current minute, by key or address.
 #[derive(Debug, Default)]
-pub struct Rates(Mutex<HashMap<String, (usize, DateTime<Utc>)>>);
+pub struct Rates(Mutex<HashMap<String, Minute>>);
+
+/// What one has sent in its current minute.
+#[derive(Debug)]
+struct Minute {
+    count: usize,
+    since: DateTime<Utc>,
+    refused: bool,
+}
 
 /// More than a sender may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,27 +40,28 @@ impl Rates {
     pub fn admit(&self, sender: &str, limit: usize, now: DateTime<Utc>) -> Result<(), TooMany> {
         let mut sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if sent.len() >= MOST_SENDERS && !sent.contains_key(sender) {
-            sent.retain(|_, (_, since)| now - *since < WINDOW);
+            sent.retain(|_, minute| now - minute.since < WINDOW);
             if sent.len() >= MOST_SENDERS {
                 sent.clear();
             }
         }
-        let (count, since) = sent.entry(sender.to_owned()).or_insert((0, now));
-        if now - *since >= WINDOW {
-            (*count, *since) = (0, now);
+        let begins = || Minute { count: 0, since: now, refused: false };
+        let minute = sent.entry(sender.to_owned()).or_insert_with(begins);
+        if now - minute.since >= WINDOW {
+            *minute = begins();
         }
-        *count = count.saturating_add(1);
-        if *count <= limit {
+        minute.count = minute.count.saturating_add(1);
+        if minute.count <= limit {
             return Ok(());
         }
-        let seconds = (*since + WINDOW - now).num_seconds().clamp(1, WINDOW.num_seconds());
-        Err(TooMany { seconds, first: *count == limit + 1 })
+        let seconds = (minute.since + WINDOW - now).num_seconds().clamp(1, WINDOW.num_seconds());
+        Err(TooMany { seconds, first: !std::mem::replace(&mut minute.refused, true) })
     }
 
     /// What was let in a moment ago holds so many alarms beside the one that was counted.
     pub fn held_more(&self, sender: &str, more: usize) {
-        if let Some((count, _)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(sender) {
-            *count = count.saturating_add(more);
+        if let Some(minute) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(sender) {
+            minute.count = minute.count.saturating_add(more);
         }
     }
 }
@@ -78,7 +87,8 @@ mod tests {
         let (rates, now) = (Rates::default(), DateTime::UNIX_EPOCH);
         assert_eq!(rates.admit("n9e", 10, now), Ok(()));
         rates.held_more("n9e", 999);
-        assert!(rates.admit("n9e", 10, now).is_err());
+        assert!(rates.admit("n9e", 10, now).is_err_and(|too_many| too_many.first), "it is said once");
+        assert!(rates.admit("n9e", 10, now).is_err_and(|too_many| !too_many.first));
         assert_eq!(rates.admit("n9e", 10, now + WINDOW), Ok(()));
         rates.held_more("nobody", 1);
         assert_eq!(rates.admit("nobody", 1, now), Ok(()));

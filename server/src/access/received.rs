@@ -19,6 +19,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use hyper::body::{Frame, SizeHint};
 
 use super::Access;
+use super::coming_in::is_of_senders;
 
 /// So many of one sender.
 const MOST: usize = 50;
@@ -174,19 +175,6 @@ impl Notes {
 
 fn beginning(bytes: &[u8], most: usize) -> &[u8] {
     bytes.get(..most).unwrap_or(bytes)
-}
-
-/// Whether senders raise and end alarms by this path.
-fn is_of_senders(method: &Method, path: &str) -> bool {
-    const OF_OTHERS: [&str; 5] = ["/v2/enqueue", "/v2/change/enqueue", "/generic/", "/v2/alerts", "/jsm/"];
-    let intake = path.starts_with("/api/v1/intake/");
-    match *method {
-        Method::GET => intake,
-        Method::POST | Method::PUT => {
-            intake || matches!(path, "/api/v1/alarms" | "/api/v1/call") || OF_OTHERS.iter().any(|begins| path.starts_with(begins))
-        }
-        _ => false,
-    }
 }
 
 /// Keeps what senders send, with what they are answered. Outside of everything that changes an answer.

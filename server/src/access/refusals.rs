@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::coming_in::{Intake, intake};
 use super::received::Notes;
 use super::{Access, doors};
 use crate::http::phone::refusal;
@@ -34,8 +35,6 @@ impl Who {
 pub const STRANGER: &str = "(unknown)";
 /// A sender without a key, from an open network.
 pub const KEYLESS: &str = "(no key)";
-const HEARTBEATS: &str = "(heartbeat)";
-const GATEWAYS: &str = "(text messages)";
 
 /// Logs and counts refusals, and says with each that may be over soon when to try again.
 pub async fn counted(
@@ -109,34 +108,6 @@ fn say_when(response: &mut Response) {
     if soon && !response.headers().contains_key(RETRY_AFTER) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
     }
-}
-
-/// What its senders are called, where alarms and what is told of them come in.
-enum Intake {
-    /// By their own names.
-    Named,
-    /// All of them so.
-    Called(&'static str),
-}
-
-/// Whether alarms, and what is told of them, come in by this path.
-fn intake(method: &Method, path: &str) -> Option<Intake> {
-    const OF_OTHERS: [&str; 4] = ["/v2/enqueue", "/v2/change/enqueue", "/generic/", "/v2/alerts"];
-    if *method == Method::POST && (OF_OTHERS.iter().any(|others| path.starts_with(others)) || path.starts_with("/jsm/")) {
-        return Some(Intake::Named);
-    }
-    let path = path.strip_prefix("/api/v1/")?;
-    if path.starts_with("heartbeat/") {
-        return Some(Intake::Called(HEARTBEATS));
-    }
-    if !matches!(*method, Method::POST | Method::PUT) {
-        return None;
-    }
-    if path.starts_with("sms/inbound/") {
-        return Some(Intake::Called(GATEWAYS));
-    }
-    let alarms = matches!(path.trim_end_matches('/'), "alarms" | "call") || path.ends_with("/resolve");
-    (alarms || path.starts_with("intake/")).then_some(Intake::Named)
 }
 
 /// An answer that is no problem document.

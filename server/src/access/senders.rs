@@ -293,11 +293,33 @@ pub async fn senders_only(
 /// Who sends only once has so many times the room of others in a minute: what is refused is lost, and a large outage is when they send most.
 const ROOM_OF_THE_ONCE_ONLY: usize = 4;
 
+/// Where alarms are raised.
+const RAISE: [&str; 2] = ["/api/v1/alarms", "/api/v1/call"];
+/// Where signals of monitoring systems come in.
+const INTAKES: &str = "/api/v1/intake/";
+/// Where alerts come in that an Alertmanager is told.
+const TOLD_AS_AN_ALERTMANAGER: &str = "/api/v2/alerts";
+/// Where those and alerts of Opsgenie come in.
+const ALERTS: [&str; 3] = ["/v2/alerts", "/jsm/ops/integration/v2/alerts", TOLD_AS_AN_ALERTMANAGER];
+
+/// Whether a request says that something burns, or what became of it, as monitoring systems do.
+pub(super) fn is_of_alarms(request: &Request) -> bool {
+    let path = request.uri().path();
+    let of_alerts = |own: &str| path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    match *request.method() {
+        // Settings of a key stand further in.
+        Method::GET | Method::PUT => is_intake(path),
+        Method::POST => is_intake(path) || RAISE.contains(&path) || ALERTS.into_iter().any(of_alerts),
+        _ => false,
+    }
+}
+
+fn is_intake(path: &str) -> bool {
+    path.strip_prefix(INTAKES).is_some_and(|name| !name.trim_end_matches('/').contains('/'))
+}
+
 /// Counts a request that raises alarms; its refusal when it is more than one sender may send.
 pub(super) fn beyond_rate(access: &Access, request: &Request, sender: &Sender) -> Option<Response> {
-    const RAISE: [&str; 2] = ["/api/v1/alarms", "/api/v1/call"];
-    const INTAKES: &str = "/api/v1/intake/";
-    const ALERTS: [&str; 2] = ["/v2/alerts", "/jsm/ops/integration/v2/alerts"];
     let path = request.uri().path();
     let intake = path.strip_prefix(INTAKES);
     let raises = RAISE.contains(&path) || intake.is_some() || ALERTS.contains(&path);
@@ -306,7 +328,8 @@ pub(super) fn beyond_rate(access: &Access, request: &Request, sender: &Sender) -
     if !raises || !(by_get || matches!(*request.method(), Method::POST | Method::PUT)) {
         return None;
     }
-    let reader = intake.and_then(|name| signal::reader(name.trim_end_matches('/')));
+    let named = intake.or_else(|| (path == TOLD_AS_AN_ALERTMANAGER).then_some("prometheus"));
+    let reader = named.and_then(|name| signal::reader(name.trim_end_matches('/')));
     let who = sender.counted_as();
     let room = if reader.is_some_and(|reader| reader.once_only) { ROOM_OF_THE_ONCE_ONLY } else { 1 };
     let limit = access.config.http.alarms_per_minute.saturating_mul(room);

@@ -1,7 +1,8 @@
 //! Senders that sign: whoever shows their key and does not sign, or not so, is refused like somebody with a wrong key.
 //!
-//! An address with a key in it stands in settings, logs and pictures of them. Where the key has a secret as well, the address alone rings
-//! nobody.
+//! What signs as another product does says that something burns, or does not any more: whoever gets hold of what it sent can do no more
+//! than that. An address with a key in it stands in settings, logs and pictures of them. Where the key has a secret as well, the address
+//! alone rings nobody.
 
 use std::sync::Arc;
 
@@ -13,12 +14,16 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::Access;
-use super::senders::{Sender, beyond_rate};
+use super::senders::{Sender, beyond_rate, is_of_alarms};
 use crate::http::bodies::{BODY_WITHIN, most_of};
 use crate::http::problem::{Code, Problem};
 use crate::kinds::signing::Unsigned;
 use crate::net::arriving::is_slow;
 use crate::net::seats::Seat;
+
+/// A signed message is held whole until its end is known to be signed as well; of one that is not, less is held where it is read in pieces.
+/// In bytes.
+const LONGEST: usize = 4 << 20;
 
 /// Lets messages of keys that sign through only when they are signed. It stands before whatever unpacks or rewrites a body: what is signed
 /// is what was sent.
@@ -32,8 +37,14 @@ pub async fn signed_only(State(access): State<Arc<Access>>, request: Request, ne
     if let Err(why) = signing.check_head(request.headers(), access.clock.now()) {
         return refused(&access, &sender, why);
     }
+    if !signing.scheme.is_our_own() && !is_of_alarms(&request) {
+        let scheme = signing.scheme.as_str();
+        let text =
+            format!("a key that signs as {scheme} does sends alarms and nothing else: use one without, or `--sign autocall`");
+        return Problem::new(StatusCode::FORBIDDEN, Code::KeyMayNot, text).into_response();
+    }
     let (parts, body) = request.into_parts();
-    let longest = most_of(parts.uri.path(), access.config.http.body_limit_bytes);
+    let longest = most_of(parts.uri.path(), access.config.http.body_limit_bytes).max(LONGEST);
     let body = match read(body, longest).await {
         Ok(body) => body,
         Err(problem) => return problem.into_response(),

@@ -10,9 +10,11 @@ use clap::builder::PossibleValuesParser;
 
 use super::{agreed_clock, open, quoted};
 use crate::clock::Clock;
+use crate::coming::file::PersonEntry;
 use crate::coming::plan::Wish;
 use crate::coming::products::{self, PRODUCTS, Product};
 use crate::coming::reading::{self, Document};
+use crate::coming::recognised;
 use crate::config::Config;
 use crate::engine::Doer;
 use crate::keep::coming::apply::{self, ComingError};
@@ -61,6 +63,9 @@ pub(super) async fn export(Export { file }: Export, config: &Config) -> anyhow::
     let kept = kept::read(&mut store.read().await?.db(), now).await?;
     store.close().await;
     let text = kept.known.settings.write()?;
+    for why in kept.known.not_taken(&text, config.default_region, now) {
+        eprintln!("note: apply will refuse this file until it is corrected: {why}");
+    }
     match file.filter(|file| file.as_os_str() != "-") {
         Some(file) => {
             std::fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;
@@ -85,17 +90,35 @@ pub(super) async fn import(Import { product, file, out, yes }: Import, config: &
     let bytes = read(&file, products::LARGEST)?;
     let now = Clock::system().now();
     let read = product.read(&bytes, config.default_region, now);
-    let converted = read.map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))?;
+    let mut converted = read.map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))?;
+    let store = open(config).await?;
+    let known = known_people(&store).await;
+    let people = match known {
+        Ok(people) => people,
+        Err(error) => {
+            store.close().await;
+            return Err(error);
+        }
+    };
+    tell(&recognised::recognise(&mut converted, &people));
     for loss in &converted.losses {
         println!("no counterpart: {loss}");
     }
     let Some(out) = out else {
         let document = Document { settings: converted.settings, ..Document::default() };
-        return carry_out(document, false, yes, config).await;
+        let done = decide(&store, document, false, yes, config).await;
+        store.close().await;
+        return done;
     };
+    store.close().await;
     std::fs::write(&out, converted.settings.write()?).with_context(|| format!("{} cannot be written", out.display()))?;
     println!("written to {}: look at it, then autocall apply {}", out.display(), quoted(&out.display().to_string()));
     Ok(())
+}
+
+async fn known_people(store: &Store) -> anyhow::Result<Vec<PersonEntry>> {
+    let now = agreed_clock(store).await?.now();
+    Ok(kept::read(&mut store.read().await?.db(), now).await?.known.settings.people)
 }
 
 fn tell(notes: &[String]) {

@@ -313,6 +313,7 @@ impl Alerts {
             burns,
             starts_at: instant(alert.starts_at.as_deref()),
             ends_at: instant(alert.ends_at.as_deref()),
+            until: None,
         };
         if self.told.len() < MOST_MARKS {
             self.told.push(told);
@@ -403,7 +404,7 @@ pub(super) fn unheard(error: EngineError) -> Problem {
 
 /// What became of a message, for whoever sent it.
 pub(super) fn outcome(app: &App, word: Word) -> Value {
-    let Word { raised, ended, stale, open } = word;
+    let Word { raised, ended, stale, open, .. } = word;
     if let Some(raised) = raised {
         tracing::info!(alarm.id = %raised.alarm.id, outcome = ?raised.raised_as, "alarm from a monitoring system");
         app.engine.metrics.alarms.inc(match raised.raised_as {
@@ -521,7 +522,13 @@ impl Group {
         let mut all = Vec::new();
         if !self.is_over() {
             for alert in &self.alerts.kept {
-                let told = Told { burns: true, mark: mark(alert), starts_at: instant(alert.starts_at.as_deref()), ends_at: None };
+                let told = Told {
+                    burns: true,
+                    mark: mark(alert),
+                    starts_at: instant(alert.starts_at.as_deref()),
+                    ends_at: None,
+                    until: None,
+                };
                 all.push(Wanted {
                     key: key(&identity(alert)),
                     word: burning::Message { address: self.address(), alerts: vec![told], ..burning::Message::default() },
@@ -616,7 +623,7 @@ impl Group {
         let alerts = self.alerts.told.iter().map(|told| Told { burns: told.burns && !over, ..*told }).collect();
         Wanted {
             key: self.key(),
-            word: burning::Message { address: self.address(), over, alerts, more, guest: false },
+            word: burning::Message { address: self.address(), over, alerts, more, ..burning::Message::default() },
             summary: clean(&summary, LONGEST_SUMMARY),
             details: self.details(count),
             labels: shown,
@@ -669,7 +676,7 @@ impl Group {
         let over = self.is_over();
         let alerts =
             self.alerts.told.iter().filter(|told| over || !told.burns).map(|told| Told { burns: false, ..*told }).collect();
-        let word = burning::Message { address: self.address(), over, alerts, more: false, guest: true };
+        let word = burning::Message { address: self.address(), over, alerts, guest: true, ..burning::Message::default() };
         let request = RaiseRequest { integration_id: sender.integration_id(), by: sender.doer(), ..RaiseRequest::default() };
         let key = self.key_of_what_is_cut();
         if app.engine.store.read().await?.db().open_of_group(&request.integration_id, &key).await?.is_empty() {

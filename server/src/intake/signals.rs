@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Extension, FromRequest, Multipart, Path, RawQuery, State};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::Response;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -28,6 +28,7 @@ use crate::http::parsed::Parsed;
 use crate::http::problem::{Code, Problem};
 use crate::ids::AlarmId;
 use crate::signal::generic::{self, Places};
+use crate::signal::prometheus;
 use crate::signal::said::{Message, split};
 use crate::signal::{self, Reader, Signal, Unreadable, Word};
 use crate::telemetry::AlarmResult;
@@ -48,6 +49,10 @@ const KUMA: &str = "kuma";
 /// Fields of a form that are read.
 const MOST_FIELDS: usize = 200;
 const LONGEST_DETAILS: usize = 20_000;
+/// Nobody's word holds for longer.
+const LONGEST_HELD: TimeDelta = TimeDelta::days(7);
+/// A word holds at least so long from when it was heard, whatever clocks say: it is repeated each minute as a rule.
+const LEAST_HELD: TimeDelta = TimeDelta::minutes(2);
 /// A list that comes once more within this time was sent again: what has no key in it rings nobody a second time.
 const RESENT_WITHIN: TimeDelta = TimeDelta::minutes(10);
 /// As the API takes it, in characters.
@@ -148,6 +153,23 @@ pub async fn receive_from_kuma(
         return Err(Problem::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, "what is fetched rings people only with a key"));
     }
     take_in(&app, &sender, reader(KUMA)?, (query, headers, body)).await
+}
+
+/// The same at the address that Alertmanager's own API has, for whatever tells an Alertmanager its alerts.
+pub async fn receive_alerts(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let bytes = alarm_request::read_body(body, LONGEST_MESSAGE).await?;
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
+        let text = "here Prometheus and others post a list of alerts. A client of Opsgenie is given the address of this server without \
+                    /api: its alerts go to /v2/alerts";
+        return Err(Problem::invalid("body", text));
+    }
+    take_in(&app, &sender, reader(prometheus::READER.name)?, (query, headers, Body::from(bytes))).await
 }
 
 /// How a message is read, and what would follow if it said that something is wrong.
@@ -358,7 +380,10 @@ async fn take_signal(app: &App, sender: &Sender, source: &str, options: &Options
             let priority = options.priority.or(signal.priority).unwrap_or(Priority::Normal);
             match options.least.filter(|least| priority < *least) {
                 Some(_) => Ok(Became::nothing("ignored", Some("it is less urgent than min_priority"))),
-                None => raise(app, sender, source, options, signal).await,
+                None => match (&signal.key, signal.holds_until) {
+                    (Some(key), Some(until)) => state(app, sender, source, options, (&dedup_key(key), until), &signal).await,
+                    _ => raise(app, sender, source, options, signal).await,
+                },
             }
         }
         Word::Resolved => over(app, sender, signal).await,
@@ -454,7 +479,7 @@ async fn last_note(app: &App, id: AlarmId) -> Result<Option<String>, Problem> {
 fn told(key: &str, burns: bool, signal: &Signal) -> Told {
     let number = Sha256::digest(key.as_bytes()).iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
     let (starts_at, ends_at) = if burns { (signal.at, None) } else { (None, signal.at) };
-    Told { mark: Mark(number), burns, starts_at, ends_at }
+    Told { mark: Mark(number), burns, starts_at, ends_at, until: None }
 }
 
 async fn over(app: &App, sender: &Sender, signal: Signal) -> Result<Became, Problem> {
@@ -462,6 +487,47 @@ async fn over(app: &App, sender: &Sender, signal: Signal) -> Result<Became, Prob
     let message = burning::Message { over: true, alerts: vec![told(&key, false, &signal)], ..Default::default() };
     let request = RaiseRequest { integration_id: sender.integration_id(), by: sender.doer(), ..RaiseRequest::default() };
     let heard = app.engine.hear(&key, &message, &request).await.map_err(unheard)?;
+    Ok(became(app, heard))
+}
+
+/// Takes in what a sender says that repeats its state and says until when it holds; whether that says that it is over, [`burning::meant`]
+/// knows.
+async fn state(
+    app: &App,
+    sender: &Sender,
+    source: &str,
+    options: &Options,
+    (key, until): (&str, DateTime<Utc>),
+    signal: &Signal,
+) -> Result<Became, Problem> {
+    let now = app.engine.clock.now();
+    let until = until.min(now + LONGEST_HELD);
+    let told = Told { until: Some(until), ..told(key, true, signal) };
+    let hear = async |told: Told, as_said: bool, request: RaiseRequest| {
+        let message = burning::Message { alerts: vec![told], as_said, ..Default::default() };
+        let request = RaiseRequest { word_until: Some(until.max(now + LEAST_HELD)), ..request };
+        app.engine.hear(key, &message, &request).await.map_err(unheard)
+    };
+    let full = async || request(app, sender, source, options, signal.clone()).await;
+    let mut heard = if until > now {
+        hear(told, false, full().await?).await?
+    } else {
+        // An end names nobody. What has not ended by what was heard before is at most a repeat.
+        let priority = options.priority.or(signal.priority).unwrap_or(Priority::Normal);
+        let end =
+            RaiseRequest { integration_id: sender.integration_id(), by: sender.doer(), priority, ..RaiseRequest::default() };
+        hear(told, false, end).await?
+    };
+    if heard.end_moves {
+        tracing::warn!(
+            sender.name = sender.name(),
+            "it tells ever later ends of the same alert: its clock is behind, so it rings"
+        );
+        heard = hear(Told { starts_at: None, ..told }, true, full().await?).await?;
+    }
+    if heard.called_off {
+        return Ok(Became::nothing("ignored", Some("a person called it off")));
+    }
     Ok(became(app, heard))
 }
 

@@ -6,6 +6,7 @@ pub mod calendar;
 pub mod form;
 pub mod gateways;
 pub mod guard;
+mod hidden;
 pub mod notices;
 pub mod outcome;
 pub mod signature;

@@ -57,6 +57,12 @@ impl Scheme {
         Self::ALL.into_iter().find(|scheme| scheme.as_str() == word)
     }
 
+    /// Whether whoever signs in this way may do all that their key may. Other products sign what they raise, and nothing else.
+    #[must_use]
+    pub fn is_our_own(self) -> bool {
+        matches!(self, Self::Autocall)
+    }
+
     /// The header in which the signature stands.
     #[must_use]
     pub fn header(self) -> &'static str {

@@ -30,26 +30,57 @@ pub fn content_type(headers: &BTreeMap<String, String>) -> Option<&str> {
     headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map(|(_, value)| value.as_str())
 }
 
+/// Whether a body of this type is JSON.
+#[must_use]
+pub fn is_json(content_type: &str) -> bool {
+    names(content_type, "json")
+}
+
+/// Types have no cases (RFC 9110, 8.3.1).
+fn names(content_type: &str, kind: &str) -> bool {
+    content_type.to_ascii_lowercase().contains(kind)
+}
+
 /// How what is filled into a body of this type is written.
 #[must_use]
 pub fn writing(content_type: &str) -> fn(&str) -> String {
-    if content_type.contains("json") {
+    if is_json(content_type) {
         inside_json
-    } else if content_type.contains("x-www-form-urlencoded") {
+    } else if names(content_type, "x-www-form-urlencoded") {
         inside_form
+    } else if names(content_type, "xml") || names(content_type, "html") {
+        inside_xml
     } else {
         str::to_owned
     }
 }
 
 /// Text as it stands between the quotes of a JSON string.
-fn inside_json(text: &str) -> String {
+pub(super) fn inside_json(text: &str) -> String {
     let quoted = Value::String(text.to_owned()).to_string();
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-fn inside_form(text: &str) -> String {
+/// Text as it stands in a form.
+pub(super) fn inside_form(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// Text as it stands in an element of XML, or in an attribute. What XML cannot hold at all is left out.
+fn inside_xml(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => {}
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Fills the places in one pass, so that what is filled in is never taken for a place itself. Braces around anything else stay.
@@ -94,6 +125,11 @@ mod tests {
         assert_eq!(writing("application/json; charset=utf-8")(text), r#"a \"b\"\n& <c>"#);
         assert_eq!(writing("application/x-www-form-urlencoded")(text), "a+%22b%22%0A%26+%3Cc%3E");
         assert_eq!(writing("text/plain")(text), text);
+        assert_eq!(writing("Application/JSON")(text), r#"a \"b\"\n& <c>"#, "types have no cases");
+        assert_eq!(writing("application/X-WWW-Form-Urlencoded")("a b"), "a+b");
+        for xml in ["application/xml", "TEXT/XML; charset=utf-8", "application/soap+xml", "text/html"] {
+            assert_eq!(writing(xml)("a \"b\"\n& <c>'\u{1}\0"), "a &quot;b&quot;\n&amp; &lt;c&gt;&#39;", "{xml}");
+        }
     }
 
     #[test]

@@ -3,13 +3,16 @@
 //! Its server is asked at an address that the guard lets through, and has a time limit for all of it. Nothing that it says before a
 //! connection is encrypted is taken for what it says afterwards.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters};
@@ -22,7 +25,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::kinds::guard::GuardedResolver;
-use crate::kinds::notices::{Cover, Mail, MailServer};
+use crate::kinds::notices::{Cover, Mail};
 use crate::net::tls;
 
 /// All of it until the message itself: shorter than whoever tests a webhook waits. Some servers greet late on purpose.
@@ -42,6 +45,8 @@ const LONGEST_ANSWERS: usize = 256 * 1024;
 const AT_ONCE: usize = 1024;
 /// What a mail server says when it has taken a message.
 const TAKEN: u16 = 250;
+/// What it says when it hangs up, for whatever reason: at any command, and of none.
+const HANGS_UP: u16 = 421;
 const TOO_SLOW: &str = "it takes too long";
 
 /// Why a message was not taken.
@@ -55,18 +60,31 @@ pub(super) enum Undelivered {
     Never(String),
 }
 
-/// Hands a message over; gives what the server said. `own_name` is how we are called, where we have a name.
+/// What became of a message that was not refused as a whole.
+#[derive(Debug, Default)]
+pub(super) struct Handed {
+    /// What the server said when it took it; `None` where nobody is left whom it takes it for.
+    pub(super) said: Option<String>,
+    /// Who is not told yet, and why: greylisted, or with a full mailbox.
+    pub(super) later: Vec<(Address, String)>,
+    /// Who never will be, each with the reason.
+    pub(super) refused: Vec<String>,
+}
+
+/// Hands a message over; gives what the server said, and for whom it did not take it. `own_name` is how we are called, where we have a
+/// name.
 ///
 /// # Errors
-/// Why it was not taken.
-pub(super) async fn deliver(mail: &Mail, guard: &GuardedResolver, own_name: Option<&str>) -> Result<String, Undelivered> {
+/// Why it was not taken for anybody.
+pub(super) async fn deliver(mail: &Mail, guard: &GuardedResolver, own_name: Option<&str>) -> Result<Handed, Undelivered> {
     let until = Instant::now() + WITHIN;
     let slow = || Undelivered::Silent(TOO_SLOW.to_owned());
-    let connecting = timeout_at(until, connect(&mail.server, guard, own_name));
+    let connecting = timeout_at(until, connect(mail, guard, own_name));
     let mut connection = connecting.await.map_err(|_| slow())??;
     let told = match timeout_at(until, introduce(&mut connection, mail)).await.unwrap_or_else(|_| Err(slow())) {
+        Ok(left_out) if left_out.later.len() + left_out.refused.len() == mail.to.len() => Ok(left_out),
         Ok(left_out) => {
-            let handing = timeout(MESSAGE_WITHIN, hand_over(&mut connection, mail, &left_out));
+            let handing = timeout(MESSAGE_WITHIN, hand_over(&mut connection, mail, left_out));
             handing.await.unwrap_or_else(|_| Err(slow()))
         }
         Err(why) => Err(why),
@@ -77,14 +95,15 @@ pub(super) async fn deliver(mail: &Mail, guard: &GuardedResolver, own_name: Opti
 }
 
 /// A connection over which anything may be said.
-async fn connect(
-    server: &MailServer,
-    guard: &GuardedResolver,
-    own_name: Option<&str>,
-) -> Result<AsyncSmtpConnection, Undelivered> {
+async fn connect(mail: &Mail, guard: &GuardedResolver, own_name: Option<&str>) -> Result<AsyncSmtpConnection, Undelivered> {
+    let server = &mail.server;
     let found = guard.addresses(&server.host, server.port).await;
     let stream = reach(&found.map_err(|why| Undelivered::Silent(why.to_string()))?).await?;
     let (own, peer) = (stream.local_addr().map_err(broken)?, stream.peer_addr().map_err(broken)?);
+    if mail.login.is_some() && !may_hear_a_password(server.cover, peer.ip()) {
+        let why = format!("a password does not go out unencrypted, and {} is not this computer, but {}", server.host, peer.ip());
+        return Err(Undelivered::Later(why));
+    }
     let hello = match (own_name, own.ip()) {
         (Some(name), _) => ClientId::Domain(name.to_owned()),
         (None, IpAddr::V4(own)) => ClientId::Ipv4(own),
@@ -109,11 +128,35 @@ async fn connect(
             let why = "it offers no encryption (STARTTLS): is this the right port? smtps:// is for those that begin with it";
             return Err(Undelivered::Later(why.to_owned()));
         }
-        tls::install_provider();
-        let trusted = TlsParameters::new_rustls(server.host.clone()).map_err(|error| for_now(undelivered(error)))?;
+        let trusted = trusted_for(&server.host).map_err(|error| for_now(undelivered(error)))?;
         connection.starttls(trusted, &hello).await.map_err(|error| for_now(undelivered(error)))?;
     }
     Ok(connection)
+}
+
+/// Whether a password may go there: under cover, or to this computer itself. Its name says nothing: `localhost` is whatever it is looked up
+/// as.
+fn may_hear_a_password(cover: Cover, peer: IpAddr) -> bool {
+    cover != Cover::Nothing || peer.to_canonical().is_loopback()
+}
+
+/// What a connection to this server is encrypted with. The certificates that this computer trusts, some 150 in files, are read for its
+/// first message and kept.
+fn trusted_for(host: &str) -> Result<TlsParameters, Error> {
+    /// Servers for which they are kept.
+    const MOST: usize = 64;
+    static TRUSTED: Mutex<BTreeMap<String, TlsParameters>> = Mutex::new(BTreeMap::new());
+    let mut trusted = TRUSTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = trusted.get(host) {
+        return Ok(known.clone());
+    }
+    tls::install_provider();
+    let read = TlsParameters::new_rustls(host.to_owned())?;
+    if trusted.len() >= MOST {
+        trusted.clear();
+    }
+    trusted.insert(host.to_owned(), read.clone());
+    Ok(read)
 }
 
 async fn reach(addresses: &[SocketAddr]) -> Result<TcpStream, Undelivered> {
@@ -136,46 +179,46 @@ fn for_now(why: Undelivered) -> Undelivered {
     }
 }
 
-/// Says who we are, from whom and to whom; gives who is left out. Those it does not know are, as long as there are others: they would hear
-/// of it no sooner if nobody did.
-async fn introduce(connection: &mut AsyncSmtpConnection, mail: &Mail) -> Result<String, Undelivered> {
+/// Says who we are, from whom and to whom; gives who is left out: those whom it does not know or cannot tell now would hear of it no sooner
+/// if nobody did.
+async fn introduce(connection: &mut AsyncSmtpConnection, mail: &Mail) -> Result<Handed, Undelivered> {
     let refused = |error| for_now(undelivered(error));
     if let Some((user, password)) = &mail.login {
         let credentials = Credentials::new(user.clone(), password.clone());
         connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await.map_err(refused)?;
     }
     connection.command(MailFrom::new(Some(mail.from.clone()), Vec::new())).await.map_err(refused)?;
-    let (mut left_out, mut is_later) = (Vec::new(), false);
+    let mut left_out = Handed::default();
     for to in &mail.to {
         match connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(undelivered) {
             Ok(_) => {}
             Err(Undelivered::Silent(why)) => return Err(Undelivered::Silent(why)),
-            Err(Undelivered::Later(why)) => {
-                is_later = true;
-                left_out.push(format!("{to}: {why}"));
-            }
-            Err(Undelivered::Never(why)) => left_out.push(format!("{to}: {why}")),
+            Err(Undelivered::Later(why)) => left_out.later.push((to.clone(), why)),
+            Err(Undelivered::Never(why)) => left_out.refused.push(format!("{to}: {why}")),
         }
     }
-    let left_out_all = left_out.join("; ");
-    match (left_out.len() == mail.to.len(), is_later) {
-        (true, true) => return Err(Undelivered::Later(left_out_all)),
-        (true, false) => return Err(Undelivered::Never(left_out_all)),
-        (false, _) => {}
+    match (left_out.later.len(), left_out.refused.len()) {
+        (later, _) if later == mail.to.len() => {
+            let each: Vec<String> = left_out.later.iter().map(|(to, why)| format!("{to}: {why}")).collect();
+            return Err(Undelivered::Later(each.join("; ")));
+        }
+        (_, refused) if refused == mail.to.len() => return Err(Undelivered::Never(left_out.refused.join("; "))),
+        // Nobody can be told now, and some never.
+        (later, refused) if later + refused == mail.to.len() => return Ok(left_out),
+        _ => {}
     }
     connection.command(Data).await.map_err(undelivered)?;
-    Ok(left_out_all)
+    Ok(left_out)
 }
 
 /// Says what; gives what the server said, and who was left out.
-async fn hand_over(connection: &mut AsyncSmtpConnection, mail: &Mail, left_out: &str) -> Result<String, Undelivered> {
+async fn hand_over(connection: &mut AsyncSmtpConnection, mail: &Mail, left_out: Handed) -> Result<Handed, Undelivered> {
     let said = connection.message(&mail.message).await.map_err(undelivered)?;
     if !said.has_code(TAKEN) {
         return Err(Undelivered::Later(format!("{} instead of {TAKEN}", said.code())));
     }
     let words: Vec<&str> = said.message().collect();
-    let said = format!("{TAKEN} {}", words.join(" "));
-    Ok(if left_out.is_empty() { said } else { format!("{said}; not told: {left_out}") })
+    Ok(Handed { said: Some(format!("{TAKEN} {}", words.join(" "))), ..left_out })
 }
 
 fn broken(error: io::Error) -> Undelivered {
@@ -189,6 +232,7 @@ fn undelivered(error: Error) -> Undelivered {
         cause = deeper;
     }
     match error.status() {
+        Some(code) if u16::from(code) == HANGS_UP => Undelivered::Silent(format!("{code} {cause}")),
         Some(code) if error.is_permanent() => Undelivered::Never(format!("{code} {cause}")),
         Some(code) => Undelivered::Later(format!("{code} {cause}")),
         None if error.is_response() => {
@@ -230,8 +274,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         let mut whole = ReadBuf::new(&mut piece);
         let mut part = whole.take(most);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut part))?;
-        self.left -= part.filled().len();
-        buffer.put_slice(part.filled());
+        let read = part.filled();
+        // Every answer is wanted when it is read for.
+        if read.is_empty() && most > 0 {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has hung up")));
+        }
+        buffer.put_slice(read);
+        self.left -= read.len();
         Poll::Ready(Ok(()))
     }
 }
@@ -254,5 +303,23 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> AsyncTokioStream for Bounded<S> {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+
+    #[test]
+    fn a_password_goes_unencrypted_to_this_computer_alone() {
+        let may = |cover, peer: &str| may_hear_a_password(cover, peer.parse().unwrap());
+        for here in ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(may(Cover::Nothing, here), "{here}");
+        }
+        for elsewhere in ["10.0.0.5", "0.0.0.0", "192.0.2.1", "::ffff:10.0.0.5", "2001:db8::1", "fe80::1"] {
+            assert!(!may(Cover::Nothing, elsewhere), "{elsewhere}");
+            assert!(may(Cover::Tls, elsewhere) && may(Cover::StartTls, elsewhere), "{elsewhere}: under cover");
+        }
     }
 }

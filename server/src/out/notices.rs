@@ -8,8 +8,9 @@ use futures_util::future::join_all;
 use reqwest::{Client, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sqlx::types::Json;
 
-use super::mail::{self, Undelivered};
+use super::mail::{self, Handed, Undelivered};
 use super::ways::{Round, pause, serve_all};
 use crate::alarm::{EndReason, Priority, Verdict};
 use crate::engine::Engine;
@@ -17,7 +18,7 @@ use crate::engine::watch::health::Outbox;
 use crate::ids::{CalleeId, WebhookId};
 use crate::kinds::answer;
 use crate::kinds::guard::{GuardedResolver, check_mail_url, check_url};
-use crate::kinds::notices::{self, Answer, Envelope, Notice, Parcel, Refused, Target, WebhookShape};
+use crate::kinds::notices::{self, Answer, Envelope, LeftOver, Notice, Parcel, Refused, Target, WebhookShape};
 use crate::kinds::words;
 use crate::net::{tls, unanswered};
 use crate::roster::source::{Trouble, Unreached};
@@ -83,8 +84,21 @@ pub async fn deliver_due(engine: &Engine, client: &Client) -> Result<usize, Stor
 
 /// Tells one webhook what is due, one notice after the other.
 async fn serve(engine: &Engine, client: &Client, webhook: WebhookId) -> Result<Round, StoreError> {
-    let due = engine.store.read().await?.db().due_deliveries(webhook, engine.clock.now(), IN_ORDER).await?;
+    // Somebody waits for what comes of a test, so it goes first, also to a webhook that is left alone.
+    let test = engine.store.read().await?.db().test_due(webhook, engine.clock.now()).await?;
     let mut round = Round::default();
+    if let Some(test) = test
+        && tell_all(engine, client, vec![test], &mut round).await?
+    {
+        return Ok(round);
+    }
+    let due = engine.store.read().await?.db().due_deliveries(webhook, engine.clock.now(), IN_ORDER).await?;
+    tell_all(engine, client, due, &mut round).await?;
+    Ok(round)
+}
+
+/// Tells these, one after the other; whether their webhook is to be left alone now.
+async fn tell_all(engine: &Engine, client: &Client, due: Vec<DeliveryRow>, round: &mut Round) -> Result<bool, StoreError> {
     let mut held_back = Vec::new();
     for delivery in due {
         if held_back.contains(&delivery.hunt_id) {
@@ -106,17 +120,18 @@ async fn serve(engine: &Engine, client: &Client, webhook: WebhookId) -> Result<R
             Some(webhook) => tell(engine, client, webhook, &delivery).await,
             None => Err(Refusal::Final("the webhook was removed".to_owned())),
         };
-        if result.is_err() && delivery.attempts + 1 < IN_ORDER {
+        let is_held = matches!(&result, Err(why) if !matches!(why, Refusal::ForSome { .. }));
+        if is_held && delivery.attempts + 1 < IN_ORDER {
             held_back.extend(delivery.hunt_id.map(Some));
         }
         round.hung = matches!(result, Err(Refusal::Silent(_)));
         let wants_rest = matches!(&result, Err(Refusal::ForNow(Refused { patience: Some(_), .. })));
         write_down(engine, &delivery, result).await?;
         if round.hung || wants_rest {
-            break;
+            return Ok(true);
         }
     }
-    Ok(round)
+    Ok(false)
 }
 
 enum Refusal {
@@ -124,6 +139,8 @@ enum Refusal {
     ForNow(Refused),
     /// The same, and nobody answered at all.
     Silent(String),
+    /// Worth trying again for some, while others have it.
+    ForSome { why: String, left: LeftOver },
     /// Not.
     Final(String),
 }
@@ -137,14 +154,26 @@ impl From<StoreError> for Refusal {
 async fn write_down(engine: &Engine, delivery: &DeliveryRow, result: Result<String, Refusal>) -> Result<(), StoreError> {
     let now = engine.clock.now();
     let mut tx = engine.store.begin().await?;
-    let (why, patience, is_final) = match result {
+    let (mut patience, mut left, mut is_final) = (None, None, false);
+    let why = match result {
         Ok(said) => {
             tx.db().delivered(delivery.id, &said, now).await?;
+            tx.db().end_webhook_rest(delivery.webhook_id).await?;
             return tx.commit().await;
         }
-        Err(Refusal::ForNow(Refused { why, patience })) => (why, patience, false),
-        Err(Refusal::Silent(why)) => (why, None, false),
-        Err(Refusal::Final(why)) => (why, None, true),
+        Err(Refusal::ForNow(refused)) => {
+            patience = refused.patience;
+            refused.why
+        }
+        Err(Refusal::Silent(why)) => why,
+        Err(Refusal::ForSome { why, left: some }) => {
+            left = Some(some);
+            why
+        }
+        Err(Refusal::Final(why)) => {
+            is_final = true;
+            why
+        }
     };
     if let Some(patience) = patience {
         tx.db().rest_webhook(delivery.webhook_id, now + patience.min(LONGEST_REST)).await?;
@@ -154,7 +183,11 @@ async fn write_down(engine: &Engine, delivery: &DeliveryRow, result: Result<Stri
         tx.db().delivery_given_up(delivery.id, &why, now).await?;
     } else {
         tracing::warn!(delivery.id = %delivery.id, attempt = delivery.attempts + 1, %why, "a notice was not taken");
-        tx.db().delivery_failed(delivery.id, &why, now + pause(delivery.attempts)).await?;
+        let again_at = now + pause(delivery.attempts);
+        match left {
+            Some(left) => tx.db().delivery_left_over(delivery.id, &why, &left, again_at).await?,
+            None => tx.db().delivery_failed(delivery.id, &why, again_at).await?,
+        }
     }
     tx.commit().await
 }
@@ -192,8 +225,16 @@ async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: 
             let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
             check_mail_url(target.url, &guard).map_err(|error| Refusal::Final(error.to_string()))?;
             let own_name = own_name(engine);
-            let said = mail::deliver(&letter, &guard, own_name.as_deref()).await.map_err(|why| unmailed(&target, why))?;
-            Ok(notices::told_by_mail(&target, &said))
+            let before = delivery.left_over.clone().map(|Json(left)| left);
+            let letter = match &before {
+                Some(left) => letter.left(left),
+                None => letter,
+            };
+            let before = before.unwrap_or_default();
+            match mail::deliver(&letter, &guard, own_name.as_deref()).await {
+                Ok(handed) => mailed(&target, handed, before),
+                Err(why) => Err(unmailed(&target, why, before)),
+            }
         }
     }
 }
@@ -204,9 +245,30 @@ fn own_name(engine: &Engine) -> Option<String> {
     url.domain().map(str::to_owned)
 }
 
-/// Why a mail server did not take a notice.
-fn unmailed(target: &Target<'_>, why: Undelivered) -> Refusal {
-    let told = |said: String| notices::told_by_mail(target, &said);
+/// What became of a message: whom it goes to again, and who never gets it, now or `before`.
+fn mailed(target: &Target<'_>, handed: Handed, before: LeftOver) -> Result<String, Refusal> {
+    let told = |said: &str| notices::told_by_mail(target, said);
+    let mut refused = before.refused;
+    refused.extend(handed.refused.iter().map(|said| told(said)));
+    let mut parts: Vec<String> = handed.said.into_iter().collect();
+    if !refused.is_empty() {
+        parts.push(format!("not told: {}", refused.join("; ")));
+    }
+    if handed.later.is_empty() {
+        return Ok(told(&parts.join("; ")));
+    }
+    let later: Vec<String> = handed.later.iter().map(|(to, said)| format!("{to}: {said}")).collect();
+    parts.push(format!("not told yet: {}", later.join("; ")));
+    let to = handed.later.into_iter().map(|(to, _)| to.to_string()).collect();
+    Err(Refusal::ForSome { why: told(&parts.join("; ")), left: LeftOver { to, refused } })
+}
+
+/// Why a mail server did not take a notice; `before` names who never gets it.
+fn unmailed(target: &Target<'_>, why: Undelivered, before: LeftOver) -> Refusal {
+    let told = |said: String| {
+        let all: Vec<String> = before.refused.into_iter().chain([said]).collect();
+        notices::told_by_mail(target, &all.join("; "))
+    };
     match why {
         Undelivered::Later(said) => Refusal::ForNow(Refused { why: told(said), patience: None }),
         Undelivered::Silent(said) => Refusal::Silent(told(said)),

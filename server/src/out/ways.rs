@@ -1,7 +1,8 @@
 //! Each target of an outbox goes its own way: one that does not answer delays nobody else.
 //!
 //! At a target one thing after the other is told, so that it hears things in their order. Different targets are asked at the same time,
-//! [`MOST_AT_ONCE`] at most. A target that does not answer is left alone for a while, and its place is free for others.
+//! [`MOST_AT_ONCE`] at most, whoever had its turn longest ago first. A target that does not answer is left alone for a while, and its place
+//! is free for others.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -18,6 +19,8 @@ use crate::store::Waiting;
 
 /// Most targets of an outbox that are asked at a time.
 pub(crate) const MOST_AT_ONCE: usize = 16;
+/// Of so many targets is remembered when they had their turn.
+const MOST_REMEMBERED: usize = 10_000;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longer than every time limit of the database together.
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
@@ -51,7 +54,7 @@ where
             Ok(Ok(waiting)) => {
                 let untried = ways.look(&waiting, Instant::now());
                 engine.note_outbox(outbox, &waiting, untried);
-                for target in waiting.iter().filter(|one| one.due > 0).map(|one| one.target) {
+                for target in ways.in_turn(&waiting) {
                     let round = serve(target);
                     ways.begin(target, Instant::now(), async move {
                         round.await.unwrap_or_else(|error| {
@@ -82,6 +85,9 @@ pub(crate) struct Ways<T> {
     under_way: HashSet<T>,
     resting: HashMap<T, Rest>,
     seen: HashMap<T, Seen>,
+    /// When each had its turn last, counted.
+    turns: HashMap<T, u64>,
+    turn: u64,
 }
 
 /// Since when a target is known to have something due that nobody has tried.
@@ -99,7 +105,22 @@ struct Rest {
 
 impl<T: Copy + Eq + Hash + Send + 'static> Ways<T> {
     pub(crate) fn new() -> Self {
-        Self { rounds: JoinSet::new(), under_way: HashSet::new(), resting: HashMap::new(), seen: HashMap::new() }
+        Self {
+            rounds: JoinSet::new(),
+            under_way: HashSet::new(),
+            resting: HashMap::new(),
+            seen: HashMap::new(),
+            turns: HashMap::new(),
+            turn: 0,
+        }
+    }
+
+    /// The targets at which something is due, whoever had its turn longest ago first, and of those who had none whose first has been due
+    /// longest: however many always have something due, each gets its turn.
+    pub(crate) fn in_turn(&self, waiting: &[Waiting<T>]) -> Vec<T> {
+        let mut due: Vec<&Waiting<T>> = waiting.iter().filter(|one| one.due > 0).collect();
+        due.sort_by_key(|one| (self.turns.get(&one.target), one.due_since));
+        due.into_iter().map(|one| one.target).collect()
     }
 
     /// Whether somebody is at this target already, or it is left alone.
@@ -110,6 +131,11 @@ impl<T: Copy + Eq + Hash + Send + 'static> Ways<T> {
     /// Begins a round at a target, unless it is taken care of or too much is under way.
     pub(crate) fn begin(&mut self, target: T, now: Instant, round: impl Future<Output = Round> + Send + 'static) {
         if self.rounds.len() < MOST_AT_ONCE && !self.is_taken_care_of(target, now) {
+            if self.turns.len() >= MOST_REMEMBERED {
+                self.turns.clear();
+            }
+            self.turn += 1;
+            self.turns.insert(target, self.turn);
             self.under_way.insert(target);
             self.rounds.spawn(async move { (target, round.await) });
         }
@@ -198,6 +224,39 @@ mod tests {
         assert!(!ways.is_taken_care_of(1, now + FIRST_REST), "it has answered in between");
         ways.look(&[], now);
         assert!(!ways.is_taken_care_of(1, now));
+    }
+
+    #[tokio::test]
+    async fn each_has_its_turn_though_more_are_due_than_are_asked_at_a_time() {
+        let since = DateTime::from_timestamp(1_800_000_000, 0).unwrap_or_default();
+        let due = |target: usize, minutes_ago: i64| Waiting {
+            target,
+            name: String::new(),
+            count: 9,
+            oldest: since,
+            due: 9,
+            due_since: Some(since - TimeDelta::minutes(minutes_ago)),
+        };
+        // Those with the smaller numbers have had something due for longer, and always have.
+        let waiting: Vec<Waiting<usize>> =
+            (0..40).map(|target| due(target, 40 - i64::try_from(target).unwrap_or_default())).collect();
+        let mut ways = Ways::new();
+        let mut begun = Vec::new();
+        for _ in 0..3 {
+            let now = Instant::now();
+            for target in ways.in_turn(&waiting) {
+                ways.begin(target, now, async { Round { tried: 1, hung: false } });
+            }
+            let mut these: Vec<usize> = ways.under_way.iter().copied().collect();
+            these.sort_unstable();
+            begun.push(these);
+            while !ways.under_way.is_empty() {
+                ways.next().await;
+            }
+        }
+        assert_eq!(begun[0], (0..16).collect::<Vec<_>>(), "who has waited longest");
+        assert_eq!(begun[1], (16..32).collect::<Vec<_>>());
+        assert_eq!(begun[2], (0..8).chain(32..40).collect::<Vec<_>>());
     }
 
     #[test]

@@ -12,6 +12,7 @@ on_both!(
     a_file_that_cannot_be_meant_changes_nothing,
     users_get_their_roles_and_nobody_is_let_in,
     other_products_lists_are_taken_over_once,
+    two_of_one_name_stay_who_they_are_when_the_list_is_turned,
 );
 
 fn text(output: &Output) -> String {
@@ -207,4 +208,26 @@ async fn other_products_lists_are_taken_over_once(engine: Engine) {
             refused(&world, &["import", product, &world.file("none.json", "{\"a\": 1}")]).await.contains("there is nothing of")
         );
     }
+}
+
+async fn two_of_one_name_stay_who_they_are_when_the_list_is_turned(engine: Engine) {
+    let world = World::new(engine).await;
+    let user = |id: &str, phone: &str| {
+        let contacts = format!(r#"[{{"contactMethod": "voice", "to": "86-{phone}", "enabled": true}}]"#);
+        format!(r#"{{"id": "{id}", "username": "{id}@example.com", "fullName": "Zhang Wei", "userContacts": {contacts}}}"#)
+    };
+    let list = |users: &[String]| format!(r#"{{"users": [{}]}}"#, users.join(", "));
+    let (one, two, new) = (user("b", "18712345678"), user("c", "18812345678"), user("a", "18912345678"));
+    let first = world.file("first.json", &list(&[one.clone(), two.clone()]));
+    done(&world, &["import", "opsgenie", &first, "--yes"]).await;
+    let turned = world.file("turned.json", &list(&[two.clone(), one.clone()]));
+    assert!(done(&world, &["import", "opsgenie", &turned, "--yes"]).await.contains("nothing to change"));
+    // Somebody of that name comes, whom they list first.
+    let three = world.file("three.json", &list(&[new, two, one]));
+    let plan = done(&world, &["import", "opsgenie", &three, "--yes"]).await;
+    assert!(plan.contains("1 to add, 0 to change, 0 to remove") && plan.contains("somebody of that name"), "{plan}");
+    let people = done(&world, &["people", "list"]).await;
+    assert!(people.contains("Zhang Wei\t+8618712345678"), "{people}");
+    assert!(people.contains("Zhang Wei (c@example.com)\t+8618812345678"), "{people}");
+    assert!(people.contains("Zhang Wei (a@example.com)\t+8618912345678"), "{people}");
 }

@@ -6,6 +6,7 @@ use autocall::coming::reading;
 use autocall::engine::Doer;
 use autocall::keep::coming::apply::{self, ComingError};
 use autocall::keep::coming::kept;
+use autocall::keep::people;
 use autocall::keep::roster::source::{self, SourceForm};
 use autocall::kinds::guard::GuardedResolver;
 use autocall::numbers::Region;
@@ -14,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::harness::{A, B, Home, Server, on_both};
-use crate::roster::{people, send};
+use crate::roster::{self, send};
 
 on_both!(
     what_somebody_else_changed_since_the_plan_is_not_overwritten,
@@ -22,6 +23,9 @@ on_both!(
     whoever_is_on_duty_stays_and_the_duty_log_knows,
     the_layer_of_a_calendar_stays_as_it_is,
     two_people_swap_their_phones,
+    whoever_goes_takes_their_overrides_along,
+    a_rotation_that_begins_within_a_minute_goes_on_as_it_is,
+    a_calendar_that_names_somebody_who_was_removed_is_no_obstacle,
 );
 
 fn wish(text: &str, at: DateTime<Utc>) -> Wish {
@@ -42,7 +46,7 @@ async fn written(app: &App, at: DateTime<Utc>) -> String {
 }
 
 async fn schedule(server: &Server) {
-    people(server).await;
+    roster::people(server).await;
     let layer = json!({ "name": "weekly", "people": ["Ann", "Bob"], "every": "1 week", "start": "2026-11-16T09:00" });
     let body = json!({ "name": "ops", "zone": "Europe/Berlin", "layers": [layer] });
     let (status, made) = send(server, "POST", "/api/v1/schedules", Some(body)).await;
@@ -122,9 +126,7 @@ async fn whoever_is_on_duty_stays_and_the_duty_log_knows(home: Home) {
     assert!(later.is_empty() && later.notes.len() == 1, "{later}");
 }
 
-async fn the_layer_of_a_calendar_stays_as_it_is(home: Home) {
-    let server = home.start().await;
-    schedule(&server).await;
+async fn with_calendar(server: &Server) {
     let engine = &server.app.engine;
     let guard = GuardedResolver::for_calendars(&engine.config.roster.allow_networks);
     let address = "https://calendar.example.com/private-0123456789abcdef/basic.ics";
@@ -139,8 +141,14 @@ async fn the_layer_of_a_calendar_stays_as_it_is(home: Home) {
     ]);
     let version = server.get("/api/v1/schedules/ops").await["version"].clone();
     let body = json!({ "name": "ops", "zone": "Europe/Berlin", "layers": layers, "version": version });
-    let (status, told) = send(&server, "PUT", "/api/v1/schedules/ops", Some(body)).await;
+    let (status, told) = send(server, "PUT", "/api/v1/schedules/ops", Some(body)).await;
     assert_eq!(status, 200, "{told}");
+}
+
+async fn the_layer_of_a_calendar_stays_as_it_is(home: Home) {
+    let server = home.start().await;
+    schedule(&server).await;
+    with_calendar(&server).await;
     let now = server.home.clock.now();
     let file = written(&server.app, now).await;
     assert!(!file.contains("private-") && !file.contains("2026-12-01"), "{file}");
@@ -167,4 +175,69 @@ async fn two_people_swap_their_phones(home: Home) {
     assert_eq!(plan.people.changed.len(), 2, "{plan}");
     applied(&server.app, &wished, &plan).await.unwrap();
     assert_eq!(written(&server.app, now).await, swapped);
+}
+
+async fn whoever_goes_takes_their_overrides_along(home: Home) {
+    let server = home.start().await;
+    schedule(&server).await;
+    for (person, instead_of) in [("Bob", "Ann"), ("张伟", "Bob")] {
+        let body = json!({
+            "action": "replace", "person": person, "instead_of": instead_of,
+            "starts_at": "2026-12-24T09:00", "ends_at": "2026-12-25T09:00",
+        });
+        let (status, made) = send(&server, "POST", "/api/v1/schedules/ops/overrides", Some(body)).await;
+        assert_eq!(status, 201, "{made}");
+    }
+    let now = server.home.clock.now();
+    let file = written(&server.app, now).await;
+    assert_eq!(file.matches("[[overrides]]").count(), 2, "{file}");
+    let layer = "[[schedules.layers]]\nname = \"weekly\"\npeople = [\"Ann\"]\nevery = \"1 week\"\nstart = \"2026-11-16T09:00\"\n";
+    let people = "[[people]]\nname = \"Ann\"\n[[people]]\nname = \"张伟\"\n";
+    let without = format!("managed = [\"people\"]\n{people}[[schedules]]\nname = \"ops\"\nzone = \"Europe/Berlin\"\n{layer}");
+    let wished = wish(&without, now);
+    let plan = planned(&server.app, &wished).await;
+    assert_eq!((plan.people.removed.len(), plan.overrides.removed.len()), (1, 2), "{plan}");
+    applied(&server.app, &wished, &plan).await.unwrap();
+    let file = written(&server.app, now).await;
+    assert!(!file.contains("Bob") && !file.contains("[[overrides]]"), "{file}");
+    assert!(planned(&server.app, &wished).await.is_empty());
+}
+
+async fn a_rotation_that_begins_within_a_minute_goes_on_as_it_is(home: Home) {
+    let server = home.start().await;
+    roster::people(&server).await;
+    let layer = json!({ "name": "weekly", "people": ["Ann", "Bob"], "every": "1 week", "start": "2026-11-16T09:00:30" });
+    let body = json!({ "name": "ops", "zone": "Europe/Berlin", "layers": [layer] });
+    let (status, made) = send(&server, "POST", "/api/v1/schedules", Some(body)).await;
+    assert_eq!((status, &made["layers"][0]["start"]), (201, &json!("2026-11-16T09:00:30")), "{made}");
+    let now = server.home.clock.now();
+    let file = written(&server.app, now).await;
+    let wished = wish(&file.replace("zone = \"Europe/Berlin\"\n", "zone = \"Europe/Berlin\"\ngaps_allowed = true\n"), now);
+    let plan = planned(&server.app, &wished).await;
+    applied(&server.app, &wished, &plan).await.unwrap();
+    for (second, person) in [("15", "Ann"), ("30", "Bob")] {
+        assert_eq!(on_duty(&server, &format!("2026-11-23T08:00:{second}Z")).await, person, "at second {second}");
+    }
+    assert!(planned(&server.app, &wished).await.is_empty());
+}
+
+async fn a_calendar_that_names_somebody_who_was_removed_is_no_obstacle(home: Home) {
+    let server = home.start().await;
+    schedule(&server).await;
+    with_calendar(&server).await;
+    let remove = async |work: &mut autocall::store::Work| {
+        let bob = work.db().roster().await.unwrap().find_person("Bob").unwrap();
+        people::remove(work, bob, &Expected::Anything).await
+    };
+    server.app.engine.carry_out(Doer::Server, remove).await.unwrap();
+    let now = server.home.clock.now();
+    let wished = wish(&written(&server.app, now).await.replace("1 week", "2 days"), now);
+    let plan = planned(&server.app, &wished).await;
+    applied(&server.app, &wished, &plan).await.unwrap();
+    let after = server.get("/api/v1/schedules/ops").await;
+    assert_eq!(
+        (after["layers"][0]["shifts"].as_array().unwrap().len(), &after["layers"][1]["every"]),
+        (1, &json!("2 days")),
+        "{after}"
+    );
 }

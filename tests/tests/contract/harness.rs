@@ -1,6 +1,7 @@
 //! A server in this process with a clock that tests move, on either engine.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use autocall::app::App;
@@ -16,8 +17,11 @@ use autocall_tests::described::Held as _;
 use autocall_tests::{postgres, redis};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -95,6 +99,23 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
+/// The embedded database as the product leaves it before its first start, made once in this process.
+async fn embedded_tables(folder: &Path) {
+    static PATTERN: OnceCell<Vec<u8>> = OnceCell::const_new();
+    let make = async || {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("autocall.sqlite");
+        let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/migrations/sqlite");
+        Migrator::new(migrations).await.unwrap().run(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        std::fs::read(file).unwrap()
+    };
+    std::fs::create_dir(folder).unwrap();
+    std::fs::write(folder.join("autocall.sqlite"), PATTERN.get_or_init(make).await).unwrap();
+}
+
 impl Home {
     pub async fn new(kind: Kind) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -103,9 +124,12 @@ impl Home {
         // Written down, because tests also set what speaks of a proxy: then this computer is open only where it is listed.
         settings.insert("AUTOCALL_HTTP_OPEN_NETWORKS".to_owned(), "127.0.0.0/8,::1/128".to_owned());
         let schema = match kind {
-            Kind::Embedded => None,
+            Kind::Embedded => {
+                embedded_tables(&folder.path().join("data")).await;
+                None
+            }
             Kind::Shared => {
-                let schema = postgres::fresh_schema(&postgres::shared_postgres_url()).await;
+                let schema = postgres::fresh_tables(&postgres::shared_postgres_url()).await;
                 settings.insert("DATABASE_URL".to_owned(), schema.url.clone());
                 settings.insert("REDIS_URL".to_owned(), redis::shared_redis_url());
                 Some(schema)

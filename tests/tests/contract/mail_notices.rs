@@ -11,7 +11,7 @@ use autocall::store::watch::handsets::Profile;
 use autocall_tests::mail::{Certificate, MailServer};
 use autocall_tests::wait::eventually;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 
 use crate::harness::{A, Home, Server, on_both};
@@ -22,6 +22,8 @@ on_both!(
     who_is_greylisted_is_told_later,
     what_is_refused_for_good_is_given_up_without_its_secret,
     those_who_are_known_are_told_though_others_are_not,
+    those_who_are_left_are_told_alone,
+    who_hangs_up_is_asked_again,
     a_server_that_says_nothing_is_left_alone,
     what_is_no_mail_server_is_found_out,
     nothing_is_said_under_a_certificate_that_nobody_trusts,
@@ -99,7 +101,10 @@ async fn all_that_is_told_of_an_alarm_is_one_conversation(home: Home) {
         assert_eq!(message["to"], json!(["ops@example.com", "boss@example.org"]));
         assert_eq!(header(message, "from"), "AutoCall <autocall@example.com>");
         assert_eq!(header(message, "references"), format!("<alarm.{id}@example.com>"));
-        assert_eq!(header(message, "auto-submitted"), "auto-generated");
+        assert_eq!(
+            (header(message, "auto-submitted"), header(message, "x-autocall-notice")),
+            ("auto-generated".into(), "1".into())
+        );
         assert!(header(message, "subject").starts_with("磁盘满"), "{message}");
         assert!(!message["names"].as_array().unwrap().contains(&json!("Bcc")), "{message}");
     }
@@ -149,14 +154,15 @@ async fn what_is_refused_for_good_is_given_up_without_its_secret(home: Home) {
     add(&server, &NewWebhook { secret: Some("geheim-2".to_owned()), ..new }).await.unwrap();
     server.raise(&[A], json!({})).await;
     let row = tried(&server, 1).await;
-    assert!(row.gave_up_at.is_some() && row.last_result.as_deref().unwrap().starts_with("535 "), "{row:?}");
+    assert!(row.last_result.as_deref().unwrap().starts_with("535 "), "{row:?}");
+    assert_eq!((row.delivered_at, row.gave_up_at), (None, None), "a password may be put right");
     assert_eq!(mail.taken().len(), 0);
 }
 
 async fn those_who_are_known_are_told_though_others_are_not(home: Home) {
     let server = start(home).await;
     let mail = MailServer::start(&[]).await;
-    add(&server, &by_mail(&plain(&mail), "ops@example.com,unknown@example.com,full@example.com")).await.unwrap();
+    add(&server, &by_mail(&plain(&mail), "ops@example.com,unknown@example.com")).await.unwrap();
     server.raise(&[A], json!({})).await;
     let told = taken(&server, &mail, 1).await;
     assert_eq!(told[0]["to"], json!(["ops@example.com"]));
@@ -166,7 +172,92 @@ async fn those_who_are_known_are_told_though_others_are_not(home: Home) {
         row.delivered_at.is_some() && said.starts_with("250 2.0.0 queued as 7F3A; not told: unknown@example.com: 550"),
         "{said}"
     );
-    assert!(said.contains("full@example.com: 452"), "{said}");
+    server.pass(3600).await;
+    deliver(&server).await;
+    assert_eq!(mail.taken().len(), 1, "told is told");
+}
+
+async fn those_who_are_left_are_told_alone(home: Home) {
+    let server = start(home).await;
+    let mail = MailServer::start(&[]).await;
+    add(&server, &by_mail(&plain(&mail), "ops@example.com,unknown@example.com,full@example.com,grey@example.com")).await.unwrap();
+    let desk = server.pair("desk", Profile::App).await;
+    server.raise(&[A], json!({})).await;
+    let told = taken(&server, &mail, 1).await;
+    assert_eq!(told[0]["to"], json!(["ops@example.com"]));
+    let row = tried(&server, 1).await;
+    let said = row.last_result.unwrap();
+    assert_eq!((row.delivered_at, row.gave_up_at), (None, None), "{said}");
+    assert!(said.starts_with("250 2.0.0 queued as 7F3A; not told: unknown@example.com: 550"), "{said}");
+    // Who waits for what came before does not keep others from what came later.
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    let told = taken(&server, &mail, 2).await;
+    assert_eq!(told[1]["to"], json!(["ops@example.com", "grey@example.com"]));
+    assert_ne!(told[1]["headers"]["message-id"], told[0]["headers"]["message-id"]);
+    server.pass(6).await;
+    let told = taken(&server, &mail, 3).await;
+    assert_eq!(told[2]["to"], json!(["grey@example.com"]), "neither who has it nor who is unknown");
+    assert_eq!(told[2]["headers"]["message-id"], told[0]["headers"]["message-id"], "the same message");
+    let first = eventually("who is left is written down", SOON, async || {
+        let log = server.app.engine.store.read().await.unwrap().db().latest_deliveries(2).await.unwrap();
+        let first = log.into_iter().find(|row| row.kind == NoticeKind::Raised)?;
+        first.left_over.as_ref().is_some_and(|left| left.0.to == ["full@example.com"]).then_some(first)
+    })
+    .await;
+    assert_eq!((first.delivered_at, first.gave_up_at), (None, None));
+    let said = first.last_result.unwrap();
+    assert!(said.contains("unknown@example.com: 550"), "{said}");
+    // A day later it is given up, and the log says for whom.
+    server.pass(25 * 3600).await;
+    let log = eventually("it is given up", SOON, async || {
+        deliver(&server).await;
+        let log = server.app.engine.store.read().await.unwrap().db().latest_deliveries(2).await.unwrap();
+        log.iter().all(|row| row.gave_up_at.is_some()).then_some(log)
+    })
+    .await;
+    assert!(log.iter().all(|row| row.last_result.as_deref().unwrap().contains("full@example.com: 452")), "{log:?}");
+    assert_eq!(mail.taken().len(), 3);
+}
+
+/// A mail server that takes a recipient in this way, and hangs up.
+async fn hanging_up(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}?tls=none", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = BufReader::new(stream);
+            let mut line = String::new();
+            let _ = stream.write_all(b"220 mail.example.com\r\n").await;
+            while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+                if line.starts_with("RCPT") {
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                    break;
+                }
+                let _ = stream.write_all(b"250 ok\r\n").await;
+                line.clear();
+            }
+            let _ = stream.shutdown().await;
+        }
+    });
+    url
+}
+
+async fn who_hangs_up_is_asked_again(home: Home) {
+    let server = start(home).await;
+    let store = &server.app.engine.store;
+    for (answer, why) in
+        [("421 4.3.2 going down\r\n", "421 4.3.2 going down"), ("", "it has hung up"), ("250-o", "it has hung up")]
+    {
+        add(&server, &by_mail(&hanging_up(answer).await, "ops@example.com")).await.unwrap();
+        server.raise(&[A], json!({})).await;
+        let row = tried(&server, 1).await;
+        assert_eq!((row.delivered_at, row.gave_up_at, row.last_result.as_deref()), (None, None, Some(why)), "{answer}");
+        server.pass(6).await;
+        let row = tried(&server, 2).await;
+        assert_eq!((row.delivered_at, row.gave_up_at), (None, None), "{answer}");
+        store.carry_out(server.now(), Doer::Server, async |work| webhooks::remove(work, "mail").await).await.unwrap();
+    }
 }
 
 async fn a_server_that_says_nothing_is_left_alone(home: Home) {

@@ -31,6 +31,8 @@ on_both!(
     a_template_is_filled_and_its_sign_is_looked_for,
     a_text_that_is_too_long_is_cut_off,
     who_asks_for_patience_is_left_alone,
+    who_says_with_a_good_status_that_it_is_too_much_is_left_alone,
+    a_test_reaches_who_is_left_alone,
     a_test_says_what_the_service_said,
     what_a_form_needs_is_asked_for,
 );
@@ -224,7 +226,7 @@ async fn who_does_not_listen_is_told_again_later(home: Home) {
     let server = start(home).await;
     let (room, url) = Room::open().await;
     // Status 200, and refused all the same.
-    *room.answer.lock().unwrap() = Some((200, r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#.to_owned()));
+    *room.answer.lock().unwrap() = Some((200, r#"{"errcode":-1,"errmsg":"system error"}"#.to_owned()));
     add(&server, &url, WebhookShape::Wecom, &[NoticeKind::Raised], "en").await;
     server.raise(&[A], json!({})).await;
     heard(&server, &room, 1).await;
@@ -411,7 +413,7 @@ async fn services_and_phones_get_their_own_form(home: Home) {
     let text = "Alarm: disk full (high). Ringing people now.";
     assert_eq!(asked(0), ("/bots3cret/sendMessage", &json!({ "chat_id": "-1001234567890", "text": text })));
     let (path, body) = asked(1);
-    assert_eq!((&told[1].method, body), (&Method::PUT, &json!({ "msgtype": "m.text", "body": text })));
+    assert_eq!((&told[1].method, body), (&Method::PUT, &json!({ "msgtype": "m.text", "body": text, "m.mentions": {} })));
     assert!(path.starts_with("/_matrix/client/v3/rooms/!ops:example.org/send/m.room.message/"), "{path}");
     let message = json!({ "to": "C0123456789abcdef0123456789abcdef", "messages": [{ "type": "text", "text": text }] });
     assert_eq!(asked(2), ("/v2/bot/message/push", &message));
@@ -463,7 +465,7 @@ async fn a_template_is_filled_and_its_sign_is_looked_for(home: Home) {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let message = "Alarm from zabbix: R&D: 盘满 (normal). Ringing people now.";
     assert_eq!(said, [pair("message", message), pair("from", "zabbix"), pair("event", "raised")]);
-    assert_eq!(results(&server).await, ["HTTP 200: try later, without done at /state"]);
+    assert_eq!(results(&server).await, ["without done at /state: HTTP 200: try later"]);
     room.answer_with(200, r#"{"state":"done"}"#);
     server.pass(6).await;
     heard(&server, &room, 2).await;
@@ -527,6 +529,55 @@ async fn who_asks_for_patience_is_left_alone(home: Home) {
     }
     let texts = telegram.texts();
     assert!(["disk full", "link down"].iter().all(|own| texts[1..].iter().any(|text| text.contains(own))), "{texts:?}");
+}
+
+async fn who_says_with_a_good_status_that_it_is_too_much_is_left_alone(home: Home) {
+    let server = start(home).await;
+    let (room, url) = Room::open().await;
+    room.answer_with(200, r#"{"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}"#);
+    add(&server, &url, WebhookShape::Dingtalk, &[NoticeKind::Raised], "en").await;
+    server.raise(&[A], json!({})).await;
+    heard(&server, &room, 1).await;
+    let told = results(&server).await;
+    assert_eq!(told, ["refused with errcode 130101: send too fast, exceed 20 times per minute"]);
+    server.raise(&[B], json!({ "summary": "link down" })).await;
+    for seconds in [6, 20, 20] {
+        server.pass(seconds).await;
+        deliver(&server).await;
+    }
+    assert_eq!(room.heard().len(), 1, "neither the same nor what is new");
+    room.answer_with(200, r#"{"errcode":0}"#);
+    server.pass(20).await;
+    heard(&server, &room, 3).await;
+}
+
+async fn a_test_reaches_who_is_left_alone(home: Home) {
+    let server = start(home).await;
+    let (room, url) = Room::open().await;
+    room.answer_with(429, r#"{"ok":false,"description":"Too Many Requests","parameters":{"retry_after":300}}"#);
+    add_new(&server, service(WebhookShape::Telegram, &root(&url), "1:a", Some("@ops"))).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    heard(&server, &room, 1).await;
+    results(&server).await;
+    server.raise(&[B], json!({ "summary": "link down" })).await;
+    let store = &server.app.engine.store;
+    let tested = async || {
+        let begun = store.carry_out(server.now(), Doer::Server, async |work| webhooks::test(work, "Telegram").await).await;
+        deliver(&server).await;
+        webhooks::tried(store, begun.unwrap()).await.unwrap()
+    };
+    // It still wants to be left alone: the test alone has asked.
+    let refused = tested().await;
+    assert_eq!((refused.delivered_at, refused.last_result.as_deref()), (None, Some("HTTP 429: Too Many Requests")));
+    assert_eq!(room.heard().len(), 2);
+    // It takes one: then it takes the rest as well.
+    room.answer_with(200, r#"{"ok":true}"#);
+    let taken = tested().await;
+    assert!(taken.delivered_at.is_some(), "{taken:?}");
+    server.pass(6).await;
+    heard(&server, &room, 6).await;
+    let texts = room.texts();
+    assert!(["disk full", "link down"].iter().all(|own| texts[2..].iter().any(|text| text.contains(own))), "{texts:?}");
 }
 
 async fn a_test_says_what_the_service_said(home: Home) {

@@ -44,6 +44,10 @@ const GROWING: &[&str] = &[
     "live_commands",
     "live_events",
     "repeated_requests",
+    "rpc_events",
+    "rpc_files",
+    "rpc_requests",
+    "rpc_resources",
     "shout_calls",
     "shout_dnc",
     "shout_log",
@@ -57,6 +61,7 @@ const GROWING: &[&str] = &[
 const OPEN_ONLY: &[&str] = &[
     "alarms_held",
     "alarms_ring_again",
+    "alarms_word_until",
     "deliveries_due",
     "deliveries_waiting",
     "dial_targets_callee",
@@ -74,6 +79,11 @@ const OPEN_ONLY: &[&str] = &[
     "hunts_wake",
     "inbound_calls_open",
     "live_commands_digits",
+    "live_commands_of_programs",
+    "rpc_files_recorded",
+    "rpc_resources_by_handset",
+    "rpc_resources_due",
+    "rpc_resources_open",
     "shout_calls_first",
     "shout_calls_open",
     "shout_log_unwritten",
@@ -438,6 +448,17 @@ INSERT INTO live_events (handset_id, seq, mid, word, heard_at)
 INSERT INTO inbound_calls (mid, handset_id, told_as, channel, caller, called, number, hunt_id, callee_id, alarms, at, deadline, ended_at)
   SELECT 'in' || n, pg_temp.past_id('00000000000070008', '1', n % 5 + 1), n::text, 0, '1', '2', '1', pg_temp.past_id(id, '1', n),
     pg_temp.past_id(id, '3', n), '[]', at, at, at FROM past WHERE n % 5 = 0;
+INSERT INTO rpc_resources (id, key_id, kind, spoken, state, number, mid, hunt_id, handset_id, made_at, released_at)
+  SELECT 'c' || n, pg_temp.past_id('00000000000070008', '5', n % 5 + 1), 'call', '{}', '{}', '1', 'p' || n, pg_temp.past_id(id, '1', n),
+    pg_temp.past_id('00000000000070008', '1', n % 5 + 1), at, at FROM past WHERE n % 5 = 0;
+INSERT INTO rpc_requests (key_id, caller, rpc_id, hash, reply, at)
+  SELECT pg_temp.past_id('00000000000070008', '5', n % 5 + 1), 'program', n::text, '', '{}', at FROM past WHERE n % 5 = 0;
+INSERT INTO rpc_events (key_id, n, body, at)
+  SELECT pg_temp.past_id('00000000000070008', '5', n % 7 + 1), n, '{}', at FROM past WHERE n % 5 = 0;
+INSERT INTO rpc_consumers (id, key_id, seen_at)
+  SELECT 'k' || n, pg_temp.past_id('00000000000070008', '5', n % 7 + 1), at FROM past WHERE n % 5 = 0;
+INSERT INTO rpc_files (key_id, name, media_id, at)
+  SELECT pg_temp.past_id('00000000000070008', '5', n % 7 + 1), 'f' || n, pg_temp.past_id(id, 'e', n), at FROM past WHERE n % 5 = 0;
 INSERT INTO contacts (number) SELECT n::text FROM past;
 INSERT INTO shouts (alarm_id, hunt_id, key_id, userdata, caller, status, created_at, finished_at, step, step_at, recipients)
   SELECT pg_temp.past_id(id, '2', n), pg_temp.past_id(id, '1', n), pg_temp.past_id('00000000000070008', '5', n % 5 + 1), 'u' || n % 20, '1',
@@ -527,7 +548,7 @@ async fn describe(connection: &mut SqliteConnection) {
                 ("dial_targets" | "callees" | "call_records", "number" | "phone") | (_, "source" | "person_id") => 5_000,
                 (_, "priority") => 25_000,
                 ("shout_log", "kind") => 30_000,
-                ("shout_log" | "shouts", "key_id") => 20_000,
+                ("shout_log" | "shouts" | "rpc_events" | "rpc_files" | "rpc_requests" | "rpc_resources", "key_id") => 20_000,
                 ("events", "hunt_id") => 4,
                 _ => 1,
             });

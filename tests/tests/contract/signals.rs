@@ -11,7 +11,11 @@ on_both!(
     zabbix_from_the_problem_to_its_end,
     what_is_over_is_not_raised_by_what_was_late,
     an_end_that_overtakes_its_beginning_is_remembered,
+    an_end_that_came_alone_holds_back_one_beginning_and_no_more,
     whom_a_repeat_names_is_rung_as_well,
+    ten_problems_name_two_people_one_after_the_other,
+    two_people_are_named_for_ten_problems_each,
+    who_is_named_by_a_repeat_that_is_worse_is_rung_before_the_hunt_goes_on,
     a_sender_s_acknowledgement_leaves_the_wish_to_be_rung_again,
     a_form_an_address_and_a_list,
     people_teams_and_policies_are_named_by_their_names,
@@ -22,7 +26,14 @@ on_both!(
     opsgenie_s_alerts_are_taken_and_answered_in_its_words,
     what_left_a_hunt_comes_back_into_it_when_it_gets_worse,
     a_list_that_is_sent_again_rings_nobody_twice,
+    a_list_in_the_same_words_for_others_or_after_its_end_is_another_one,
     who_sends_only_once_has_more_room_and_a_list_takes_what_it_holds,
+    prometheus_tells_its_alerts_as_an_alertmanager_is_told,
+    what_nobody_speaks_of_any_more_is_over,
+    what_is_said_again_and_again_is_meant_by_how_its_end_moves,
+    one_of_two_that_watch_the_same_does_not_mute_the_other,
+    what_a_person_called_off_does_not_ring_again_while_it_is_told,
+    an_end_that_no_clock_reaches_harms_nobody,
     what_some_senders_look_for_in_the_answer_and_what_rings_nobody,
 );
 
@@ -107,10 +118,26 @@ async fn an_end_that_overtakes_its_beginning_is_remembered(home: Home) {
     assert_eq!(became(&server, "generic", &at("d", "firing", -8)).await["outcome"], "stale", "it was over before it was told");
     assert_eq!(became(&server, "generic", &at("e", "firing", -8)).await["outcome"], "created", "another one");
     assert_eq!(became(&server, "generic", &at("d", "firing", -4)).await["outcome"], "created", "another fire");
-    // Whoever hears nothing for an hour has given up.
+    // Nothing is on its way for so long.
     assert_eq!(became(&server, "generic", &at("f", "resolved", -5)).await["outcome"], "nothing_open");
-    server.pass(3_700).await;
-    assert_eq!(became(&server, "generic", &at("f", "firing", -90)).await["outcome"], "created", "in doubt it rings");
+    server.pass(601).await;
+    assert_eq!(became(&server, "generic", &at("f", "firing", -20)).await["outcome"], "created", "in doubt it rings");
+}
+
+async fn an_end_that_came_alone_holds_back_one_beginning_and_no_more(home: Home) {
+    let server = home.start().await;
+    let at = |key: &str, state: &str, minute: i64| {
+        let time = server.now() + chrono::TimeDelta::minutes(minute);
+        json!({ "state": state, "summary": "Disk full", "dedup_key": key, "time": time.to_rfc3339(), "phones": A })
+    };
+    assert_eq!(became(&server, "generic", &at("d", "resolved", -5)).await["outcome"], "nothing_open");
+    assert_eq!(became(&server, "generic", &at("d", "firing", -8)).await["outcome"], "stale");
+    assert_eq!(became(&server, "generic", &at("d", "firing", -7)).await["outcome"], "created", "who says it again means it");
+    // A monitor that says every minute that all is well, by a clock that is ahead of its own alarms.
+    for _ in 0..2 {
+        assert_eq!(became(&server, "generic", &at("e", "resolved", -5)).await["outcome"], "nothing_open");
+    }
+    assert_eq!(became(&server, "generic", &at("e", "firing", -8)).await["outcome"], "created", "that was a state, and no end");
 }
 
 async fn whom_a_repeat_names_is_rung_as_well(home: Home) {
@@ -146,6 +173,56 @@ async fn whom_a_repeat_names_is_rung_as_well(home: Home) {
     assert_eq!(server.post(&format!("/api/v1/alarms/{id}/acknowledge"), &json!({})).await.0, 200);
     assert_eq!(became(&server, "generic", &fire("d", &[C])).await["outcome"], "repeated");
     assert_eq!(numbers(&id).await, [A, B]);
+}
+
+async fn ten_problems_name_two_people_one_after_the_other(home: Home) {
+    rung_together(home, |problem| problem).await;
+}
+
+async fn two_people_are_named_for_ten_problems_each(home: Home) {
+    rung_together(home, |_| 0).await;
+}
+
+/// As Zabbix and Nagios do: a message for each of ten problems and each of two people, in an order by problem or by person.
+async fn rung_together(home: Home, round: impl Fn(usize) -> usize) {
+    let server = home.set("AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS", "120").start().await;
+    let desk = server.pair("desk", Profile::List).await;
+    let mut messages: Vec<(usize, &str)> = (0..10).flat_map(|problem| [(problem, A), (problem, B)]).collect();
+    messages.sort_by_key(|(problem, whom)| (round(*problem), *whom));
+    for (problem, whom) in messages {
+        let name = format!("problem {problem}");
+        became(&server, "generic", &json!({ "summary": name, "dedup_key": name, "phones": whom })).await;
+    }
+    let alarms = async || server.items("/api/v1/alarms").await.as_array().unwrap().clone();
+    assert_eq!(alarms().await.len(), 10);
+    for alarm in alarms().await {
+        let alarm = server.alarm(alarm["id"].as_str().unwrap()).await;
+        let numbers: Vec<&Value> = alarm["callees"].as_array().unwrap().iter().map(|one| &one["number"]).collect();
+        assert_eq!(numbers, ["+8618712345678", "+8618812345678"], "{alarm}");
+    }
+    let all_taken = async || alarms().await.iter().all(|alarm| alarm["state"] == "answered");
+    for _ in 0..2 {
+        if !all_taken().await {
+            let (mid, phones) = server.dial(&desk).await;
+            server.report(&desk, &mid, phones.first().map(String::as_str)).await;
+        }
+    }
+    assert!(all_taken().await, "two calls at most for ten problems of the same two people: {:?}", alarms().await);
+}
+
+async fn who_is_named_by_a_repeat_that_is_worse_is_rung_before_the_hunt_goes_on(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::List).await;
+    let fire = |severity: &str, whom: &str| json!({ "summary": "x", "dedup_key": "d", "severity": severity, "phones": whom });
+    let id = became(&server, "generic", &fire("high", A)).await["id"].as_str().unwrap().to_owned();
+    let (mid, _) = server.dial(&desk).await;
+    assert_eq!(became(&server, "generic", &fire("critical", B)).await["outcome"], "repeated");
+    server.report(&desk, &mid, None).await;
+    assert_ne!(server.state(&id).await, "exhausted", "somebody is left");
+    let (mid, phones) = server.dial(&desk).await;
+    assert!(phones.iter().any(|number| number == B), "{phones:?}");
+    server.report(&desk, &mid, Some(B)).await;
+    assert_eq!(server.state(&id).await, "answered");
 }
 
 async fn a_sender_s_acknowledgement_leaves_the_wish_to_be_rung_again(home: Home) {
@@ -435,6 +512,25 @@ async fn a_list_that_is_sent_again_rings_nobody_twice(home: Home) {
     }
 }
 
+async fn a_list_in_the_same_words_for_others_or_after_its_end_is_another_one(home: Home) {
+    let server = home.start().await;
+    let list = json!([{ "summary": "no key here" }, { "summary": "nor here" }]);
+    let outcomes = async |path: &str| {
+        let (status, answer) = posted(&server, path, &list).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["alarms"].as_array().unwrap().iter().map(|one| one["outcome"].clone()).collect::<Vec<_>>()
+    };
+    let (for_a, for_b) = (format!("generic?phones={A}"), format!("generic?phones={B}"));
+    assert_eq!(outcomes(&for_a).await, ["created", "created"]);
+    assert_eq!(outcomes(&for_b).await, ["created", "created"], "somebody else is to be rung");
+    for alarm in server.items("/api/v1/alarms").await.as_array().unwrap() {
+        let path = format!("/api/v1/alarms/{}/cancel", alarm["id"].as_str().unwrap());
+        assert_eq!(server.post(&path, &json!({})).await.0, 200);
+    }
+    assert_eq!(outcomes(&for_a).await, ["created", "created"], "it is wrong again");
+    assert_eq!(outcomes(&for_a).await, ["repeated", "repeated"], "it did not hear our answer");
+}
+
 async fn who_sends_only_once_has_more_room_and_a_list_takes_what_it_holds(home: Home) {
     let server = home.set("AUTOCALL_HTTP_ALARMS_PER_MINUTE", "3").start().await;
     let (once, again, lists) =
@@ -464,6 +560,163 @@ async fn who_sends_only_once_has_more_room_and_a_list_takes_what_it_holds(home: 
         status(&lists, "n9e/", &event).await;
     }
     assert_eq!(status(&lists, "n9e/", &event).await, 429, "it takes 5xx for delivered");
+}
+
+/// An alert as Prometheus tells it, which says that it holds for four minutes.
+fn alert(server: &Server, name: &str, ends_in_seconds: i64) -> Value {
+    let at = |seconds: i64| (server.now() + chrono::TimeDelta::seconds(seconds)).to_rfc3339();
+    json!({ "labels": { "alertname": name, "severity": "critical" }, "annotations": { "phones": A },
+            "startsAt": at(-60), "endsAt": at(ends_in_seconds), "generatorURL": "http://prometheus.example/graph" })
+}
+
+/// What became of a list of alerts.
+async fn alerts(server: &Server, list: &[Value]) -> Vec<Value> {
+    let request = server.http.post(format!("{}/api/v2/alerts", server.base)).json(list);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let answer: Value = answer.json().await.unwrap();
+    answer["alarms"].as_array().unwrap().iter().map(|one| one["outcome"].clone()).collect()
+}
+
+async fn prometheus_tells_its_alerts_as_an_alertmanager_is_told(home: Home) {
+    let server = home.start().await;
+    let both = |ends: i64| [alert(&server, "DiskFull", ends), alert(&server, "Swap", ends)];
+    assert_eq!(alerts(&server, &both(240)).await, ["created", "created"]);
+    assert_eq!(alerts(&server, &both(250)).await, ["repeated", "repeated"], "at each evaluation");
+    assert_eq!(alerts(&server, &[alert(&server, "Swap", -1)]).await, ["resolved"]);
+    assert_eq!(alerts(&server, &[]).await, [] as [Value; 0]);
+    let alarms = server.items("/api/v1/alarms").await;
+    let states: Vec<(&Value, &Value, &Value)> =
+        alarms.as_array().unwrap().iter().map(|alarm| (&alarm["summary"], &alarm["state"], &alarm["priority"])).collect();
+    assert_eq!(
+        states,
+        [
+            (&json!("Swap (severity=critical)"), &json!("resolved"), &json!("critical")),
+            (&json!("DiskFull (severity=critical)"), &json!("waiting"), &json!("critical"))
+        ]
+    );
+    let key = key(&server, "prometheus", &[B]).await;
+    let url = format!("{}/k/{key}/api/v2/alerts", server.base);
+    let keyed = server.http.post(url).json(&[alert(&server, "Load", 240)]).send().await.unwrap();
+    let answer: Value = keyed.json().await.unwrap();
+    assert_eq!(server.alarm(answer["alarms"][0]["id"].as_str().unwrap()).await["source"], "prometheus");
+    let of_opsgenie = server.http.post(format!("{}/api/v2/alerts", server.base)).json(&json!({ "message": "x" }));
+    let answer = of_opsgenie.send().await.unwrap();
+    assert_eq!(answer.status(), 422);
+    assert!(answer.text().await.unwrap().contains("without /api"));
+}
+
+async fn what_nobody_speaks_of_any_more_is_over(home: Home) {
+    let mut server = home.start().await;
+    assert_eq!(alerts(&server, &[alert(&server, "DiskFull", 240)]).await, ["created"]);
+    let id = server.items("/api/v1/alarms").await[0]["id"].as_str().unwrap().to_owned();
+    server.pass(200).await;
+    assert_eq!(alerts(&server, &[alert(&server, "DiskFull", 240)]).await, ["repeated"]);
+    let kinds = server.alarm(&id).await["timeline"].to_string();
+    assert!(!kinds.contains("repeated"), "what is said all the time is counted, and is no line of its own: {kinds}");
+    server.pass(400).await;
+    assert_eq!(server.state(&id).await, "waiting", "what burns may have taken its source away: somebody is still to be rung");
+    assert_eq!(alerts(&server, &[alert(&server, "DiskFull", 240)]).await, ["repeated"]);
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/acknowledge"), &json!({ "name": "Li Na" })).await.0, 200);
+    server.pass(200).await;
+    // Whoever could not be heard may have said it again.
+    server = server.restart().await;
+    server.pass(100).await;
+    assert_eq!(server.state(&id).await, "answered");
+    server.pass(150).await;
+    let end = end_of(&server, &id).await;
+    assert!(end["no_word_since"].is_string(), "{end}");
+    assert_eq!(alerts(&server, &[alert(&server, "DiskFull", 240)]).await, ["reopened"], "it burns all the while");
+    // Who takes back until when it holds lets it stay.
+    let mut lasting = alert(&server, "DiskFull", 240);
+    lasting["endsAt"] = json!("0001-01-01T00:00:00Z");
+    assert_eq!(alerts(&server, &[lasting]).await, ["repeated"]);
+    server.pass(900).await;
+    assert_ne!(server.state(&id).await, "resolved");
+}
+
+/// What the timeline says of the end of an alarm.
+async fn end_of(server: &Server, id: &str) -> Value {
+    let alarm = server.alarm(id).await;
+    let end = alarm["timeline"].as_array().unwrap().iter().find(|event| event["kind"] == "resolved");
+    end.unwrap_or_else(|| panic!("it has no end: {alarm}"))["body"].clone()
+}
+
+async fn what_is_said_again_and_again_is_meant_by_how_its_end_moves(home: Home) {
+    let server = home.start().await;
+    let since = server.now() - chrono::TimeDelta::seconds(60);
+    let state = |name: &str, ends_at: i64| {
+        let ends = (since + chrono::TimeDelta::seconds(ends_at)).to_rfc3339();
+        json!({ "labels": { "alertname": name }, "annotations": { "phones": A }, "startsAt": since.to_rfc3339(), "endsAt": ends })
+    };
+    assert_eq!(alerts(&server, &[state("a", 300)]).await, ["created"]);
+    // Our clock jumps by an hour: first the hunt has had its time, then nobody has spoken of it.
+    server.pass(3_600).await;
+    server.pass(60).await;
+    let id = server.items("/api/v1/alarms").await[0]["id"].as_str().unwrap().to_owned();
+    assert!(end_of(&server, &id).await["no_word_since"].is_string());
+    assert_eq!(alerts(&server, &[state("a", 360)]).await, ["reopened"], "it moves on, so it burns");
+    assert_eq!(alerts(&server, &[state("a", 420)]).await, ["repeated"]);
+    assert_eq!(alerts(&server, &[state("a", 410)]).await, ["resolved"], "it was over before that had run out");
+    assert_eq!(alerts(&server, &[state("a", 410)]).await, ["nothing_open"], "as it tells for a quarter of an hour");
+    // Of a clock that is an hour behind.
+    assert_eq!(alerts(&server, &[state("b", 300)]).await, ["nothing_open"]);
+    assert_eq!(alerts(&server, &[state("b", 300)]).await, ["nothing_open"]);
+    assert_eq!(alerts(&server, &[state("b", 360)]).await, ["created"], "what is over has one end");
+    assert_eq!(alerts(&server, &[state("b", 420)]).await, ["repeated"]);
+    assert_eq!(alerts(&server, &[state("b", 415)]).await, ["resolved"]);
+}
+
+async fn one_of_two_that_watch_the_same_does_not_mute_the_other(home: Home) {
+    let server = home.start().await;
+    assert_eq!(alerts(&server, &[alert(&server, "HostDown", 240)]).await, ["created"]);
+    server.pass(60).await;
+    let since = server.now() - chrono::TimeDelta::seconds(120);
+    let mut of = alert(&server, "HostDown", 240);
+    of["startsAt"] = json!(since.to_rfc3339());
+    let mut end = of.clone();
+    end["endsAt"] = json!(server.now().to_rfc3339());
+    assert_eq!(alerts(&server, &[end.clone()]).await, ["resolved"], "its connection to what it watches is gone");
+    server.pass(15).await;
+    of["endsAt"] = json!((server.now() + chrono::TimeDelta::seconds(240)).to_rfc3339());
+    assert_eq!(alerts(&server, &[of]).await, ["reopened"], "the other one still sees it");
+    assert_eq!(alerts(&server, &[end]).await, ["stale"], "told again, that end is none of this fire");
+    let id = server.items("/api/v1/alarms").await[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.state(&id).await, "waiting");
+}
+
+async fn what_a_person_called_off_does_not_ring_again_while_it_is_told(home: Home) {
+    let server = home.start().await;
+    let began = server.now();
+    let state = |severity: &str, ends_in: i64| {
+        let ends = (server.now() + chrono::TimeDelta::seconds(ends_in)).to_rfc3339();
+        json!({ "labels": { "alertname": "Noise" }, "annotations": { "phones": A, "severity": severity }, "endsAt": ends,
+                "startsAt": began.to_rfc3339() })
+    };
+    assert_eq!(alerts(&server, &[state("x", 240)]).await, ["created"]);
+    let id = server.items("/api/v1/alarms").await[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await.0, 200);
+    for _ in 0..3 {
+        server.pass(60).await;
+        assert_eq!(alerts(&server, &[state("x", 240)]).await, ["ignored"], "a person called it off");
+    }
+    let mut anew = state("x", 240);
+    anew["startsAt"] = json!(server.now().to_rfc3339());
+    assert_eq!(alerts(&server, &[anew]).await, ["created"], "another fire");
+}
+
+async fn an_end_that_no_clock_reaches_harms_nobody(home: Home) {
+    let mut server = home.start().await;
+    for (name, ends) in
+        [("a", json!("8210266876799999")), ("b", json!(1_796_000_000_000_000_u64)), ("c", json!("9999-12-31T23:59:59-12:00"))]
+    {
+        let odd = json!({ "labels": { "alertname": name }, "annotations": { "phones": A }, "endsAt": ends });
+        assert_eq!(alerts(&server, &[odd]).await, ["created"]);
+    }
+    server = server.restart().await;
+    server.pass(400).await;
+    let id = server.items("/api/v1/alarms").await[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.state(&id).await, "waiting");
 }
 
 async fn what_some_senders_look_for_in_the_answer_and_what_rings_nobody(home: Home) {

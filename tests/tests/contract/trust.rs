@@ -23,6 +23,7 @@ on_both!(
     what_others_send_under_a_key_uses_nothing_up,
     what_is_signed_is_what_was_sent,
     a_key_that_signs_opens_no_door_by_itself,
+    what_signs_as_another_product_sends_alarms_alone,
     what_a_key_is_told_is_checked,
 );
 
@@ -262,6 +263,47 @@ async fn a_key_that_signs_opens_no_door_by_itself(home: Home) {
     let event = server.http.post(format!("{}/v2/enqueue", server.base)).json(&event).send().await.unwrap();
     assert_eq!(event.status(), 400, "whose key stands in the body cannot sign");
     assert_eq!(server.items("/api/v1/alarms").await, json!([]));
+}
+
+async fn what_signs_as_another_product_sends_alarms_alone(home: Home) {
+    let server = home.start().await;
+    let time = server.now().timestamp().to_string();
+    let body = json!({ "summary": "disk" }).to_string();
+    for scheme in Scheme::ALL {
+        let own = key(&server, scheme.as_str(), &[A]).await;
+        sign(&server, scheme.as_str(), scheme, Some(SECRET)).await.unwrap();
+        let ask = async |method: &str, path: &str, body: &str| {
+            let signature = match scheme {
+                Scheme::Autocall => format!("sha256={}", mac(format!("{time}.{body}").as_bytes())),
+                Scheme::Grafana => mac(format!("{time}:{body}").as_bytes()),
+                Scheme::Sentry => mac(body.as_bytes()),
+                Scheme::Github => format!("sha256={}", mac(body.as_bytes())),
+                Scheme::Gitlab => SECRET.to_owned(),
+            };
+            let request = server.http.request(method.parse().unwrap(), format!("{}{path}", server.base));
+            let request = request.bearer_auth(&own).header("content-type", "application/json").header(scheme.header(), signature);
+            let request = scheme.time_header().into_iter().fold(request, |request, name| request.header(name, &time));
+            request.body(body.to_owned()).send().await.unwrap().status().as_u16()
+        };
+        let is_our_own = scheme == Scheme::Autocall;
+        // Raising is what it is for, in whichever form.
+        assert_eq!(ask("POST", "/api/v1/intake/generic", &body).await, 200, "{scheme:?}");
+        assert!([200, 201].contains(&ask("POST", "/api/v1/alarms", &body).await), "{scheme:?}");
+        let alert = json!({ "message": "disk", "alias": "d1" }).to_string();
+        assert_eq!(ask("POST", "/v2/alerts", &alert).await, 202, "{scheme:?}");
+        assert_eq!(ask("POST", "/v2/alerts/d1/close?identifierType=alias", "{}").await, 202, "{scheme:?}");
+        for (method, path, body) in [
+            ("GET", "/api/v1/alarms", ""),
+            ("GET", "/api/v1/people", ""),
+            ("GET", "/v2/alerts/d1?identifierType=alias", ""),
+            ("GET", "/api/v1/intake/generic/places", ""),
+            ("PUT", "/api/v1/people/none", "{}"),
+            ("DELETE", "/api/v1/people/none", ""),
+        ] {
+            let status = ask(method, path, body).await;
+            assert_eq!(status == 403, !is_our_own, "{scheme:?}: {method} {path}: {status}");
+        }
+    }
 }
 
 async fn what_a_key_is_told_is_checked(home: Home) {

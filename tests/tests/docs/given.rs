@@ -10,17 +10,16 @@ use super::{document, root};
 /// As the documents call this server.
 const DOCUMENTED: &str = "https://alerts.example.com";
 
-fn file(word: &str, name: &str, server: &str, key: &str) -> String {
-    let system = of_word(word).unwrap();
-    system.file(name, &Values { server, path: system.path, key }).unwrap()
-}
-
 #[test]
-fn the_documents_show_the_files_that_the_page_gives() {
+fn the_documents_show_what_the_page_gives() {
     let text = document(root().join("docs/senders.md")).text;
-    for (word, name) in [("zabbix", "autocall-zabbix.yaml"), ("nagios", "autocall-notify"), ("nagios", "autocall.cfg")] {
-        let file = file(word, name, DOCUMENTED, "KEY");
-        assert!(text.contains(&file), "docs/senders.md does not show {name} as it is given:\n{file}");
+    for word in ["zabbix", "nagios", "icinga2", "prometheus", "netdata", "monit", "librenms"] {
+        let system = of_word(word).unwrap();
+        let values = Values { server: DOCUMENTED, path: system.path, key: "KEY" };
+        for given in system.given.iter().filter(|given| matches!(given, Given::File(..) | Given::Text(_))) {
+            let file = given.filled(&values);
+            assert!(text.contains(&file), "docs/senders.md does not show what {word} is given:\n{file}");
+        }
     }
 }
 

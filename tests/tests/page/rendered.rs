@@ -482,8 +482,14 @@ async fn every_template_is_drawn_and_sound_in_every_language() {
 }
 
 /// Templates without markup of their own.
-const BARE: [&str; 5] =
-    ["alarm/part_trouble.html", "frame/edit.html", "frame/form_page.html", "people/my_password.html", "people/setup.html"];
+const BARE: [&str; 6] = [
+    "alarm/part_trouble.html",
+    "frame/address.html",
+    "frame/edit.html",
+    "frame/form_page.html",
+    "people/my_password.html",
+    "people/setup.html",
+];
 
 /// What a template says in every case: the markup between its places, as far as it can be told from others.
 fn pieces(template: &str) -> Vec<String> {

@@ -54,10 +54,17 @@ async fn a_sender_is_told_how_it_is_read_and_signs(home: Home) {
     let stale = lin.post(&address, &form).await;
     assert_eq!(stale.status, 409, "somebody else has changed it");
     let version = row.version();
-    let again = [("version", version.as_str()), ("places", ""), ("resolved", ""), ("scheme", "gitlab"), ("secret", "")];
+    let again = [("version", version.as_str()), ("places", ""), ("resolved", ""), ("scheme", "github"), ("secret", "")];
     assert_eq!(lin.post(&address, &again).await.location(), "/senders?done=saved");
     let row = kept(&server, "scada <b>").await;
     assert_eq!((row.signing.as_ref().unwrap().secret.as_str(), row.places.is_none()), (secret.as_str(), true));
+    // What signed in one way may have been shown where another one shows it.
+    let version = row.version();
+    let other = [("version", version.as_str()), ("places", ""), ("resolved", ""), ("scheme", "gitlab"), ("secret", "")];
+    let made = lin.post(&address, &other).await;
+    let row = kept(&server, "scada <b>").await;
+    let fresh = row.signing.as_ref().unwrap().secret.clone();
+    assert!(fresh != secret && made.shows(&fresh), "{}", made.body);
     let version = row.version();
     let none = [("version", version.as_str()), ("places", ""), ("resolved", ""), ("scheme", "none"), ("secret", "")];
     assert_eq!(lin.post(&address, &none).await.location(), "/senders?done=saved");

@@ -11,6 +11,9 @@
 //! - an alarm in which nothing is left is over.
 //!
 //! Messages may overtake each other. One that tells of an earlier time than what was taken already changes nothing.
+//!
+//! Some senders repeat a state and say until when it holds ([`Told::until`]): that moves forward for as long as something burns, and stands
+//! still at its end. So what they mean is told by how it moves, and by their clock and ours only where nothing was heard before ([`meant`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -72,6 +75,12 @@ struct Named {
     /// It is over; `None`: it burns.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     over: Option<Over>,
+    /// Until when the latest word that it burns was to hold, where that was said.
+    #[serde(rename = "u", with = "chrono::serde::ts_microseconds_option", default, skip_serializing_if = "Option::is_none")]
+    until: Option<DateTime<Utc>>,
+    /// Its end before it burnt again, which may be told again.
+    #[serde(rename = "l", with = "chrono::serde::ts_microseconds_option", default, skip_serializing_if = "Option::is_none")]
+    last_end: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +106,8 @@ pub struct Message {
     pub more: bool,
     /// It may be about another group: it counts only where one of its alerts burns.
     pub guest: bool,
+    /// It is known what is meant: it burns or not as it says.
+    pub as_said: bool,
 }
 
 /// One alert of a message.
@@ -110,6 +121,8 @@ pub struct Told {
     pub starts_at: Option<DateTime<Utc>>,
     /// Since when it is over.
     pub ends_at: Option<DateTime<Utc>>,
+    /// Until when this word holds, where its sender repeats its state and says so; of an end, the end.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// What a message comes to.
@@ -188,7 +201,10 @@ impl Burning {
         let word = self.0.entry(message.address.clone()).or_default();
         word.more |= message.more || fire.is_empty();
         for told in fire {
-            let named = Named { starts_at: past(told.starts_at, now), over: None };
+            let before = word.alerts.get(&told.mark);
+            let last_end = before.and_then(|named| named.over.map_or(named.last_end, |over| over.ended_at));
+            let until = told.until.max(before.and_then(|named| named.until));
+            let named = Named { starts_at: past(told.starts_at, now), over: None, until, last_end };
             if word.alerts.contains_key(&told.mark) || room > 0 {
                 room -= usize::from(word.alerts.insert(told.mark, named).is_none());
             } else {
@@ -212,6 +228,48 @@ impl Burning {
     }
 }
 
+/// An end that is farther ahead than this is none yet, whatever was said before: a clock is hardly wrong by more.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::seconds(60);
+/// An end is told at once, and by a clock that may be so much ahead.
+const JUST_NOW: TimeDelta = TimeDelta::seconds(2);
+
+/// What is meant by a message of a sender that repeats its state and says until when it holds, and whether the clocks differ. Of other
+/// messages, nothing is changed. `open` and `ended` as of [`hear`]: also what ended by silence was said to burn.
+#[must_use]
+pub fn meant(open: &[Option<Burning>], ended: &[Burning], message: &Message, now: DateTime<Utc>) -> (Message, bool) {
+    let mut meant = message.clone();
+    let mut clocks_differ = false;
+    for told in &mut meant.alerts {
+        let Some(until) = told.until.filter(|_| !message.as_said) else { continue };
+        let by_clock = until > now + JUST_NOW;
+        let words = open.iter().flatten().chain(ended).filter_map(|burning| burning.named_by(&message.address, told.mark));
+        let last = words.filter(|named| named.over.is_none()).filter_map(|named| named.until).max();
+        told.burns = match last {
+            // It never moves back while something burns.
+            Some(last) if until < last => until > now + CLOCKS_DIFFER,
+            // Nor does it move on when it is over.
+            Some(last) if until > last => true,
+            _ => by_clock,
+        };
+        clocks_differ |= told.burns != by_clock;
+        told.ends_at = (!told.burns).then(|| until.min(now));
+    }
+    if !message.as_said && meant.alerts.iter().any(|told| told.until.is_some()) {
+        meant.over = meant.alerts.iter().all(|told| !told.burns);
+    }
+    (meant, clocks_differ)
+}
+
+/// Whether a message tells a later end of what was told to be over before, since the same beginning: what is over has one end, so its
+/// sender's clock is behind, and it burns. `alone` is what was said to be over of which no beginning was heard.
+#[must_use]
+pub fn end_moves(alone: &Burning, message: &Message) -> bool {
+    message.alerts.iter().filter(|told| !told.burns && told.until.is_some() && told.starts_at.is_some()).any(|told| {
+        let named = alone.named_by(&message.address, told.mark);
+        named.is_some_and(|named| named.starts_at == told.starts_at && named.over.and_then(|over| over.ended_at) < told.ends_at)
+    })
+}
+
 /// Takes in a message about a group. `open` are its open alarms, `ended` what burnt in those that were over lately.
 #[must_use]
 pub fn hear(open: &[Option<Burning>], ended: &[Burning], message: &Message, now: DateTime<Utc>) -> Heard {
@@ -221,10 +279,18 @@ pub fn hear(open: &[Option<Burning>], ended: &[Burning], message: &Message, now:
     let mut after = open.to_vec();
     let known: Vec<&Burning> = open.iter().flatten().chain(ended).collect();
     let comes_late = |told: &Told| {
-        known.iter().filter_map(|burning| burning.named_by(&message.address, told.mark)).any(|named| match told.burns {
-            true => was_over_already(told, named, now),
-            false => is_of_an_earlier_fire(told, named, now),
-        })
+        // The end of an alarm that is over, told again while it burns in another one.
+        let of_another = told.until.is_some()
+            && !told.burns
+            && open.iter().flatten().any(|burning| burning.burning(told.mark))
+            && ended.iter().filter_map(|burning| burning.named_by(&message.address, told.mark)).any(|named| {
+                told.ends_at.is_some_and(|end| named.over.and_then(|over| over.ended_at).is_some_and(|last| end <= last))
+            });
+        of_another
+            || known.iter().filter_map(|burning| burning.named_by(&message.address, told.mark)).any(|named| match told.burns {
+                true => was_over_already(told, named, now),
+                false => is_of_an_earlier_fire(told, named, now),
+            })
     };
     let (late, fresh): (Vec<Told>, Vec<Told>) = message.alerts.iter().copied().partition(|told| comes_late(told));
     let (fire, out): (Vec<Told>, Vec<Told>) = fresh.iter().copied().partition(|told| told.burns && !message.over);
@@ -251,7 +317,7 @@ pub fn ends_alone<'b>(known: impl IntoIterator<Item = &'b Burning>, message: &Me
     let ends = message.alerts.iter().filter(|told| !told.burns || message.over).filter_map(|told| {
         let ended_at = past(told.ends_at, now)?;
         let over = Over { ended_at: Some(ended_at), heard_at: now };
-        let named = Named { starts_at: past(told.starts_at, now), over: Some(over) };
+        let named = Named { starts_at: past(told.starts_at, now), over: Some(over), until: None, last_end: None };
         (!known.iter().any(|burning| burning.ever(told.mark))).then_some((told.mark, named))
     });
     let alerts: BTreeMap<Mark, Named> = ends.take(MOST_ALONE).collect();
@@ -326,12 +392,21 @@ fn past(at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> 
 /// A word that something burns, sent before the word that it is over, and heard after it.
 fn was_over_already(told: &Told, named: &Named, now: DateTime<Utc>) -> bool {
     let (Some(over), Some(starts_at)) = (named.over, past(told.starts_at, now)) else { return false };
+    // Said after the latest word of before its end: somebody else still sees it, or it was no end.
+    if told.until.zip(named.until).is_some_and(|(until, last)| until > last) {
+        return false;
+    }
     let same = named.starts_at == Some(starts_at) || over.ended_at.is_some_and(|ended_at| starts_at < ended_at);
     same && now - over.heard_at < SENDERS_RETRY
 }
 
 /// A word that something is over, which it was before it began to burn as it does now.
 fn is_of_an_earlier_fire(told: &Told, named: &Named, now: DateTime<Utc>) -> bool {
+    let is_told_again =
+        told.until.is_some() && named.over.is_none() && told.ends_at.is_some_and(|end| Some(end) <= named.last_end);
+    if is_told_again {
+        return true;
+    }
     let burns_since = named.starts_at.filter(|_| named.over.is_none());
     burns_since.zip(past(told.ends_at, now)).is_some_and(|(starts_at, ended_at)| ended_at < starts_at)
 }
@@ -347,7 +422,7 @@ mod tests {
     }
 
     fn told(mark: u64, burns: bool) -> Told {
-        Told { mark: Mark(mark), burns, starts_at: None, ends_at: None }
+        Told { mark: Mark(mark), burns, starts_at: None, ends_at: None, until: None }
     }
 
     fn says(address: &str, over: bool, marks: &[u64]) -> Message {
@@ -408,6 +483,64 @@ mod tests {
         assert!(matches!(world.hear(&burns(60), at(55)).raises, Raises::Own { .. }), "what is yet to come counts as it arrives");
         world.hear(&over(55, 58), at(58));
         assert!(matches!(world.hear(&burns(10), at(58) + SENDERS_RETRY).raises, Raises::Own { .. }), "in doubt it rings");
+    }
+
+    /// A sender that says every minute what it sees, and until when that holds.
+    fn state(start: i64, until: i64) -> Message {
+        let told = Told { starts_at: Some(at(start)), until: Some(at(until)), ..told(1, true) };
+        Message { alerts: vec![told], ..Message::default() }
+    }
+
+    fn hears(world: &mut World, message: &Message, now: i64) -> Heard {
+        let (meant, _) = meant(&world.open, &world.ended, message, at(now));
+        world.hear(&meant, at(now))
+    }
+
+    #[test]
+    fn a_state_is_told_by_how_its_end_moves() {
+        let mut world = World::default();
+        assert!(matches!(hears(&mut world, &state(0, 300), 60).raises, Raises::Own { .. }));
+        assert!(matches!(hears(&mut world, &state(0, 360), 120).raises, Raises::Repeats { .. }));
+        // Its clock, or ours, has jumped by an hour.
+        assert!(matches!(hears(&mut world, &state(0, 420), 3_780).raises, Raises::Repeats { .. }), "it still moves on");
+        assert!(!hears(&mut world, &state(0, 415), 3_840).ends.is_empty(), "it was over before the last word had run out");
+        // Of a clock that is ahead.
+        let mut world = World::default();
+        hears(&mut world, &state(0, 300), 30);
+        assert!(!hears(&mut world, &state(0, 110), 80).ends.is_empty());
+    }
+
+    #[test]
+    fn two_that_watch_the_same_end_it_together_and_none_of_them_mutes_the_other() {
+        let mut world = World::default();
+        hears(&mut world, &state(0, 300), 60);
+        hears(&mut world, &state(0, 315), 75);
+        // The first sees nothing any more; the second one still does.
+        assert!(!hears(&mut world, &state(0, 120), 121).ends.is_empty());
+        assert!(matches!(hears(&mut world, &state(0, 375), 135).raises, Raises::Own { .. }), "it burns: somebody is rung");
+        assert!(hears(&mut world, &state(0, 120), 181).ends.is_empty(), "the same end told again is none of this fire");
+        assert!(!hears(&mut world, &state(0, 195), 195).ends.is_empty());
+        for (until, now) in [(120, 241), (195, 255)] {
+            let heard = hears(&mut world, &state(0, until), now);
+            assert!(heard.ends.is_empty() && heard.raises == Raises::Nothing, "both tell their ends again");
+        }
+        // A word from before the end that comes after it.
+        assert_eq!(hears(&mut world, &state(0, 370), 260).raises, Raises::Nothing);
+    }
+
+    #[test]
+    fn an_end_that_moves_is_that_of_a_clock_that_is_behind() {
+        let over = |start, end| meant(&[], &[], &state(start, end), at(1_000)).0;
+        let alone = ends_alone(&[], &over(0, 100), at(1_000)).unwrap();
+        assert!(end_moves(&alone, &over(0, 160)));
+        assert!(!end_moves(&alone, &over(0, 100)) && !end_moves(&alone, &over(7, 160)), "told again, or by another one");
+        // From then on it moves on, and stands still at its end.
+        let mut world = World { ended: vec![alone], ..World::default() };
+        let first = Told { starts_at: None, until: Some(at(160)), ..told(1, true) };
+        let surely = Message { alerts: vec![first], as_said: true, ..Message::default() };
+        assert!(matches!(hears(&mut world, &surely, 1_000).raises, Raises::Own { .. }));
+        assert!(matches!(hears(&mut world, &state(0, 220), 1_060).raises, Raises::Repeats { .. }));
+        assert!(!hears(&mut world, &state(0, 215), 1_120).ends.is_empty());
     }
 
     #[test]

@@ -137,7 +137,11 @@ events! {
         details: String,
     }
     /// Its source said that it is over.
-    Resolved = "resolved" {}
+    Resolved = "resolved" {
+        /// It did not: it said nothing more after this, and had said until when its word holds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        no_word_since: Option<DateTime<Utc>>,
+    }
     /// A person called it off.
     Cancelled = "cancelled" {
         /// Who, by their own word.

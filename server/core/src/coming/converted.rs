@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::file::{Kind, LayerEntry, PersonEntry, PolicyEntry, Ring, ScheduleEntry, Settings, StepEntry, TeamEntry};
-use super::tidy::{Entry as _, is_email, wall};
+use super::tidy::{Entry as _, is_email};
 use crate::alarm::Mode;
 use crate::alarm::policy::{MOST_ROUNDS, MOST_STEPS};
 use crate::numbers::{Number, Region, phone_of};
@@ -25,6 +25,10 @@ const MOST_TURNS: usize = 100;
 const MOST_CALLEES: usize = 50;
 /// In characters.
 const LONGEST_NAME: usize = 90;
+/// In characters, with what is put behind it.
+const LONGEST_PERSON: usize = 200;
+/// More rotations of one schedule than this are surely a mistake.
+const MOST_PARTS: usize = 500;
 /// Turns longer than this are no turns, in hours.
 const LONGEST_TURN: i64 = 1000 * 7 * 24;
 
@@ -35,6 +39,8 @@ pub struct Converted {
     pub settings: Settings,
     /// One sentence each.
     pub losses: Vec<String>,
+    /// What those people are called there whose names had to be made others.
+    pub called: BTreeMap<String, String>,
 }
 
 /// The elements of a list, also where it is still wrapped as the API gave it.
@@ -43,6 +49,28 @@ pub fn each<'v>(root: Said<'v>, name: &str) -> Vec<Said<'v>> {
     let Some(list) = root.get(name) else { return Vec::new() };
     let inner = ["nodes", "data", "results", name].into_iter().find_map(|key| list.get(key));
     inner.unwrap_or(list).each().collect()
+}
+
+/// The same in the order of their ids: an API may list them in another one tomorrow, and of two with one name each is to keep their own.
+#[must_use]
+pub fn each_by_id<'v>(root: Said<'v>, name: &str) -> Vec<Said<'v>> {
+    let mut all = each(root, name);
+    all.sort_by_cached_key(|own| own.text("id"));
+    all
+}
+
+/// Who is in which team, by the teams that each user names.
+#[must_use]
+pub fn members(users: &[Said<'_>]) -> BTreeMap<String, Vec<String>> {
+    let mut members: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for user in users {
+        let Some(id) = user.text("id") else { continue };
+        let teams: BTreeSet<String> = user.list("teams").filter_map(|own| own.text("id").or_else(|| own.as_text())).collect();
+        for team in teams {
+            members.entry(team).or_default().push(id.clone());
+        }
+    }
+    members
 }
 
 /// A part of a schedule: who takes turns, when.
@@ -61,6 +89,10 @@ pub struct Building {
     pub at: DateTime<Utc>,
     settings: Settings,
     losses: Vec<String>,
+    /// The same, to be told once.
+    told: BTreeSet<String>,
+    called: BTreeMap<String, String>,
+    names: BTreeMap<Kind, Given>,
     /// Numbers and addresses that are taken.
     taken: BTreeSet<String>,
     people: BTreeMap<String, String>,
@@ -73,9 +105,19 @@ impl Building {
     /// Nothing yet.
     #[must_use]
     pub fn new(region: Region, at: DateTime<Utc>) -> Self {
-        let (settings, losses, taken) = (Settings::default(), Vec::new(), BTreeSet::new());
-        let (people, teams, schedules) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { region, at, settings, losses, taken, people, teams, schedules }
+        Self {
+            region,
+            at,
+            settings: Settings::default(),
+            losses: Vec::new(),
+            told: BTreeSet::new(),
+            called: BTreeMap::new(),
+            names: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            people: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            schedules: BTreeMap::new(),
+        }
     }
 
     /// What it has become.
@@ -93,15 +135,20 @@ impl Building {
             temporaries.truncate(Kind::Temporaries.most());
         }
         (self.settings.overrides, self.settings.temporaries) = (overrides, temporaries);
-        Converted { settings: self.settings, losses: self.losses }
+        Converted { settings: self.settings, losses: self.losses, called: self.called }
     }
 
     /// Something that has no counterpart.
     pub fn lost(&mut self, what: impl Into<String>) {
         let what = what.into();
-        if !self.losses.contains(&what) {
+        if self.told.insert(what.clone()) {
             self.losses.push(what);
         }
+    }
+
+    /// A name that none of its kind has.
+    fn unique(&mut self, kind: Kind, name: &str, other: Option<&str>) -> String {
+        self.names.entry(kind).or_default().unique(name, other)
     }
 
     /// The entries so far, to add to those that need nothing from here.
@@ -134,7 +181,11 @@ impl Building {
             self.lost(format!("user {id} has neither a name nor an address: left out"));
             return;
         };
-        let own = unique(&plain, email.as_deref(), |name| self.settings.people.iter().any(|known| known.name == name));
+        let own = self.unique(Kind::People, &plain, email.as_deref());
+        let plain = plain_name(&plain);
+        if plain != own {
+            self.called.insert(own.clone(), plain);
+        }
         let mut known: Vec<String> = Vec::new();
         for given in numbers {
             match Number::parse(&given, self.region) {
@@ -183,7 +234,7 @@ impl Building {
         if self.is_full(Kind::Teams, self.settings.teams.len() + 1) {
             return;
         }
-        let own = unique(name.as_deref().unwrap_or(id), None, |name| self.settings.teams.iter().any(|known| known.name == name));
+        let own = self.unique(Kind::Teams, name.as_deref().unwrap_or(id), None);
         let members = members.iter().filter_map(|id| self.name_of(id)).collect();
         self.teams.insert(id.to_owned(), own.clone());
         self.settings.teams.push(TeamEntry { name: own, members });
@@ -198,13 +249,23 @@ impl Building {
     /// A schedule. Here the first layer that has somebody decides, so that parts which are on duty together become schedules of their own.
     pub fn schedule(&mut self, id: &str, name: Option<String>, zone: Tz, team: Option<String>, mut parts: Vec<Part>) {
         let title = name.unwrap_or_else(|| id.to_owned());
+        if self.is_full(Kind::Schedules, self.settings.schedules.len() + 1) {
+            return;
+        }
         parts.sort_by_key(|part| std::cmp::Reverse(part.level));
-        let mut lanes: Vec<Vec<Part>> = Vec::new();
+        if parts.len() > MOST_PARTS {
+            parts.truncate(MOST_PARTS);
+            self.lost(format!("schedule {title} has more than {MOST_PARTS} rotations: the rest is left out"));
+        }
+        let mut lanes: Vec<Vec<(Part, Vec<Span>)>> = Vec::new();
         for part in parts {
-            let fits = |lane: &Vec<Part>| !lane.iter().any(|own| own.level == part.level && together(&own.layer, &part.layer));
+            let hours = of_week(&part.layer.active);
+            let fits = |lane: &Vec<(Part, Vec<Span>)>| {
+                !lane.iter().any(|(own, theirs)| own.level == part.level && together(theirs, &hours))
+            };
             match lanes.iter().position(fits) {
-                Some(place) => lanes[place].push(part),
-                None => lanes.push(vec![part]),
+                Some(place) => lanes[place].push((part, hours)),
+                None => lanes.push(vec![(part, hours)]),
             }
         }
         if lanes.len() > 1 {
@@ -219,10 +280,10 @@ impl Building {
             if self.is_full(Kind::Schedules, self.settings.schedules.len() + 1) {
                 break;
             }
-            let own = unique(&title, None, |name| self.settings.schedules.iter().any(|known| known.name == name));
-            let mut layers: Vec<LayerEntry> = Vec::new();
-            for Part { mut layer, .. } in lane {
-                layer.name = unique(&layer.name, None, |name| layers.iter().any(|own| own.name == name));
+            let own = self.unique(Kind::Schedules, &title, None);
+            let (mut layers, mut given): (Vec<LayerEntry>, Given) = (Vec::new(), Given::default());
+            for (Part { mut layer, .. }, _) in lane {
+                layer.name = given.unique(&layer.name, None);
                 layers.push(layer);
             }
             if layers.len() > MOST_LAYERS {
@@ -262,7 +323,7 @@ impl Building {
         if self.is_full(Kind::Policies, self.settings.policies.len() + 1) {
             return;
         }
-        let own = unique(name, None, |name| self.settings.policies.iter().any(|known| known.name == name));
+        let own = self.unique(Kind::Policies, name, None);
         let mut kept = Vec::new();
         for (mut ring, wait) in steps {
             if ring.is_empty() {
@@ -332,18 +393,49 @@ impl Building {
     }
 }
 
-/// A name that nobody else has, short enough for what is put behind it.
-fn unique(name: &str, other: Option<&str>, is_taken: impl Fn(&str) -> bool) -> String {
+/// Names that are given, each once.
+#[derive(Default)]
+pub(super) struct Given {
+    names: BTreeSet<String>,
+    /// How often one was asked for.
+    counts: BTreeMap<String, u32>,
+}
+
+impl Given {
+    /// Nobody else is to have it.
+    pub(super) fn take(&mut self, name: &str) -> bool {
+        self.names.insert(name.to_owned())
+    }
+
+    /// A name that nobody else has, short enough for what is put behind it.
+    pub(super) fn unique(&mut self, name: &str, other: Option<&str>) -> String {
+        let plain = plain_name(name);
+        if self.take(&plain) {
+            return plain;
+        }
+        let with_other = other.map(|other| format!("{plain} ({other})"));
+        if let Some(own) = with_other.filter(|own| own.chars().count() <= LONGEST_PERSON && self.take(own)) {
+            return own;
+        }
+        let mut count = self.counts.get(&plain).copied().unwrap_or(1);
+        loop {
+            count = count.saturating_add(1);
+            let own = format!("{plain} {count}");
+            if self.take(&own) || count == u32::MAX {
+                self.counts.insert(plain, count);
+                return own;
+            }
+        }
+    }
+}
+
+/// A name as it can stand here.
+pub(super) fn plain_name(name: &str) -> String {
     let plain: String = visible::shown(name).chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
-    let plain = match visible::shown(&plain) {
+    match visible::shown(&plain) {
         "" => "nameless".to_owned(),
         shown => shown.to_owned(),
-    };
-    if !is_taken(&plain) {
-        return plain;
     }
-    let with_other = other.map(|other| format!("{plain} ({other})")).filter(|own| own.chars().count() <= 200 && !is_taken(own));
-    with_other.or_else(|| (2..=1_000_000).map(|count| format!("{plain} {count}")).find(|own| !is_taken(own))).unwrap_or(plain)
 }
 
 /// The length of turns, as it is written here; `None` where it is no whole number of hours.
@@ -365,7 +457,7 @@ pub fn every(seconds: i64) -> Option<String> {
 #[must_use]
 pub fn start(zone: Tz, at: DateTime<Utc>) -> Option<NaiveDateTime> {
     let local = at.naive_utc().checked_add_signed(TimeDelta::days(1)).map(|_| roster::wall::local(zone, at))?;
-    text::wall_time(&wall(local)).ok()
+    text::wall_time(&text::write_wall(local)).ok()
 }
 
 /// A turn that is under way, or the first that comes: when it begins, and how many turns have passed before it.
@@ -427,9 +519,8 @@ fn windows(spans: &[Span]) -> Vec<String> {
     by_hours.into_iter().map(window).collect()
 }
 
-/// Whether two layers may have somebody at the same time of a week.
-fn together(one: &LayerEntry, other: &LayerEntry) -> bool {
-    let (one, other) = (of_week(&one.active), of_week(&other.active));
+/// Whether some of these times of a week are some of those too.
+fn together(one: &[Span], other: &[Span]) -> bool {
     one.iter().any(|(from, to)| other.iter().any(|(begins, ends)| from < ends && begins < to))
 }
 

@@ -6,9 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use super::converted::{Building, Converted, Part, Span, each, every, minutes, start, turn_at, turned};
+use super::converted::{Building, Converted, Part, Span, each, each_by_id, every, minutes, start, turn_at, turned};
 use super::file::{LayerEntry, OverrideEntry, Ring, TemporaryEntry};
-use super::tidy::wall;
 use crate::numbers::Region;
 use crate::roster::{text, wall as walls};
 use crate::signal::said::Said;
@@ -25,19 +24,19 @@ const LONG_AGO: &str = "2024-01-01T00:00";
 #[must_use]
 pub fn read(value: &Value, region: Region, at: DateTime<Utc>) -> Converted {
     let (root, mut building) = (Said(value), Building::new(region, at));
-    for user in each(root, "users") {
+    for user in each_by_id(root, "users") {
         read_user(&mut building, user);
     }
     let with_id = |own: Said<'_>| own.text("id");
     let rotations: BTreeMap<String, Said<'_>> =
         each(root, "rotations").into_iter().filter_map(|own| Some((with_id(own)?, own))).collect();
-    for schedule in each(root, "schedules") {
+    for schedule in each_by_id(root, "schedules") {
         read_schedule(&mut building, schedule, &rotations);
     }
     for entry in each(root, "userOverrides") {
         read_override(&mut building, entry);
     }
-    for policy in each(root, "escalationPolicies") {
+    for policy in each_by_id(root, "escalationPolicies") {
         read_policy(&mut building, policy, &rotations);
     }
     for service in each(root, "services") {
@@ -105,7 +104,7 @@ fn rotation(building: &mut Building, zone: Tz, own: Said<'_>, spans: &[Span]) ->
         return None;
     }
     let active = building.hours(&whose, spans)?;
-    Some(LayerEntry { name, people, every, start: wall(begins), active, ..LayerEntry::default() })
+    Some(LayerEntry { name, people, every, start: text::write_wall(begins), active, ..LayerEntry::default() })
 }
 
 fn read_schedule(building: &mut Building, schedule: Said<'_>, rotations: &BTreeMap<String, Said<'_>>) {
@@ -281,7 +280,7 @@ mod tests {
 
     #[test]
     fn targets_that_are_on_duty_together_are_schedules_of_their_own() {
-        let Converted { settings, losses } = sample("2026-11-20T12:00:00Z");
+        let Converted { settings, losses, .. } = sample("2026-11-20T12:00:00Z");
         let schedules: Vec<(String, Vec<String>)> = settings
             .schedules
             .iter()

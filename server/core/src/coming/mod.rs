@@ -13,4 +13,5 @@ pub mod pagerduty;
 pub mod plan;
 pub mod products;
 pub mod reading;
+pub mod recognised;
 pub mod tidy;

@@ -6,9 +6,8 @@ use chrono::{DateTime, Datelike, NaiveDateTime, NaiveTime, TimeDelta, Timelike, 
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use super::converted::{Building, Converted, Part, Span, each, every, start};
+use super::converted::{Building, Converted, Part, Span, each, each_by_id, every, members, start};
 use super::file::{LayerEntry, OverrideEntry, Ring};
-use super::tidy::wall;
 use crate::numbers::Region;
 use crate::roster::{text, wall as walls};
 use crate::signal::said::Said;
@@ -27,7 +26,7 @@ const REPEATS: i64 = 5;
 #[must_use]
 pub fn read(value: &Value, region: Region, at: DateTime<Utc>) -> Converted {
     let (root, mut building) = (Said(value), Building::new(region, at));
-    let users = each(root, "users");
+    let users = each_by_id(root, "users");
     for user in &users {
         let Some(id) = user.text("id") else { continue };
         let numbers = ["verified_phone_number", "phone_number"].into_iter().filter_map(|field| user.text(field)).collect();
@@ -36,16 +35,14 @@ pub fn read(value: &Value, region: Region, at: DateTime<Utc>) -> Converted {
     if users.iter().any(|user| user.first(&["verified_phone_number", "phone_number"]).is_none()) {
         building.lost("numbers of users, which their API does not tell: add them with `autocall people import`");
     }
-    for team in each(root, "teams") {
+    let members = members(&users);
+    for team in each_by_id(root, "teams") {
         let Some(id) = team.text("id") else { continue };
-        let of_team = |own: Said<'_>| own.text("id").or_else(|| own.as_text()).as_deref() == Some(id.as_str());
-        let members: Vec<String> =
-            users.iter().filter(|user| user.list("teams").any(of_team)).filter_map(|user| user.text("id")).collect();
-        building.team(&id, team.text("name"), &members);
+        building.team(&id, team.text("name"), members.get(&id).map_or(&[], Vec::as_slice));
     }
     let shifts: BTreeMap<String, Said<'_>> =
         each(root, "on_call_shifts").into_iter().filter_map(|own| Some((own.text("id")?, own))).collect();
-    for schedule in each(root, "schedules") {
+    for schedule in each_by_id(root, "schedules") {
         read_schedule(&mut building, schedule, &shifts);
     }
     read_chains(&mut building, root);
@@ -157,8 +154,16 @@ fn turns(building: &mut Building, title: &str, zone: Tz, own: Said<'_>) -> Vec<P
             building.lost(format!("{whose} has nobody: left out"));
             break;
         }
-        let (name, every, end) = (name.clone(), every.clone(), until.map(wall));
-        let layer = LayerEntry { name, people, every, start: wall(first), end, active: active.clone(), ..LayerEntry::default() };
+        let (name, every, end) = (name.clone(), every.clone(), until.map(text::write_wall));
+        let layer = LayerEntry {
+            name,
+            people,
+            every,
+            start: text::write_wall(first),
+            end,
+            active: active.clone(),
+            ..LayerEntry::default()
+        };
         parts.push(Part { level: level(own), layer });
     }
     parts
@@ -229,7 +234,7 @@ fn read_chains(building: &mut Building, root: Said<'_>) {
             steps.entry(chain).or_default().push(step);
         }
     }
-    for chain in each(root, "escalation_chains") {
+    for chain in each_by_id(root, "escalation_chains") {
         let Some(id) = chain.text("id") else { continue };
         let name = chain.text("name").unwrap_or_else(|| id.clone());
         let mut own = steps.remove(&id).unwrap_or_default();
@@ -297,7 +302,7 @@ mod tests {
     #[test]
     fn shifts_become_layers_by_their_level() {
         let value = serde_json::from_str(include_str!("../../../../fixtures/coming/oncall.json")).unwrap();
-        let Converted { settings, losses } = read(&value, Region::CN, "2026-11-20T12:00:00Z".parse().unwrap());
+        let Converted { settings, losses, .. } = read(&value, Region::CN, "2026-11-20T12:00:00Z".parse().unwrap());
         assert_eq!(settings.teams[0].members, ["ann", "bob"]);
         let layers: Vec<String> = settings.schedules[0]
             .layers

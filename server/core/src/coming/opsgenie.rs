@@ -4,9 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use super::converted::{Building, Converted, Part, Span, each, every, start};
+use super::converted::{Building, Converted, Part, Span, each, each_by_id, every, start};
 use super::file::{LayerEntry, OverrideEntry, Ring};
-use super::tidy::wall;
 use crate::numbers::Region;
 use crate::roster::text;
 use crate::signal::said::Said;
@@ -24,10 +23,10 @@ const WEEK: i64 = 7 * DAY;
 #[must_use]
 pub fn read(value: &Value, region: Region, at: DateTime<Utc>) -> Converted {
     let (root, mut building) = (Said(value), Building::new(region, at));
-    for user in each(root, "users") {
+    for user in each_by_id(root, "users") {
         read_user(&mut building, user);
     }
-    for team in each(root, "teams") {
+    for team in each_by_id(root, "teams") {
         let members: Vec<String> = team.list("members").filter_map(|own| own.at(&["user", "id"])?.as_text()).collect();
         if let Some(id) = team.text("id") {
             building.team(&id, team.text("name"), &members);
@@ -39,7 +38,7 @@ pub fn read(value: &Value, region: Region, at: DateTime<Utc>) -> Converted {
             }
         }
     }
-    for schedule in each(root, "schedules") {
+    for schedule in each_by_id(root, "schedules") {
         read_schedule(&mut building, schedule);
     }
     for entry in each(root, "overrides") {
@@ -48,7 +47,7 @@ pub fn read(value: &Value, region: Region, at: DateTime<Utc>) -> Converted {
             read_override(&mut building, &schedule, entry);
         }
     }
-    for escalation in each(root, "escalations") {
+    for escalation in each_by_id(root, "escalations") {
         read_escalation(&mut building, escalation);
     }
     building.done()
@@ -135,8 +134,8 @@ fn read_rotation(building: &mut Building, title: &str, zone: Tz, rotation: Said<
     }
     let spans = rotation.get("timeRestriction").map(restriction).unwrap_or_default();
     let active = building.hours(&whose, &spans)?;
-    let end = end.and_then(|end| start(zone, end)).map(wall);
-    let layer = LayerEntry { name, people, every, start: wall(begins), end, active, ..LayerEntry::default() };
+    let end = end.and_then(|end| start(zone, end)).map(text::write_wall);
+    let layer = LayerEntry { name, people, every, start: text::write_wall(begins), end, active, ..LayerEntry::default() };
     Some(Part { level: 0, layer })
 }
 
@@ -265,7 +264,8 @@ mod tests {
 
     #[test]
     fn people_come_with_the_numbers_that_are_called_before_those_that_get_texts() {
-        let people = sample().settings.people;
+        let mut people = sample().settings.people;
+        people.sort_by(|one, other| one.name.cmp(&other.name));
         assert_eq!(people[0].name, "Ann Archer");
         assert_eq!(people[0].numbers.as_deref().unwrap(), ["+861062345678", "+8618712345678"]);
         assert_eq!(people[0].language.as_deref(), Some("en-US"));
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn rotations_become_layers_and_escalations_policies() {
-        let Converted { settings, losses } = sample();
+        let Converted { settings, losses, .. } = sample();
         let [schedule] = settings.schedules.as_slice() else { panic!("{:#?}", settings.schedules) };
         assert_eq!((schedule.zone.as_str(), schedule.team.as_deref()), ("Europe/Berlin", Some("ops")));
         let [days, nights] = schedule.layers.as_slice() else { panic!("{schedule:#?}") };

@@ -4,9 +4,8 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use super::converted::{Building, Converted, Part, Span, each, every, minutes, start, turn_at, turned};
+use super::converted::{Building, Converted, Part, Span, each, each_by_id, every, members, minutes, start, turn_at, turned};
 use super::file::{LayerEntry, OverrideEntry, Ring};
-use super::tidy::wall;
 use crate::numbers::Region;
 use crate::roster::{text, wall as walls};
 use crate::signal::said::Said;
@@ -21,17 +20,16 @@ const DAY: i64 = 24 * 60;
 #[must_use]
 pub fn read(value: &Value, region: Region, at: DateTime<Utc>) -> Converted {
     let (root, mut building) = (Said(value), Building::new(region, at));
-    let users = each(root, "users");
+    let users = each_by_id(root, "users");
     for user in &users {
         read_user(&mut building, *user);
     }
-    for team in each(root, "teams") {
+    let members = members(&users);
+    for team in each_by_id(root, "teams") {
         let Some(id) = team.text("id") else { continue };
-        let is_in = |user: &&Said<'_>| user.list("teams").any(|own| own.text("id").as_deref() == Some(id.as_str()));
-        let members: Vec<String> = users.iter().filter(is_in).filter_map(|user| user.text("id")).collect();
-        building.team(&id, team.first(&["name", "summary"]), &members);
+        building.team(&id, team.first(&["name", "summary"]), members.get(&id).map_or(&[], Vec::as_slice));
     }
-    for schedule in each(root, "schedules") {
+    for schedule in each_by_id(root, "schedules") {
         read_schedule(&mut building, schedule);
     }
     for entry in each(root, "overrides") {
@@ -39,7 +37,7 @@ pub fn read(value: &Value, region: Region, at: DateTime<Utc>) -> Converted {
             read_override(&mut building, &schedule, entry);
         }
     }
-    for policy in each(root, "escalation_policies") {
+    for policy in each_by_id(root, "escalation_policies") {
         read_policy(&mut building, policy);
     }
     for service in each(root, "services") {
@@ -134,8 +132,16 @@ fn read_layer(building: &mut Building, title: &str, zone: Tz, layer: Said<'_>) -
     if from.is_some_and(|from| from > now && begins < from) {
         building.lost(format!("{whose} begins within a turn: here it begins with that turn"));
     }
-    let end = end.and_then(|end| start(zone, end)).map(wall);
-    Some(LayerEntry { name, people: turned(&people, passed), every, start: wall(begins), end, active, ..LayerEntry::default() })
+    let end = end.and_then(|end| start(zone, end)).map(text::write_wall);
+    Some(LayerEntry {
+        name,
+        people: turned(&people, passed),
+        every,
+        start: text::write_wall(begins),
+        end,
+        active,
+        ..LayerEntry::default()
+    })
 }
 
 /// The times of a week in which a layer is active.
@@ -213,7 +219,7 @@ mod tests {
 
     #[test]
     fn layers_stand_in_their_order_without_those_that_have_ended() {
-        let Converted { settings, losses } = sample();
+        let Converted { settings, losses, .. } = sample();
         assert_eq!(settings.people[0].numbers.as_deref().unwrap(), ["+12125550123", "+12125550124"]);
         assert_eq!(settings.teams[0].members, ["Ann Archer", "Bob Baker"]);
         let [schedule] = settings.schedules.as_slice() else { panic!("{:#?}", settings.schedules) };

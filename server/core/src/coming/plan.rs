@@ -1,6 +1,6 @@
 //! What a file would change: what is added, changed and removed, with the lines that differ; or all that is wrong with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -11,9 +11,10 @@ use super::file::{
     UserEntry, VacationEntry,
 };
 use super::lines::{Line, differing};
-use super::reading::Document;
-use super::tidy::{Entry, Ref, With};
+use super::reading::{Document, read};
+use super::tidy::{Entry, Ref, Spelled, With};
 use crate::numbers::{Region, phone_of};
+use crate::roster::Times;
 use crate::sheet::told;
 
 /// What is kept by now, in the words of a file; and what a file may name without having it.
@@ -23,6 +24,15 @@ pub struct Known {
     pub settings: Settings,
     /// The names of the keys of senders.
     pub keys: Vec<String>,
+}
+
+impl Known {
+    /// Why the file that says this would not be taken again: one sentence each. There may be more here than a file may have.
+    #[must_use]
+    pub fn not_taken(&self, written: &str, region: Region, at: DateTime<Utc>) -> Vec<String> {
+        let wish = read(written).map(|document| Wish { document, remove: false, region, at });
+        wish.and_then(|wish| Plan::make(self, &wish)).err().unwrap_or_default()
+    }
 }
 
 /// What somebody asks for with a file.
@@ -98,19 +108,22 @@ impl Plan {
     /// All that is wrong with it, each with its place; and what would be left without what it names.
     pub fn make(known: &Known, wish: &Wish) -> Result<Self, Vec<String>> {
         let zones = zones(&known.settings, &wish.document.settings);
-        let with = With { region: wish.region, zones: &zones };
+        let people = Spelled::of(known.settings.people.iter().map(|own| &own.name));
+        let policies = Spelled::of(known.settings.policies.iter().map(|own| &own.name));
+        let with = With { region: wish.region, zones: &zones, people: &people, policies: &policies };
         let mut making = Making { wish, with, faults: Vec::new(), notes: Vec::new(), names: Names::default() };
         let (old, new) = (&known.settings, &wish.document.settings);
         let people = making.section(&old.people, &new.people);
         let mut users = making.section(&old.users, &new.users);
-        let teams = making.section(&old.teams, &new.teams);
-        let schedules = making.section(&old.schedules, &new.schedules);
-        let overrides = making.section(&old.overrides, &new.overrides);
-        let temporaries = making.section(&old.temporaries, &new.temporaries);
-        let vacations = making.section(&old.vacations, &new.vacations);
-        let policies = making.section(&old.policies, &new.policies);
-        let (mut rules, rule_places) = making.rules(&old.rules, &new.rules);
-        let quiet = making.section(&old.quiet_hours, &new.quiet_hours);
+        let mut teams = making.section(&old.teams, &new.teams);
+        let mut schedules = making.section(&old.schedules, &new.schedules);
+        let mut overrides = making.section(&old.overrides, &new.overrides);
+        let mut temporaries = making.section(&old.temporaries, &new.temporaries);
+        let mut vacations = making.section(&old.vacations, &new.vacations);
+        let mut policies = making.section(&old.policies, &new.policies);
+        let (rules, rule_places) = making.rules(&old.rules, &new.rules);
+        let mut quiet = making.section(&old.quiet_hours, &new.quiet_hours);
+        quiet.are_all_of_each_person();
         for user in std::mem::take(&mut users.changes.added) {
             let add = format!("autocall user add --name {:?} --role {}", user.name, user.role);
             making.notes.push(format!("there is no user {:?}, and passwords stand in no file: {add}", user.name));
@@ -120,21 +133,19 @@ impl Plan {
         making.learn(&schedules);
         making.learn(&policies);
         making.names.there.extend(known.keys.iter().map(|key| Ref::Key(key.clone())));
-        making.names_are_there(&teams);
-        making.names_are_there(&schedules);
-        making.names_are_there(&overrides);
-        making.names_are_there(&temporaries);
-        making.names_are_there(&vacations);
-        making.names_are_there(&policies);
-        making.names_are_there(&quiet);
-        making.rules_lead_somewhere(&old.rules, rules.as_ref().map_or(&old.rules, |(_, after)| after), &rule_places);
+        making.names_are_there(&mut teams);
+        making.names_are_there(&mut schedules);
+        making.names_are_there(&mut overrides);
+        making.names_are_there(&mut temporaries);
+        making.names_are_there(&mut vacations);
+        making.names_are_there(&mut policies);
+        making.names_are_there(&mut quiet);
+        making.rules_lead_somewhere(&old.rules, &rules, &rule_places);
         making.numbers_belong_to_one(&people);
         if !making.faults.is_empty() {
             return Err(told(making.faults));
         }
-        if rules.as_ref().is_some_and(|(before, after)| before == after) {
-            rules = None;
-        }
+        let rules = (rules != old.rules).then(|| (old.rules.clone(), rules));
         let quiet_hours = (!quiet.changes.is_empty()).then(|| {
             let after = quiet.kept.iter().chain(&quiet.changes.added).cloned().collect();
             (old.quiet_hours.clone(), after)
@@ -203,6 +214,59 @@ struct Section<T> {
     places: BTreeMap<String, usize>,
 }
 
+impl Section<QuietEntry> {
+    /// Whose quiet hours the file has, it has all of them.
+    fn are_all_of_each_person(&mut self) {
+        let in_file = |own: &QuietEntry| self.places.contains_key(&own.key());
+        let kept = self.kept.iter().filter(|own| in_file(own));
+        let whose: BTreeSet<Option<String>> = kept.chain(&self.changes.added).map(|own| own.person.clone()).collect();
+        let stays = |own: &QuietEntry| in_file(own) || !whose.contains(&own.person);
+        let (stay, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.kept).into_iter().partition(stays);
+        self.kept = stay;
+        self.changes.removed.extend(gone);
+    }
+}
+
+/// What holds for some time has no name. An entry of the file that is not there as it stands is the changed one of what is there and begins
+/// at the same time.
+struct Unnamed<'k, T> {
+    /// In the order they were made.
+    left: BTreeMap<String, VecDeque<&'k T>>,
+}
+
+impl<'k, T: Entry> Unnamed<'k, T> {
+    fn of(known: &'k [T], named: &BTreeSet<String>) -> Self {
+        let mut left: BTreeMap<String, VecDeque<&'k T>> = BTreeMap::new();
+        for own in known.iter().filter(|own| !named.contains(&own.key())) {
+            if let Some(again) = own.again() {
+                left.entry(again).or_default().push_back(own);
+            }
+        }
+        Self { left }
+    }
+
+    /// What an entry was before.
+    fn before(&mut self, entry: &T) -> Option<&'k T> {
+        self.left.get_mut(&entry.again()?)?.pop_front()
+    }
+}
+
+/// Of what holds for some time the later made decides, where two of a schedule hold at once. What the file has in another order is made anew.
+#[derive(Default)]
+struct Order(BTreeMap<String, Vec<(Times, usize)>>);
+
+impl Order {
+    /// Takes the next entry of the file, with its place among what is there; whether it comes too early there.
+    fn is_too_early<T: Entry>(&mut self, entry: &T, place: Option<usize>) -> bool {
+        let Some((among, (from, to))) = entry.decides() else { return false };
+        let before = self.0.entry(among.to_owned()).or_default();
+        let place = place.unwrap_or(usize::MAX);
+        let is_early = before.iter().any(|((begins, ends), other)| *other > place && *begins < to && from < *ends);
+        before.push(((from, to), if is_early { usize::MAX } else { place }));
+        is_early
+    }
+}
+
 /// What is there afterwards, and what is not there any more.
 #[derive(Default)]
 struct Names {
@@ -235,10 +299,10 @@ impl Making<'_> {
         for (index, entry) in file.iter().enumerate() {
             let mut entry = entry.clone();
             let faults = entry.tidy(&self.with);
-            let key = entry.key();
+            let (key, title) = (entry.key(), entry.title());
             let is_sound = faults.is_empty();
             for (field, why) in faults {
-                self.fault(T::KIND, index, &key, &field, &why);
+                self.fault(T::KIND, index, &title, &field, &why);
             }
             if !is_sound {
                 // What names it is not at fault as well.
@@ -246,11 +310,11 @@ impl Making<'_> {
                 continue;
             }
             if entry.ends().is_some_and(|ends| ends <= self.wish.at) {
-                self.notes.push(format!("{} is over and is passed over", self.wish.document.place(T::KIND, index, &key)));
+                self.notes.push(format!("{} is over and is passed over", self.wish.document.place(T::KIND, index, &title)));
                 continue;
             }
             if !keys.insert(key.clone()) {
-                let place = self.wish.document.place(T::KIND, index, &key);
+                let place = self.wish.document.place(T::KIND, index, &title);
                 self.faults.push(format!("{place} stands in the file twice"));
                 continue;
             }
@@ -262,23 +326,35 @@ impl Making<'_> {
     fn section<T: Entry>(&mut self, known: &[T], file: &[T]) -> Section<T> {
         let removes = self.removes(T::KIND, !file.is_empty());
         let mut section = Section { changes: Changes::default(), kept: Vec::new(), places: BTreeMap::new() };
-        let mut left: BTreeMap<String, &T> = known.iter().map(|entry| (entry.key(), entry)).collect();
-        for (index, mut entry) in self.tidied(file) {
-            let key = entry.key();
-            section.places.insert(key.clone(), index);
-            match left.remove(&key) {
-                None => {
-                    entry.fresh();
-                    section.changes.added.push(entry);
+        let mut left: BTreeMap<String, (usize, &T)> =
+            known.iter().enumerate().map(|(place, entry)| (entry.key(), (place, entry))).collect();
+        let tidied = self.tidied(file);
+        section.places = tidied.iter().map(|(index, entry)| (entry.key(), *index)).collect();
+        let mut unnamed = Unnamed::of(known, &section.places.keys().cloned().collect());
+        let mut order = Order::default();
+        for (index, mut entry) in tidied {
+            let Some((place, own)) = left.remove(&entry.key()) else {
+                entry.fresh();
+                order.is_too_early(&entry, None);
+                if let Some(before) = unnamed.before(&entry) {
+                    left.remove(&before.key());
+                    section.changes.removed.push(before.clone());
                 }
-                Some(own) => {
-                    entry.like(own);
-                    if entry == *own {
-                        section.kept.push(entry);
-                    } else {
-                        section.changes.changed.push((own.clone(), entry));
-                    }
-                }
+                section.changes.added.push(entry);
+                continue;
+            };
+            let notes = entry.like(own);
+            if !notes.is_empty() {
+                let place = self.wish.document.place(T::KIND, index, &entry.title());
+                self.notes.extend(notes.into_iter().map(|note| format!("{place}, {note}")));
+            }
+            if order.is_too_early(&entry, Some(place)) {
+                section.changes.removed.push(own.clone());
+                section.changes.added.push(entry);
+            } else if entry == *own {
+                section.kept.push(entry);
+            } else {
+                section.changes.changed.push((own.clone(), entry));
             }
         }
         // In the order that they had.
@@ -291,27 +367,24 @@ impl Making<'_> {
         section
     }
 
-    /// The rules are tried in their order, so they are one list. Without word of removing, those that the file does not have stay: behind its
-    /// own, but before the one that is for everything that is left.
-    fn rules(&mut self, known: &[RuleEntry], file: &[RuleEntry]) -> (Whole<RuleEntry>, BTreeMap<String, usize>) {
+    /// The rules are tried in their order, so they are one list. Of rules for the same alarms only the first is ever tried: those of the file
+    /// are in the place of what there was. Without word of removing, those that the file does not have stay: behind its own, but before
+    /// the one that is for everything that is left.
+    fn rules(&mut self, known: &[RuleEntry], file: &[RuleEntry]) -> (Vec<RuleEntry>, BTreeMap<String, usize>) {
         let removes = self.removes(Kind::Rules, !file.is_empty());
         let tidied = self.tidied(file);
         let places = tidied.iter().map(|(index, rule)| (rule.key(), *index)).collect();
-        let own: Vec<RuleEntry> = tidied.into_iter().map(|(_, rule)| rule).collect();
+        let mut after: Vec<RuleEntry> = tidied.into_iter().map(|(_, rule)| rule).collect();
         if removes {
-            return (Some((known.to_vec(), own)), places);
+            return (after, places);
         }
-        let mut rest = known.iter();
-        if own.iter().all(|rule| rest.any(|other| other == rule)) {
-            return (None, places);
-        }
-        let mut after = own;
-        let last = after.pop_if(|rule| rule.is_for_all());
-        let others: Vec<RuleEntry> =
-            known.iter().filter(|rule| !after.contains(rule) && last.as_ref() != Some(*rule)).cloned().collect();
-        after.extend(others);
+        let alarms = |rule: &RuleEntry| (rule.sender.clone(), rule.labels.clone());
+        let said: BTreeSet<_> = after.iter().map(alarms).collect();
+        let specific = after.len() - after.iter().rev().take_while(|rule| rule.is_for_all()).count();
+        let last = after.split_off(specific);
+        after.extend(known.iter().filter(|rule| !said.contains(&alarms(rule))).cloned());
         after.extend(last);
-        (Some((known.to_vec(), after)), places)
+        (after, places)
     }
 
     fn learn<T: Entry>(&mut self, section: &Section<T>) {
@@ -321,31 +394,40 @@ impl Making<'_> {
         self.names.gone.extend(section.changes.removed.iter().filter_map(name));
     }
 
-    fn names_are_there<T: Entry>(&mut self, section: &Section<T>) {
+    fn names_are_there<T: Entry>(&mut self, section: &mut Section<T>) {
         let changed = section.changes.changed.iter().map(|(_, after)| after);
         for entry in section.changes.added.iter().chain(changed) {
-            let (key, index) = (entry.key(), section.places.get(&entry.key()).copied().unwrap_or(0));
+            let index = section.places.get(&entry.key()).copied().unwrap_or(0);
             for (field, named) in
                 entry.refs().into_iter().filter(|(_, named)| !self.names.there.contains(named)).collect::<Vec<_>>()
             {
-                self.fault(T::KIND, index, &key, &field, &named.missing());
+                self.fault(T::KIND, index, &entry.title(), &field, &named.missing());
             }
         }
+        let in_file = |entry: &T| section.places.contains_key(&entry.key());
+        let (along, kept): (Vec<T>, Vec<T>) =
+            std::mem::take(&mut section.kept).into_iter().partition(|entry| !in_file(entry) && self.goes_along(entry));
+        section.changes.removed.extend(along);
+        section.kept = kept;
         for entry in &section.kept {
             self.is_not_left_alone(entry);
         }
     }
 
+    /// What changes a schedule for some time goes with it. Overrides, vacations and quiet hours go with whoever they are of.
+    fn goes_along<T: Entry>(&self, entry: &T) -> bool {
+        let goes_with = |named: &Ref| match named {
+            Ref::Schedule(_) => matches!(T::KIND, Kind::Overrides | Kind::Temporaries),
+            Ref::Person(_) => matches!(T::KIND, Kind::Overrides | Kind::Vacations | Kind::QuietHours),
+            Ref::Team(_) | Ref::Policy(_) | Ref::Key(_) => false,
+        };
+        entry.refs().iter().any(|(_, named)| goes_with(named) && self.names.gone.contains(named))
+    }
+
     /// What stays must not name what goes.
     fn is_not_left_alone<T: Entry>(&mut self, entry: &T) {
-        let is_of_a_schedule = matches!(T::KIND, Kind::Overrides | Kind::Temporaries);
-        let goes_along = |named: &Ref| is_of_a_schedule && matches!(named, Ref::Schedule(_)) || T::KIND == Kind::Vacations;
-        if entry.refs().iter().any(|(_, named)| goes_along(named) && self.names.gone.contains(named)) {
-            // What changes a schedule for some time goes with it, and a vacation with whoever has it.
-            return;
-        }
         for (field, _) in entry.refs().into_iter().filter(|(_, named)| self.names.gone.contains(named)) {
-            let what = format!("{} {:?} stays as it is", T::KIND.one(), entry.key());
+            let what = format!("{} {:?} stays as it is", T::KIND.one(), entry.title());
             self.faults.push(format!("{what}, and its {field} is to be removed: change it in the file too"));
         }
     }
@@ -412,20 +494,20 @@ struct Told {
 impl Told {
     fn section<T: Entry>(&mut self, form: &mut fmt::Formatter<'_>, changes: &Changes<T>) -> fmt::Result {
         let one = T::KIND.one();
-        // What holds for some time has no name: its key says all of it.
+        // What holds for some time has no name: its title says all of it.
         let by_name = !matches!(T::KIND, Kind::Overrides | Kind::Temporaries | Kind::Vacations);
         for entry in &changes.added {
-            writeln!(form, "+ {one} {}", entry.key())?;
+            writeln!(form, "+ {one} {}", entry.title())?;
             if by_name {
                 lines(form, "", &entry.text())?;
             }
         }
         for (before, after) in &changes.changed {
-            writeln!(form, "~ {one} {}", after.key())?;
+            writeln!(form, "~ {one} {}", after.title())?;
             lines(form, &before.text(), &after.text())?;
         }
         for entry in &changes.removed {
-            writeln!(form, "- {one} {}", entry.key())?;
+            writeln!(form, "- {one} {}", entry.title())?;
         }
         self.added += changes.added.len();
         self.changed += changes.changed.len();
@@ -477,6 +559,14 @@ mod tests {
             all.sort_by_key(Entry::key);
             all
         }
+        /// By schedule, in the order they were made.
+        fn as_made<T: Entry>(known: &[T], changes: &Changes<T>, schedule: impl Fn(&T) -> String) -> Vec<T> {
+            assert!(changes.changed.is_empty());
+            let stays = |entry: &&T| !changes.removed.iter().any(|gone| gone.key() == entry.key());
+            let mut all: Vec<T> = known.iter().filter(stays).chain(&changes.added).cloned().collect();
+            all.sort_by_key(schedule);
+            all
+        }
         let old = &known.settings;
         let settings = Settings {
             managed: Vec::new(),
@@ -484,8 +574,8 @@ mod tests {
             users: section(&old.users, &plan.users),
             teams: section(&old.teams, &plan.teams),
             schedules: section(&old.schedules, &plan.schedules),
-            overrides: section(&old.overrides, &plan.overrides),
-            temporaries: section(&old.temporaries, &plan.temporaries),
+            overrides: as_made(&old.overrides, &plan.overrides, |own| own.schedule.clone()),
+            temporaries: as_made(&old.temporaries, &plan.temporaries, |own| own.schedule.clone()),
             vacations: section(&old.vacations, &plan.vacations),
             policies: section(&old.policies, &plan.policies),
             rules: plan.rules.clone().map_or_else(|| old.rules.clone(), |(_, after)| after),
@@ -707,12 +797,159 @@ sender = \"nagios\"
             let last = if last { "[[rules]]\npolicy = \"p\"\n" } else { "" };
             wish(&format!("{}{last}", services.iter().map(one).collect::<String>()))
         };
-        assert!(Plan::make(&known, &some(&["b"], true)).unwrap().is_empty(), "they are there in this order");
+        assert!(Plan::make(&known, &some(&["a", "b"], true)).unwrap().is_empty(), "they are there in this order");
+        let (_, after) = Plan::make(&known, &some(&["b"], true)).unwrap().rules.unwrap();
+        assert_eq!(after, [rule("p", "b"), rule("p", "a"), for_all.clone()]);
         let plan = Plan::make(&known, &some(&["b", "c"], true)).unwrap();
         let (_, after) = plan.rules.clone().unwrap();
         assert_eq!(after, [rule("p", "b"), rule("p", "c"), rule("p", "a"), for_all]);
         let after = carried_out(&known, &plan);
         assert!(Plan::make(&after, &some(&["b", "c"], true)).unwrap().is_empty());
+    }
+
+    fn applied(known: &Known, text: &str) -> Known {
+        let plan = Plan::make(known, &wish(text)).unwrap();
+        let after = carried_out(known, &plan);
+        let again = Plan::make(&after, &wish(text)).unwrap();
+        assert!(again.is_empty(), "{again}");
+        after
+    }
+
+    #[test]
+    fn a_rule_for_the_same_alarms_takes_the_place_of_the_one_there_was() {
+        let policies = "[[policies]]\nname = \"p\"\nsteps = [{ ring = [\"number: 18712345678\"] }]\n\
+                        [[policies]]\nname = \"q\"\nsteps = [{ ring = [\"number: 18712345678\"] }]\n";
+        let rules = |db: &str, last: &str| {
+            format!("{policies}[[rules]]\npolicy = \"{db}\"\nlabels = {{ service = \"db\" }}\n[[rules]]\npolicy = \"{last}\"\n")
+        };
+        let said = |known: &Known| known.settings.rules.iter().map(|own| own.policy.clone()).collect::<Vec<_>>();
+        let known = applied(&Known::default(), &rules("p", "p"));
+        assert_eq!(said(&known), ["p", "p"]);
+        let known = applied(&known, &rules("p", "q"));
+        assert_eq!(said(&known), ["p", "q"], "the one for everything else leads elsewhere now");
+        assert_eq!(said(&applied(&known, &rules("q", "q"))), ["q", "q"]);
+    }
+
+    #[test]
+    fn quiet_hours_of_somebody_are_those_of_the_file() {
+        let file = |whose: &str, from: &str| {
+            let people = "[[people]]\nname = \"Ann\"\n[[people]]\nname = \"Bob\"\n";
+            format!("{people}[[quiet_hours]]\n{whose}from = \"{from}\"\nto = \"07:00\"\nzone = \"UTC\"\nup_to = \"low\"\n")
+        };
+        let (ann, bob) = ("person = \"Ann\"\n", "person = \"Bob\"\n");
+        let mut known = Known::default();
+        for (whose, from) in [(ann, "22:00"), (bob, "21:00"), ("", "20:00"), (ann, "23:00"), ("", "19:00")] {
+            known = applied(&known, &file(whose, from));
+        }
+        let said = known.settings.quiet_hours.iter().map(|own| (own.person.as_deref().unwrap_or("all"), own.from.as_str()));
+        let mut said: Vec<_> = said.collect();
+        said.sort_unstable();
+        assert_eq!(said, [("Ann", "23:00"), ("Bob", "21:00"), ("all", "19:00")]);
+    }
+
+    const TWO: &str = "[[people]]\nname = \"Ann\"\n[[people]]\nname = \"Bob\"\n";
+
+    fn override_from(start: &str, end: &str, person: &str) -> String {
+        let span = format!("starts_at = \"{start}\"\nends_at = \"{end}\"\n");
+        format!("[[overrides]]\nschedule = \"ops\"\naction = \"replace\"\nperson = \"{person}\"\n{span}")
+    }
+
+    #[test]
+    fn another_zone_of_a_schedule_makes_no_second_override() {
+        let file = |zone: &str, start: &str, end: &str| {
+            format!("{TWO}[[schedules]]\nname = \"ops\"\nzone = \"{zone}\"\n{}", override_from(start, end, "Bob"))
+        };
+        let known = applied(&Known::default(), &file("Europe/Berlin", "2026-12-24T09:00", "2026-12-25T09:00"));
+        let moved = applied(&known, &file("Asia/Shanghai", "2026-12-24T16:00", "2026-12-25T16:00"));
+        assert_eq!(moved.settings.overrides.len(), 1, "{:#?}", moved.settings.overrides);
+        // One that ends at another time is the same one.
+        let shorter = applied(&moved, &file("Asia/Shanghai", "2026-12-24T16:00", "2026-12-25T12:00"));
+        let [own] = shorter.settings.overrides.as_slice() else { panic!("{:#?}", shorter.settings.overrides) };
+        assert_eq!(own.ends_at, "2026-12-25T12:00:00+08:00");
+    }
+
+    #[test]
+    fn of_overrides_that_hold_at_once_the_last_of_the_file_decides() {
+        let file = |order: [&str; 2]| {
+            let own = |person| override_from("2026-12-24", "2026-12-25", person);
+            let later = override_from("2027-01-01", "2027-01-02", "Ann");
+            format!("{TWO}[[schedules]]\nname = \"ops\"\nzone = \"UTC\"\n{later}{}", order.map(own).concat())
+        };
+        let said = |known: &Known| known.settings.overrides.iter().map(|own| own.person.clone()).collect::<Vec<_>>();
+        let known = applied(&Known::default(), &file(["Ann", "Bob"]));
+        assert_eq!(said(&known), ["Ann", "Ann", "Bob"]);
+        assert_eq!(said(&applied(&known, &file(["Bob", "Ann"]))), ["Ann", "Bob", "Ann"]);
+    }
+
+    #[test]
+    fn what_is_somebodys_own_goes_with_them() {
+        let file = format!(
+            "{TWO}[[schedules]]\nname = \"ops\"\nzone = \"UTC\"\n{}[[vacations]]\nperson = \"Bob\"\nstarts_at = \"2027-01-01\"\n\
+             ends_at = \"2027-01-02\"\n[[quiet_hours]]\nperson = \"Bob\"\nfrom = \"22:00\"\nto = \"07:00\"\nzone = \"UTC\"\nup_to = \"low\"\n",
+            override_from("2026-12-24", "2026-12-25", "Bob"),
+        );
+        let known = applied(&Known::default(), &file);
+        let without = "managed = [\"people\"]\n[[people]]\nname = \"Ann\"\n";
+        let plan = Plan::make(&known, &wish(without)).unwrap();
+        assert!(plan.to_string().contains("- override ops: Bob") && plan.to_string().contains("- vacation Bob"), "{plan}");
+        let left = applied(&known, without).settings;
+        assert!(left.overrides.is_empty() && left.vacations.is_empty() && left.quiet_hours.is_empty(), "{left:#?}");
+        // What the file has of somebody whom it removes is a mistake.
+        let wrong = Plan::make(
+            &known,
+            &wish(&file.replacen("[[people]]\nname = \"Bob\"\n", "", 1).replacen(
+                "[[people]]",
+                "managed = [\"people\"]\n[[people]]",
+                1,
+            )),
+        )
+        .unwrap_err();
+        assert!(wrong.iter().any(|one| one.contains("its person is to be removed")), "{wrong:#?}");
+    }
+
+    #[test]
+    fn a_name_that_ends_unseen_is_the_same_name() {
+        let mut known = applied(&Known::default(), FILE);
+        let unseen = |name: &mut String| name.push('\u{200b}');
+        known.settings.people.iter_mut().for_each(|own| unseen(&mut own.name));
+        let settings = &mut known.settings;
+        settings.teams.iter_mut().flat_map(|own| &mut own.members).for_each(unseen);
+        settings.vacations.iter_mut().for_each(|own| unseen(&mut own.person));
+        settings.overrides.iter_mut().for_each(|own| {
+            unseen(&mut own.person);
+            own.instead_of.iter_mut().for_each(unseen);
+        });
+        settings.temporaries.iter_mut().flat_map(|own| &mut own.people).for_each(unseen);
+        for layer in settings.schedules.iter_mut().flat_map(|own| &mut own.layers) {
+            layer.people.iter_mut().chain(&mut layer.shifts).for_each(unseen);
+        }
+        for step in settings.policies.iter_mut().flat_map(|own| &mut own.steps) {
+            for ring in &mut step.ring {
+                if let super::super::file::Ring::Person(name) = ring {
+                    unseen(name);
+                }
+            }
+        }
+        for text in [FILE.to_owned(), known.settings.write().unwrap()] {
+            let plan = Plan::make(&known, &wish(&text)).unwrap();
+            assert!(plan.is_empty(), "{plan}");
+        }
+        assert_eq!(known.not_taken(&known.settings.write().unwrap(), Region::CN, wish("").at), Vec::<String>::new());
+    }
+
+    #[test]
+    fn another_beginning_of_the_circle_is_told() {
+        let file = |people: &str| {
+            format!(
+                "{TWO}[[schedules]]\nname = \"s\"\nzone = \"UTC\"\n[[schedules.layers]]\nname = \"l\"\npeople = {people}\n\
+                     every = \"1 week\"\nstart = \"2026-11-16T09:00\"\n"
+            )
+        };
+        let known = applied(&Known::default(), &file(r#"["Ann", "Ann", "Bob"]"#));
+        let told = |people: &str| Plan::make(&known, &wish(&file(people))).unwrap().notes;
+        assert_eq!(told(r#"["Ann", "Ann", "Bob"]"#), Vec::<String>::new());
+        let notes = told(r#"["Ann", "Bob", "Ann"]"#);
+        assert!(matches!(notes.as_slice(), [note] if note.contains("whose turn it is stays")), "{notes:?}");
     }
 
     const MAYBE_MANAGED: [Kind; 5] = [Kind::People, Kind::Teams, Kind::Schedules, Kind::Overrides, Kind::Policies];
@@ -741,8 +978,11 @@ sender = \"nagios\"
             teams in prop::collection::btree_map("[a-e]", prop::collection::vec(names(), 0..4), 0..4),
             layers in prop::collection::vec(layers(), 0..3),
             rings in prop::collection::vec(names(), 1..3),
-            days in prop::collection::vec(1..28_u32, 0..3),
             texts in any::<bool>(),
+            days in prop::sample::subsequence(vec![3_u32, 9, 17, 24], 0..=4).prop_shuffle(),
+            rules in prop::sample::subsequence(vec!["", "a", "b", "c"], 0..=4).prop_shuffle(),
+            leads in prop::array::uniform4(any::<bool>()),
+            quiet in prop::collection::btree_map(prop::option::of(prop::sample::select(vec!["Ann", "Bob"])), 10..23_u32, 0..3),
             managed in prop::sample::subsequence(MAYBE_MANAGED.to_vec(), 0..=MAYBE_MANAGED.len()),
         ) -> Settings {
             use super::super::file::{Ring, StepEntry};
@@ -773,14 +1013,26 @@ sender = \"nagios\"
                     ends_at: "2027-01-01T00:00".to_owned(),
                     ..OverrideEntry::default()
                 }).collect(),
-                policies: vec![PolicyEntry {
-                    name: "p".to_owned(),
+                policies: ["p", "q"].into_iter().map(|name| PolicyEntry {
+                    name: name.to_owned(),
                     rounds: 1,
                     confirm_within_seconds: None,
                     confirm: None,
                     texts,
-                    steps: vec![step],
-                }],
+                    steps: vec![step.clone()],
+                }).collect(),
+                rules: rules.into_iter().zip(leads).map(|(service, to_p)| RuleEntry {
+                    policy: if to_p { "p" } else { "q" }.to_owned(),
+                    sender: None,
+                    labels: Some(service).filter(|own| !own.is_empty()).map(|own| ("service".to_owned(), own.to_owned())).into_iter().collect(),
+                }).collect(),
+                quiet_hours: quiet.into_iter().map(|(person, hour)| QuietEntry {
+                    person: person.map(str::to_owned),
+                    from: format!("{hour}:00"),
+                    to: "07:00".to_owned(),
+                    zone: "UTC".to_owned(),
+                    up_to: crate::alarm::Priority::Low,
+                }).collect(),
                 ..Settings::default()
             }
         }
@@ -797,6 +1049,22 @@ sender = \"nagios\"
                 known = carried_out(&known, &plan);
                 let again = Plan::make(&known, &wished).unwrap();
                 prop_assert!(again.is_empty(), "{again}");
+                // What was said is so.
+                let (said, is) = (&wished.document.settings, &known.settings);
+                let alarms = |rule: &RuleEntry| rule.labels.clone();
+                for rule in &said.rules {
+                    prop_assert_eq!(is.rules.iter().find(|own| alarms(own) == alarms(rule)), Some(rule));
+                }
+                let mut rest = is.rules.iter();
+                prop_assert!(said.rules.iter().filter(|own| !own.is_for_all()).all(|own| rest.any(|other| other == own)));
+                for own in &said.quiet_hours {
+                    let whose: Vec<&QuietEntry> = is.quiet_hours.iter().filter(|other| other.person == own.person).collect();
+                    prop_assert_eq!(whose, vec![own]);
+                }
+                let days = |all: &[OverrideEntry]| all.iter().map(|own| own.starts_at[..10].to_owned()).collect::<Vec<_>>();
+                let (wanted, there) = (days(&said.overrides), days(&is.overrides));
+                let mut rest = there.iter();
+                prop_assert!(wanted.iter().all(|day| rest.any(|other| other == day)), "{wanted:?} of {there:?}");
                 // And what is written is what is known.
                 let written = known.settings.write().unwrap();
                 let again = Plan::make(&known, &Wish { remove: true, ..wish(&written) }).unwrap();

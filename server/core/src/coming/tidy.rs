@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use chrono::{DateTime, NaiveDateTime, NaiveTime, Timelike, Utc};
+use chrono::{DateTime, NaiveDateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 
@@ -12,8 +12,8 @@ use super::file::{
 };
 use crate::alarm::policy::{MOST_ROUNDS, MOST_STEPS};
 use crate::alarm::{Confirm, Confirmation, Priority};
-use crate::numbers::{Number, Region, same_phone};
-use crate::roster::text;
+use crate::numbers::{Number, Region, phone_of};
+use crate::roster::{Times, text};
 use crate::visible;
 
 /// In characters.
@@ -50,6 +50,39 @@ pub struct With<'w> {
     pub region: Region,
     /// The zones of the schedules.
     pub zones: &'w BTreeMap<String, Tz>,
+    /// How the names of people are spelled.
+    pub people: &'w Spelled,
+    /// How the names of policies are spelled.
+    pub policies: &'w Spelled,
+}
+
+/// How names are spelled that are kept. Some end in characters that nobody sees: they are found under what is seen of them, and stay as they
+/// are.
+#[derive(Clone, Debug, Default)]
+pub struct Spelled(BTreeMap<String, Vec<String>>);
+
+impl Spelled {
+    /// Of these.
+    pub fn of<'n>(names: impl Iterator<Item = &'n String>) -> Self {
+        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for name in names {
+            all.entry(visible::shown(name).to_owned()).or_default().push(name.clone());
+        }
+        Self(all)
+    }
+
+    /// The name that somebody means by a text.
+    fn name(&self, text: &str) -> String {
+        let shown = visible::shown(text);
+        let kept = self.0.get(shown).map_or(&[][..], Vec::as_slice);
+        kept.iter().find(|own| *own == text.trim()).or(kept.first()).map_or_else(|| shown.to_owned(), Clone::clone)
+    }
+
+    fn set(&self, texts: &mut [String]) {
+        for text in texts {
+            *text = self.name(text);
+        }
+    }
 }
 
 /// What an entry names, and what so must be there.
@@ -90,6 +123,18 @@ pub trait Entry: Clone + PartialEq + Serialize {
     const KIND: Kind;
     /// What it is known by: there is one of it in its section.
     fn key(&self) -> String;
+    /// What it is called before people.
+    fn title(&self) -> String {
+        self.key()
+    }
+    /// By what it is found again when something else of it has changed, if it has no name.
+    fn again(&self) -> Option<String> {
+        None
+    }
+    /// Among which others the later ones decide, from when until when.
+    fn decides(&self) -> Option<(&str, Times)> {
+        None
+    }
     /// All that it names, and in which field.
     fn refs(&self) -> Vec<(String, Ref)>;
     /// Makes it comparable, and gives what is wrong with it.
@@ -98,8 +143,10 @@ pub trait Entry: Clone + PartialEq + Serialize {
     fn ends(&self) -> Option<DateTime<Utc>> {
         None
     }
-    /// Takes over from the one that is known whatever says the same in other words, or is left out.
-    fn like(&mut self, _known: &Self) {}
+    /// Takes over from the one that is known whatever says the same in other words, or is left out; gives what is worth a word.
+    fn like(&mut self, _known: &Self) -> Vec<String> {
+        Vec::new()
+    }
     /// The same where none is known.
     fn fresh(&mut self) {}
     /// Its lines in the file.
@@ -110,6 +157,10 @@ pub trait Entry: Clone + PartialEq + Serialize {
 
 fn name(field: &str, text: &mut String, longest: usize, faults: &mut Faults) {
     *text = visible::shown(text).to_owned();
+    is_name(field, text, longest, faults);
+}
+
+fn is_name(field: &str, text: &str, longest: usize, faults: &mut Faults) {
     if text.is_empty() || text.chars().count() > longest || text.chars().any(char::is_control) {
         faults.push((field.to_owned(), format!("a name has 1 to {longest} characters, without line breaks")));
     }
@@ -146,18 +197,11 @@ fn people_of(field: &str, people: &[String]) -> Vec<(String, Ref)> {
     people.iter().enumerate().map(one).collect()
 }
 
-/// A wall time as it is written here.
-#[must_use]
-pub fn wall(at: NaiveDateTime) -> String {
-    let form = if at.second() == 0 { "%Y-%m-%dT%H:%M" } else { "%Y-%m-%dT%H:%M:%S" };
-    at.format(form).to_string()
-}
-
 /// From when until when, in one spelling; and what is wrong with that.
 fn span(starts_at: &mut String, ends_at: &mut String, zone: Tz, faults: &mut Faults) {
     let mut read = |field: &str, at: &mut String| match text::instant(at, zone) {
         Ok(instant) => {
-            *at = text::shown(zone, instant);
+            *at = text::exact(zone, instant);
             Some(instant)
         }
         Err(error) => {
@@ -175,6 +219,15 @@ fn instant(written: &str) -> Option<DateTime<Utc>> {
     text::instant(written, Tz::UTC).ok()
 }
 
+/// The same in every zone.
+fn in_utc(written: &str) -> String {
+    instant(written).map_or_else(|| written.to_owned(), |at| text::exact(Tz::UTC, at))
+}
+
+fn times(starts_at: &str, ends_at: &str) -> Option<Times> {
+    instant(starts_at).zip(instant(ends_at))
+}
+
 impl Entry for PersonEntry {
     const KIND: Kind = Kind::People;
 
@@ -188,13 +241,14 @@ impl Entry for PersonEntry {
 
     fn tidy(&mut self, with: &With<'_>) -> Faults {
         let mut faults = Faults::new();
-        name("name", &mut self.name, LONGEST_PERSON, &mut faults);
+        self.name = with.people.name(&self.name);
+        is_name("name", &self.name, LONGEST_PERSON, &mut faults);
         if let Some(all) = &mut self.numbers {
-            let mut numbers: Vec<String> = Vec::new();
+            let (mut numbers, mut phones) = (Vec::new(), HashSet::new());
             for (index, given) in all.iter().enumerate() {
                 let mut own = given.clone();
                 number(format!("numbers[{index}]"), &mut own, with.region, &mut faults);
-                if !numbers.iter().any(|known| same_phone(known, &own)) {
+                if phones.insert(phone_of(&own).into_owned()) {
                     numbers.push(own);
                 }
             }
@@ -223,11 +277,12 @@ impl Entry for PersonEntry {
         faults
     }
 
-    fn like(&mut self, known: &Self) {
+    fn like(&mut self, known: &Self) -> Vec<String> {
         self.numbers = self.numbers.take().or_else(|| known.numbers.clone());
         self.language = self.language.take().or_else(|| known.language.clone());
         self.emails = self.emails.take().or_else(|| known.emails.clone());
         self.fresh();
+        Vec::new()
     }
 
     fn fresh(&mut self) {
@@ -277,10 +332,10 @@ impl Entry for TeamEntry {
         people_of("members", &self.members)
     }
 
-    fn tidy(&mut self, _with: &With<'_>) -> Faults {
+    fn tidy(&mut self, with: &With<'_>) -> Faults {
         let mut faults = Faults::new();
         name("name", &mut self.name, LONGEST_NAME, &mut faults);
-        trimmed(&mut self.members);
+        with.people.set(&mut self.members);
         let mut seen = HashSet::new();
         self.members.retain(|member| seen.insert(member.clone()));
         faults
@@ -306,7 +361,7 @@ impl Entry for ScheduleEntry {
         all
     }
 
-    fn tidy(&mut self, _with: &With<'_>) -> Faults {
+    fn tidy(&mut self, with: &With<'_>) -> Faults {
         let mut faults = Faults::new();
         name("name", &mut self.name, LONGEST_NAME, &mut faults);
         self.team = self.team.take().map(|team| visible::shown(&team).to_owned()).filter(|team| !team.is_empty());
@@ -326,7 +381,7 @@ impl Entry for ScheduleEntry {
         }
         let mut names = HashSet::new();
         for (place, layer) in self.layers.iter_mut().enumerate() {
-            let own = layer.tidied(zone);
+            let own = layer.tidied(zone, with.people);
             faults.extend(own.into_iter().map(|(field, why)| (format!("layers[{place}].{field}"), why)));
             if !names.insert(layer.name.clone()) {
                 faults.push((format!("layers[{place}].name"), format!("there is a layer {:?} already", layer.name)));
@@ -335,16 +390,24 @@ impl Entry for ScheduleEntry {
         faults
     }
 
-    fn like(&mut self, known: &Self) {
+    fn like(&mut self, known: &Self) -> Vec<String> {
+        let mut notes = Vec::new();
         for layer in &mut self.layers {
             if let Some(own) = known.layers.iter().find(|own| own.name == layer.name)
-                && (&own.every, &own.start, own.people.len()) == (&layer.every, &layer.start, layer.people.len())
+                && (&own.every, &own.start) == (&layer.every, &layer.start)
+                && layer.people != own.people
                 && turned(&layer.people, &own.people)
             {
                 // The order is a circle. Whose turn it is, is not changed by where it is written down to begin.
                 layer.people.clone_from(&own.people);
+                notes.push(format!(
+                    "layer {:?}: its people are the same circle, begun with another one: whose turn it is stays as it is; to change that, \
+                     write another start, or an override",
+                    layer.name
+                ));
             }
         }
+        notes
     }
 }
 
@@ -354,10 +417,10 @@ fn turned(one: &[String], other: &[String]) -> bool {
 }
 
 impl LayerEntry {
-    fn tidied(&mut self, zone: Tz) -> Faults {
+    fn tidied(&mut self, zone: Tz, known: &Spelled) -> Faults {
         let mut faults = Faults::new();
         name("name", &mut self.name, LONGEST_NAME, &mut faults);
-        trimmed(&mut self.people);
+        known.set(&mut self.people);
         if self.shifts.is_empty() {
             turns(&mut self.people, &mut self.every, &mut self.active, &mut faults);
             let start = wall_time("start", &mut self.start, &mut faults);
@@ -376,7 +439,7 @@ impl LayerEntry {
         }
         let mut shifts = Vec::with_capacity(self.shifts.len());
         for (index, shift) in self.shifts.iter().enumerate() {
-            match read_shift(shift, zone) {
+            match read_shift(shift, zone, known) {
                 Ok(read) => shifts.push(read),
                 Err(why) => faults.push((format!("shifts[{index}]"), why)),
             }
@@ -392,7 +455,7 @@ impl LayerEntry {
 /// One shift, as it is written.
 #[must_use]
 pub fn shift_text(from: DateTime<Utc>, to: DateTime<Utc>, person: &str, zone: Tz) -> String {
-    format!("{} to {}: {person}", text::shown(zone, from), text::shown(zone, to))
+    format!("{} to {}: {person}", text::exact(zone, from), text::exact(zone, to))
 }
 
 /// From when, until when, who.
@@ -403,13 +466,13 @@ pub fn shift_parts(shift: &str) -> Option<(&str, &str, &str)> {
     Some((from.trim(), to.trim(), person.trim()))
 }
 
-fn read_shift(shift: &str, zone: Tz) -> Result<(DateTime<Utc>, DateTime<Utc>, String), String> {
+fn read_shift(shift: &str, zone: Tz, known: &Spelled) -> Result<(DateTime<Utc>, DateTime<Utc>, String), String> {
     let wrong = || format!("{shift:?} is no shift: write \"2026-12-01T09:00 to 2026-12-08T09:00: Li Na\"");
     let (from, to, person) = shift_parts(shift).ok_or_else(wrong)?;
     let read = |at: &str| text::instant(at, zone).map_err(|error| error.to_string());
     let (from, to) = (read(from)?, read(to)?);
     match to > from {
-        true => Ok((from, to, visible::shown(person).to_owned())),
+        true => Ok((from, to, known.name(person))),
         false => Err(format!("{shift:?} must end after it begins")),
     }
 }
@@ -437,7 +500,7 @@ fn turns(people: &mut [String], every: &mut String, active: &mut [String], fault
 fn wall_time(field: &str, written: &mut String, faults: &mut Faults) -> Option<NaiveDateTime> {
     match text::wall_time(written) {
         Ok(at) => {
-            *written = wall(at);
+            *written = text::write_wall(at);
             Some(at)
         }
         Err(error) => {
@@ -447,10 +510,8 @@ fn wall_time(field: &str, written: &mut String, faults: &mut Faults) -> Option<N
     }
 }
 
-impl Entry for OverrideEntry {
-    const KIND: Kind = Kind::Overrides;
-
-    fn key(&self) -> String {
+impl OverrideEntry {
+    fn said(&self, starts_at: &str, ends_at: &str) -> String {
         let what = match (self.action.as_str(), &self.instead_of) {
             ("remove", _) => format!("{} not on duty", self.person),
             ("replace", Some(of)) => format!("{} instead of {of}", self.person),
@@ -458,7 +519,35 @@ impl Entry for OverrideEntry {
             _ => format!("{} too", self.person),
         };
         let note = if self.note.is_empty() { String::new() } else { format!(" ({})", self.note) };
-        format!("{}: {what}, {} to {}{note}", self.schedule, self.starts_at, self.ends_at)
+        format!("{}: {what}, {starts_at} to {ends_at}{note}", self.schedule)
+    }
+}
+
+impl Entry for OverrideEntry {
+    const KIND: Kind = Kind::Overrides;
+
+    fn key(&self) -> String {
+        // The zone of its schedule may change.
+        self.said(&in_utc(&self.starts_at), &in_utc(&self.ends_at))
+    }
+
+    fn title(&self) -> String {
+        self.said(&self.starts_at, &self.ends_at)
+    }
+
+    fn again(&self) -> Option<String> {
+        let when = in_utc(&self.starts_at);
+        Some(format!("{:?}", (&self.schedule, &self.action, &self.person, &self.instead_of, when)))
+    }
+
+    fn decides(&self) -> Option<(&str, Times)> {
+        Some((&self.schedule, times(&self.starts_at, &self.ends_at)?))
+    }
+
+    fn like(&mut self, known: &Self) -> Vec<String> {
+        self.starts_at.clone_from(&known.starts_at);
+        self.ends_at.clone_from(&known.ends_at);
+        Vec::new()
     }
 
     fn refs(&self) -> Vec<(String, Ref)> {
@@ -470,8 +559,8 @@ impl Entry for OverrideEntry {
     fn tidy(&mut self, with: &With<'_>) -> Faults {
         let mut faults = Faults::new();
         trimmed(std::slice::from_mut(&mut self.schedule));
-        trimmed(std::slice::from_mut(&mut self.person));
-        self.instead_of = self.instead_of.take().map(|of| visible::shown(&of).to_owned()).filter(|of| !of.is_empty());
+        self.person = with.people.name(&self.person);
+        self.instead_of = self.instead_of.take().map(|of| with.people.name(&of)).filter(|of| !of.is_empty());
         self.action = self.action.trim().to_owned();
         let known = matches!(self.action.as_str(), "add" | "remove" | "replace");
         let fits = self.instead_of.is_none() || self.action == "replace" && self.instead_of.as_ref() != Some(&self.person);
@@ -490,13 +579,37 @@ impl Entry for OverrideEntry {
     }
 }
 
+impl TemporaryEntry {
+    fn said(&self, starts_at: &str, ends_at: &str) -> String {
+        let hours = if self.active.is_empty() { String::new() } else { format!(", {}", self.active.join("; ")) };
+        let turns = format!("{} every {} from {}{hours}", self.people.join(", "), self.every, self.start);
+        format!("{}: {}, {starts_at} to {ends_at}, {turns}", self.schedule, self.name)
+    }
+}
+
 impl Entry for TemporaryEntry {
     const KIND: Kind = Kind::Temporaries;
 
     fn key(&self) -> String {
-        let hours = if self.active.is_empty() { String::new() } else { format!(", {}", self.active.join("; ")) };
-        let turns = format!("{} every {} from {}{hours}", self.people.join(", "), self.every, self.start);
-        format!("{}: {}, {} to {}, {turns}", self.schedule, self.name, self.starts_at, self.ends_at)
+        self.said(&in_utc(&self.starts_at), &in_utc(&self.ends_at))
+    }
+
+    fn title(&self) -> String {
+        self.said(&self.starts_at, &self.ends_at)
+    }
+
+    fn again(&self) -> Option<String> {
+        Some(format!("{:?}", (&self.schedule, &self.name, in_utc(&self.starts_at))))
+    }
+
+    fn decides(&self) -> Option<(&str, Times)> {
+        Some((&self.schedule, times(&self.starts_at, &self.ends_at)?))
+    }
+
+    fn like(&mut self, known: &Self) -> Vec<String> {
+        self.starts_at.clone_from(&known.starts_at);
+        self.ends_at.clone_from(&known.ends_at);
+        Vec::new()
     }
 
     fn refs(&self) -> Vec<(String, Ref)> {
@@ -509,7 +622,7 @@ impl Entry for TemporaryEntry {
         let mut faults = Faults::new();
         trimmed(std::slice::from_mut(&mut self.schedule));
         name("name", &mut self.name, LONGEST_NAME, &mut faults);
-        trimmed(&mut self.people);
+        with.people.set(&mut self.people);
         let zone = with.zones.get(&self.schedule).copied().unwrap_or(Tz::UTC);
         span(&mut self.starts_at, &mut self.ends_at, zone, &mut faults);
         if self.every.is_empty() && self.people.len() <= 1 {
@@ -518,7 +631,7 @@ impl Entry for TemporaryEntry {
         if self.start.trim().is_empty()
             && let Some(from) = instant(&self.starts_at)
         {
-            self.start = wall(crate::roster::wall::local(zone, from));
+            self.start = text::write_wall(crate::roster::wall::local(zone, from));
         }
         turns(&mut self.people, &mut self.every, &mut self.active, &mut faults);
         wall_time("start", &mut self.start, &mut faults);
@@ -538,13 +651,17 @@ impl Entry for VacationEntry {
         format!("{}, {} to {}{note}", self.person, self.starts_at, self.ends_at)
     }
 
+    fn again(&self) -> Option<String> {
+        Some(format!("{:?}", (&self.person, in_utc(&self.starts_at))))
+    }
+
     fn refs(&self) -> Vec<(String, Ref)> {
         vec![("person".to_owned(), Ref::Person(self.person.clone()))]
     }
 
-    fn tidy(&mut self, _with: &With<'_>) -> Faults {
+    fn tidy(&mut self, with: &With<'_>) -> Faults {
         let mut faults = Faults::new();
-        trimmed(std::slice::from_mut(&mut self.person));
+        self.person = with.people.name(&self.person);
         span(&mut self.starts_at, &mut self.ends_at, Tz::UTC, &mut faults);
         note(&mut self.note, &mut faults);
         faults
@@ -580,7 +697,11 @@ impl Entry for PolicyEntry {
 
     fn tidy(&mut self, with: &With<'_>) -> Faults {
         let mut faults = Faults::new();
-        name("name", &mut self.name, LONGEST_POLICY, &mut faults);
+        self.name = with.policies.name(&self.name);
+        let garbled = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+        if self.name.is_empty() || self.name.chars().count() > LONGEST_POLICY || self.name.contains(garbled) {
+            faults.push(("name".to_owned(), format!("a name has 1 to {LONGEST_POLICY} characters, and shows some of them")));
+        }
         within("rounds", Some(self.rounds), 1, MOST_ROUNDS, &mut faults);
         within("confirm_within_seconds", self.confirm_within_seconds, 1, DAY, &mut faults);
         let wanted = Confirmation::of(self.confirm, self.confirm_within_seconds);
@@ -591,7 +712,7 @@ impl Entry for PolicyEntry {
             return faults;
         }
         for (place, step) in self.steps.iter_mut().enumerate() {
-            let own = step.tidied(with.region);
+            let own = step.tidied(with);
             faults.extend(own.into_iter().map(|(field, why)| (format!("steps[{place}].{field}"), why)));
         }
         faults
@@ -599,15 +720,16 @@ impl Entry for PolicyEntry {
 }
 
 impl StepEntry {
-    fn tidied(&mut self, region: Region) -> Faults {
+    fn tidied(&mut self, with: &With<'_>) -> Faults {
         let mut faults = Faults::new();
         if self.ring.is_empty() || self.ring.len() > MOST_CALLEES {
             faults.push(("ring".to_owned(), format!("a step rings 1 to {MOST_CALLEES} people, numbers or teams")));
         }
         for (index, ring) in self.ring.iter_mut().enumerate() {
             match ring {
-                Ring::Number(given) => number(format!("ring[{index}]"), given, region, &mut faults),
-                Ring::Person(name) | Ring::Team(name) | Ring::Schedule(name) => trimmed(std::slice::from_mut(name)),
+                Ring::Number(given) => number(format!("ring[{index}]"), given, with.region, &mut faults),
+                Ring::Person(name) => with.people.set(std::slice::from_mut(name)),
+                Ring::Team(name) | Ring::Schedule(name) => trimmed(std::slice::from_mut(name)),
             }
         }
         within("attempts", self.attempts, 1, MOST_ATTEMPTS, &mut faults);
@@ -635,9 +757,9 @@ impl Entry for RuleEntry {
         std::iter::once(("policy".to_owned(), Ref::Policy(self.policy.clone()))).chain(sender).collect()
     }
 
-    fn tidy(&mut self, _with: &With<'_>) -> Faults {
+    fn tidy(&mut self, with: &With<'_>) -> Faults {
         let mut faults = Faults::new();
-        trimmed(std::slice::from_mut(&mut self.policy));
+        self.policy = with.policies.name(&self.policy);
         let sound = |text: &str, longest: usize| {
             text.chars().count() <= longest && !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
         };
@@ -674,9 +796,9 @@ impl Entry for QuietEntry {
         self.person.iter().map(|person| ("person".to_owned(), Ref::Person(person.clone()))).collect()
     }
 
-    fn tidy(&mut self, _with: &With<'_>) -> Faults {
+    fn tidy(&mut self, with: &With<'_>) -> Faults {
         let mut faults = Faults::new();
-        self.person = self.person.take().map(|person| visible::shown(&person).to_owned());
+        self.person = self.person.take().map(|person| with.people.name(&person));
         for (field, time) in [("from", &mut self.from), ("to", &mut self.to)] {
             match NaiveTime::parse_from_str(time.trim(), TIME) {
                 Ok(read) => *time = read.format(TIME).to_string(),

@@ -26,11 +26,21 @@ impl Values<'_> {
         format!("{}/k/{}{}", self.server, in_path(self.key), self.path)
     }
 
+    /// The address of the server in parts: how it is spoken to, its name with the port, and the path in front of all others.
+    fn parts(&self) -> (&str, &str, &str) {
+        let (scheme, rest) = self.server.split_once("://").unwrap_or(("http", self.server));
+        let (host, folder) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
+        (scheme, host, if folder.is_empty() { "/" } else { folder })
+    }
+
     /// What stands at a place, where it is one.
     fn at(&self, place: &str) -> Option<String> {
         let (what, language) = place.split_once(':')?;
         let text = match what {
             "server" => self.server.to_owned(),
+            "scheme" => self.parts().0.to_owned(),
+            "host" => self.parts().1.to_owned(),
+            "folder" => self.parts().2.to_owned(),
             "address" => self.address(),
             "keyed" => self.keyed(),
             "key" => self.key.to_owned(),
@@ -223,6 +233,14 @@ mod tests {
         let other = "curl --data-binary @file -u a@b:c@d @none:yaml@ @key:none@ @";
         assert_eq!(fill(other, &values), other, "what is no place of ours stays");
         assert_eq!(fill("mail a@b @key:json@", &values), "mail a@b \"ak_1\"");
+    }
+
+    #[test]
+    fn an_address_has_three_parts() {
+        let parts = |server: &str| fill("@scheme:json@ @host:json@ @folder:json@", &Values { server, path: "/p", key: "k" });
+        assert_eq!(parts("https://alerts.example.com"), r#""https" "alerts.example.com" "/""#);
+        assert_eq!(parts("https://a.example:8443/x/y"), r#""https" "a.example:8443" "/x/y""#);
+        assert_eq!(parts("http://[::1]:8080"), r#""http" "[::1]:8080" "/""#);
     }
 
     #[test]

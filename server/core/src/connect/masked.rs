@@ -186,7 +186,9 @@ fn length(value: &str, between: &str) -> usize {
         _ if EMPTY_LINES.iter().any(|line| between.ends_with(line)) => {
             ["\r\n--", "\n--"].into_iter().find_map(|end| value.find(end)).unwrap_or(value.trim_end().len())
         }
-        // A header goes on to the end of its line, as `Authorization: Bearer …`.
+        // A header goes on to the end of its line, as `Authorization: Bearer …`, and so does a line of YAML.
+        _ if between.contains(':') && !between.contains(['"', '\'']) => value.find(['\r', '\n']).unwrap_or(value.len()),
+        // What stands in JSON without quotes.
         _ if between.contains(':') => value.find(['\r', '\n', ',', '}', '"']).unwrap_or(value.len()),
         _ => value
             .find(|c: char| c.is_whitespace() || matches!(c, '&' | '"' | '\'') || (c == '<' && between.ends_with('>')))

@@ -75,9 +75,9 @@ const CLOUDS: &str = "docs/senders.md#clouds";
 const BY_ADDRESS: &[Given] = &[Given::Keyed];
 
 const CURL: &str = "\
-curl -sS -f -m 10 --retry 3 -H \"X-Api-Key: \"@key:shell@ @address:shell@ \\
+curl -sS -f -m 10 --retry 3 --retry-connrefused -H \"X-Api-Key: \"@key:shell@ @address:shell@ \\
     --data-urlencode 'summary=Disk full on db1' --data-urlencode 'priority=high' --data-urlencode 'dedup_key=db1/disk'
-curl -sS -f -m 10 --retry 3 -H \"X-Api-Key: \"@key:shell@ @address:shell@ \\
+curl -sS -f -m 10 --retry 3 --retry-connrefused -H \"X-Api-Key: \"@key:shell@ @address:shell@ \\
     --data-urlencode 'state=resolved' --data-urlencode 'dedup_key=db1/disk'
 ";
 
@@ -106,7 +106,7 @@ severity={{ $severity }}
 ";
 
 /// All of them, in the order in which they are shown.
-pub static SYSTEMS: [System; 28] = [
+pub static SYSTEMS: [System; 29] = [
     system(
         "zabbix",
         "Zabbix",
@@ -120,6 +120,13 @@ pub static SYSTEMS: [System; 28] = [
         "docs/connecting-monitoring.md#prometheus-alertmanager",
         "/api/v1/intake/alertmanager",
         &[Given::File("alertmanager.yml", include_str!("files/alertmanager.yml"))],
+    ),
+    system(
+        "prometheus",
+        "Prometheus, vmalert",
+        "docs/senders.md#prometheus",
+        "/api/v1/intake/prometheus",
+        &[Given::File("prometheus.yml", include_str!("files/prometheus.yml"))],
     ),
     system(
         "grafana",
@@ -198,7 +205,13 @@ pub static SYSTEMS: [System; 28] = [
     system("sentry", "Sentry", OTHERS, "/api/v1/intake/sentry", BY_ADDRESS),
     system("librenms", "LibreNMS", OTHERS, GENERIC, &[Given::Keyed, Given::Text(LIBRENMS)]),
     system("graylog", "Graylog", OTHERS, "/api/v1/intake/graylog", BY_ADDRESS),
-    system("kibana", "Kibana", OTHERS, GENERIC, &[Given::File("kibana-connector.json", include_str!("files/kibana.json"))]),
+    system(
+        "kibana",
+        "Kibana",
+        OTHERS,
+        GENERIC,
+        &[Given::File("kibana-connector.json", include_str!("files/kibana.json")), Given::Text(KIBANA)],
+    ),
     system(
         "elastalert",
         "ElastAlert2",
@@ -209,7 +222,16 @@ pub static SYSTEMS: [System; 28] = [
     system("healthchecks", "Healthchecks", OTHERS, GENERIC, &[Given::Keyed, Given::Text(HEALTHCHECKS)]),
 ];
 
-const HEALTHCHECKS: &str = "{\"state\": \"$STATUS\", \"dedup_key\": \"healthchecks/$CODE\", \"summary\": $NAME_JSON}\n";
+// A check need not have a name.
+const HEALTHCHECKS: &str = "\
+{\"state\": \"$STATUS\", \"dedup_key\": \"healthchecks/$CODE\", \"summary\": $NAME_JSON, \"title\": \"Healthchecks $CODE\"}
+";
+
+/// The body of the action for an alert, and that of the one for its recovery.
+const KIBANA: &str = "\
+{\"state\": \"firing\", \"dedup_key\": \"{{rule.id}}/{{alert.id}}\", \"summary\": \"{{rule.name}}: {{alert.id}}\"}
+{\"state\": \"resolved\", \"dedup_key\": \"{{rule.id}}/{{alert.id}}\"}
+";
 
 /// The system of a word.
 #[must_use]
@@ -261,7 +283,7 @@ mod tests {
         for system in SYSTEMS {
             let all: String = system.given.iter().map(|given| given.filled(&VALUES)).collect();
             assert!(all.contains("ak_1"), "{} does not know its key", system.word);
-            for open in ["@server", "@address", "@key"] {
+            for open in ["@server", "@address", "@key", "@scheme", "@host", "@folder"] {
                 assert!(!all.contains(open), "{} holds {open}: {all}", system.word);
             }
             assert!(all.contains("brien.example"), "{} does not know where", system.word);

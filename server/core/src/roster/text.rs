@@ -1,6 +1,6 @@
 //! The short texts in which rules are written, by people and over the API: `1 week`, `mon-fri 09:00-18:00`, wall times.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _, Utc};
 use chrono_tz::Tz;
 
 use super::{Unit, Window, wall};
@@ -152,10 +152,23 @@ pub fn zone(text: &str) -> Result<Tz, TextError> {
     text.trim().parse().map_err(|_| TextError::Zone(text.to_owned()))
 }
 
+/// Writes a wall time as [`wall_time`] reads it: with seconds only where it has some.
+#[must_use]
+pub fn write_wall(at: NaiveDateTime) -> String {
+    let form = if at.second() == 0 { "%Y-%m-%dT%H:%M" } else { "%Y-%m-%dT%H:%M:%S" };
+    at.format(form).to_string()
+}
+
 /// An instant as the clock of a zone shows it, with its distance from UTC.
 #[must_use]
 pub fn shown(zone: Tz, at: DateTime<Utc>) -> String {
     at.with_timezone(&zone).format("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+/// The same with parts of a second, where it has some: whoever reads it again has the very same instant.
+#[must_use]
+pub fn exact(zone: Tz, at: DateTime<Utc>) -> String {
+    at.with_timezone(&zone).format("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()
 }
 
 #[cfg(test)]
@@ -190,6 +203,15 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn what_is_written_of_a_time_is_the_same_time(micros in 0_i64..4_102_444_800_000_000, whole: bool) {
+            let at = DateTime::from_timestamp_micros(86_400_000_000 * 400 + if whole { micros / 60_000_000 * 60_000_000 } else { micros });
+            let at = at.unwrap();
+            proptest::prop_assert_eq!(instant(&exact(Tz::Asia__Kathmandu, at), Tz::UTC), Ok(at));
+            let wall = at.naive_utc().with_nanosecond(0).unwrap();
+            proptest::prop_assert_eq!(wall_time(&write_wall(wall)), Ok(wall));
+        }
+
         #[test]
         fn no_text_panics(text in ".{0,40}") {
             let _ = (every(&text), window(&text), instant(&text, Tz::Europe__Berlin), zone(&text));

@@ -188,6 +188,14 @@ fn samples() -> Vec<(&'static str, Value)> {
             }),
         ),
         (
+            "prometheus",
+            json!({
+                "labels": { "alertname": "DiskFull", "instance": "db1:9100", "severity": "critical" },
+                "annotations": { "summary": "Disk of db1 full", "phones": "18712345678", "runbook_url": "https://w.example" },
+                "startsAt": "2026-11-28T03:00:00.123Z", "endsAt": "2026-11-28T03:05:00.123Z", "generatorURL": "https://p.example/graph"
+            }),
+        ),
+        (
             "generic",
             json!({
                 "status": "DOWN", "title": "Disk full", "message": "99 %", "alias": "db1/disk", "urgency": "P1", "link": "https://x.example",

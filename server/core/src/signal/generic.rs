@@ -253,6 +253,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         link: field(LINK),
         whom: WHOM.iter().find_map(|name| said.get(name)).map_or_else(Vec::new, |named| whom(Some(named))),
         at: AT.iter().find_map(|name| said.instant(name, TimeDelta::zero())),
+        holds_until: None,
     }])
 }
 

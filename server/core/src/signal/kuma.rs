@@ -79,6 +79,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         whom: Vec::new(),
         // It is UTC, though it names no zone; the time of the place stands beside it.
         at: beat.instant("time", TimeDelta::zero()),
+        holds_until: None,
     }])
 }
 

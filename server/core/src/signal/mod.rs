@@ -15,6 +15,7 @@ pub mod nightingale;
 mod odd;
 pub mod opsgenie;
 pub mod pagerduty;
+pub mod prometheus;
 pub mod said;
 pub mod zabbix;
 
@@ -27,7 +28,8 @@ use crate::alarm::Priority;
 use said::Message;
 
 /// The kinds of senders, each with the name that stands in its address.
-pub const READERS: [Reader; 5] = [zabbix::READER, nightingale::READER, nagios::READER, kuma::READER, generic::READER];
+pub const READERS: [Reader; 6] =
+    [zabbix::READER, nightingale::READER, nagios::READER, kuma::READER, prometheus::READER, generic::READER];
 
 /// How the messages of one kind of sender are read.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +88,8 @@ pub struct Signal {
     pub whom: Vec<String>,
     /// When it happened, by the sender's clock.
     pub at: Option<DateTime<Utc>>,
+    /// Until when that holds, where the sender says it again and again: without another word it is over then.
+    pub holds_until: Option<DateTime<Utc>>,
 }
 
 /// What has happened.

@@ -97,6 +97,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         link: None,
         whom: phones.into_iter().flatten().filter(|named| !is_macro(named)).collect(),
         at: field("timet", "TIMET").and_then(|text| instant(&text, TimeDelta::zero())),
+        holds_until: None,
     }])
 }
 

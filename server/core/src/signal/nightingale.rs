@@ -45,6 +45,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         link: said.text("runbook_url"),
         whom: numbers(message),
         at: times.iter().find_map(|name| said.instant(name, TimeDelta::zero())),
+        holds_until: None,
     }])
 }
 

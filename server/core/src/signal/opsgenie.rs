@@ -267,6 +267,7 @@ pub fn create(body: &Value) -> Result<Signal, BTreeMap<String, String>> {
         link: ["url", "link", "Problem"].iter().find_map(|name| details?.text(name).filter(|link| link.starts_with("http"))),
         whom: said.list("responders").filter_map(name_of).collect(),
         at: None,
+        holds_until: None,
     })
 }
 

@@ -133,7 +133,7 @@ impl<'v> Said<'v> {
     }
 }
 
-/// An instant, as programs write it. None before 1971: that stands for *no time* with many.
+/// An instant, as programs write it. None before 1971: that stands for *no time* with many. None after the year 9999 either.
 #[must_use]
 pub fn instant(text: &str, ahead: TimeDelta) -> Option<DateTime<Utc>> {
     let at = DateTime::parse_from_rfc3339(text)
@@ -151,7 +151,7 @@ pub fn instant(text: &str, ahead: TimeDelta) -> Option<DateTime<Utc>> {
             // Seconds reach this in the year 5138.
             if number < 100_000_000_000 { DateTime::from_timestamp(number, 0) } else { DateTime::from_timestamp_millis(number) }
         })?;
-    (at.timestamp() > 365 * 86_400).then(|| at.trunc_subsecs(6))
+    (365 * 86_400 + 1..253_402_300_800).contains(&at.timestamp()).then(|| at.trunc_subsecs(6))
 }
 
 /// Numbers or names with commas, semicolons or line ends between.
@@ -219,7 +219,15 @@ mod tests {
         ] {
             assert_eq!(instant(text, zone), Some(at), "{text}");
         }
-        for text in ["0001-01-01T00:00:00Z", "0", "yesterday", "", "99999999999999999999"] {
+        for text in [
+            "0001-01-01T00:00:00Z",
+            "0",
+            "yesterday",
+            "",
+            "99999999999999999999",
+            "8210266876799999",
+            "9999-12-31T23:59:59-12:00",
+        ] {
             assert_eq!(instant(text, zone), None, "{text}");
         }
     }

@@ -58,6 +58,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         link,
         whom: value(said, "to").map_or_else(Vec::new, |to| split(&to)),
         at: None,
+        holds_until: None,
     };
     // What has become worse is a repeat that is more urgent.
     let worse = changed.then(|| Signal { word: Word::Firing, ..signal.clone() });

@@ -143,6 +143,10 @@ fn entry(reader: &Reader, row: &EventRow, of_alarm: Calls<'_>) -> Entry {
         _ => String::new(),
     };
     let gateway = if let Event::Texted { gateway, .. } = &event { gateway.as_str() } else { "" };
+    let since = match &event {
+        Event::Resolved { no_word_since: Some(since) } => at_second(*since),
+        _ => String::new(),
+    };
     let (attempt, count) = (attempt.to_string(), count.to_string());
     let (place, round) = (place.unwrap_or_default().to_string(), round.unwrap_or_default().to_string());
     let mut what = fill(
@@ -159,6 +163,7 @@ fn entry(reader: &Reader, row: &EventRow, of_alarm: Calls<'_>) -> Entry {
             ("policy", Text(policy.unwrap_or_default())),
             ("until", Html(&until)),
             ("gateway", Text(gateway)),
+            ("since", Html(&since)),
         ],
     );
     if let Some(by) = done_by(reader, &event) {
@@ -267,7 +272,8 @@ fn tone_and_sentence<'r>(reader: &'r Reader, event: &Event) -> (&'static str, &'
         Event::Cleaned { .. } => ("plain", &words.t_cleaned),
         Event::Overtaken { .. } => ("plain", &words.t_overtaken),
         Event::Flapping { .. } => ("bad", &words.t_flapping),
-        Event::Resolved {} => ("plain", &words.t_resolved),
+        Event::Resolved { no_word_since: Some(_) } => ("plain", &words.t_no_word),
+        Event::Resolved { no_word_since: None } => ("plain", &words.t_resolved),
         Event::Cancelled { by, .. } => ("plain", or(by, &words.t_cancelled, &words.t_cancelled_by_nobody)),
         Event::Acknowledged { .. } => ("good", &words.t_acknowledged),
         Event::Redialled { why, .. } => ("ring", rings_again(reader, *why)),

@@ -1,11 +1,12 @@
 //! What a monitoring system says of a group of alerts: which alarms it raises, repeats, opens again, and ends.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::raise::{RaiseRequest, Raised, RaisedAs, TRIES, load, lock_alarm, note_cleaned};
 use super::returns::FLAPS_WITHIN;
 use crate::alarm::HuntOutcome;
 use crate::alarm::burning::{self, Burning, Message, Raises};
+use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::AlarmId;
@@ -19,6 +20,13 @@ pub(in crate::engine) const REMEMBERED: TimeDelta = TimeDelta::hours(1);
 /// A beginning that comes so long after its end may have been overtaken by it; what comes later rings.
 const OVERTAKEN_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
+/// A server that could not be heard for a while waits so long at most for a word that was to hold for longer.
+const LONGEST_DOUBT: TimeDelta = TimeDelta::hours(6);
+/// Whether somebody is still rung for an alarm of which nobody speaks is looked at so often.
+const ASKED_AGAIN: TimeDelta = TimeDelta::seconds(30);
+/// So many alarms of which nobody speaks are ended in one tick.
+const ENDED_AT_ONCE: usize = 100;
+
 /// What became of a message.
 #[derive(Debug, Default)]
 pub struct Word {
@@ -30,6 +38,10 @@ pub struct Word {
     pub stale: bool,
     /// So many alarms of the group are open after it.
     pub open: usize,
+    /// It says again and again that something is over, each time later: that burns, and its sender's clock is behind.
+    pub end_moves: bool,
+    /// A person called off what it still tells of.
+    pub called_off: bool,
 }
 
 /// An open alarm of a group, with its hunt locked.
@@ -67,8 +79,17 @@ impl Engine {
                 lately.push((alarm, burning));
             }
         }
+        let states = message.alerts.iter().any(|told| told.until.is_some());
         let before: Vec<Option<Burning>> = open.iter().map(|one| one.burning.clone()).collect();
         let mut burnt: Vec<Burning> = lately.iter().map(|(_, burning)| burning.clone()).collect();
+        let (message, clocks_differ) = burning::meant(&before, &burnt, message, now);
+        let message = &message;
+        if clocks_differ {
+            tracing::warn!(
+                sender.name = request.sender,
+                "a sender's clock or that of this server is wrong by more than its words hold"
+            );
+        }
         let mut heard = burning::hear(&before, &burnt, message, now);
         if matches!(heard.raises, Raises::Own { .. })
             && let Some(alone) = work.db().end_heard(&request.integration_id, group, now - OVERTAKEN_WITHIN).await?
@@ -82,10 +103,12 @@ impl Engine {
                 tracing::warn!(sender.name = request.sender, "a fire was told after its end: told once more, it rings");
             }
         }
+        let mut end_moves = false;
         if let Some(alone) = burning::ends_alone(before.iter().flatten().chain(&burnt), message, now) {
             // Who says again and again that nothing burns tells a state, and no end of something that is still on its way.
-            let again = work.db().end_heard(&request.integration_id, group, now - OVERTAKEN_WITHIN).await?.is_some();
-            let ends = if again { Burning::default() } else { alone };
+            let last = work.db().end_heard(&request.integration_id, group, now - OVERTAKEN_WITHIN).await?;
+            end_moves = last.as_ref().is_some_and(|last| burning::end_moves(last, message));
+            let ends = if last.is_some() && !states { Burning::default() } else { alone };
             work.db().set_end_heard(&request.integration_id, group, &ends, now).await?;
         }
         for ((one, before), after) in open.iter().zip(&before).zip(&heard.open) {
@@ -93,11 +116,15 @@ impl Engine {
                 work.db().set_burning(one.alarm.id, after).await?;
             }
         }
-        let mut word = Word { stale: heard.stale, open: open.len(), ..Word::default() };
+        let mut word = Word { stale: heard.stale, open: open.len(), end_moves, ..Word::default() };
+        if states && matches!(heard.raises, Raises::Own { .. }) && self.is_called_off(&mut work, group, message, request).await? {
+            heard.raises = Raises::Nothing;
+            word.called_off = true;
+        }
         for at in &heard.ends {
             let Open { alarm, hunt, .. } = &open[*at];
             if work.db().resolve_alarm(alarm.id, now).await? {
-                work.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Resolved {}).await?;
+                work.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Resolved { no_word_since: None }).await?;
                 self.stop_unless_wanted(&mut work, hunt, HuntOutcome::Resolved).await?;
                 word.ended.push(alarm.id);
                 word.open -= 1;
@@ -131,9 +158,13 @@ impl Engine {
             }
         };
         if let Some((id, raised_as)) = raised {
+            // One that says no time any more takes back the one before.
+            if request.word_until.is_some() || raised_as == RaisedAs::Repeated {
+                work.db().set_word_until(id, request.word_until).await?;
+            }
             note_cleaned(&mut work, request, id).await?;
             word.raised = Some(Raised { alarm: load(&mut work.db(), id).await?, raised_as });
-        } else if word.stale && word.ended.is_empty() {
+        } else if word.stale && word.ended.is_empty() && !states {
             let about = open.first().map(|one| one.alarm.id).or_else(|| lately.first().map(|(alarm, _)| alarm.id));
             if let Some(about) = about {
                 let event = Event::Overtaken { address: message.address.clone(), over: message.over };
@@ -143,6 +174,48 @@ impl Engine {
         work.announce(Announcement::Hunts);
         work.commit().await?;
         Ok(word)
+    }
+
+    /// Whether a person has called off what burns: whoever repeats a state goes on telling of it.
+    async fn is_called_off(
+        &self,
+        work: &mut Work,
+        group: &str,
+        message: &Message,
+        request: &RaiseRequest,
+    ) -> Result<bool, EngineError> {
+        let since = message.alerts.iter().filter(|told| told.burns).filter_map(|told| told.starts_at).max();
+        let Some(since) = since else { return Ok(false) };
+        let called_off = work.db().called_off_of_group(&request.integration_id, group, since).await?;
+        Ok(called_off.is_some_and(|priority| request.priority <= priority))
+    }
+
+    /// Ends alarms whose source has said nothing more for longer than its last word was to hold, once nobody is rung for them any more: what
+    /// has taken the source away may be what burns.
+    ///
+    /// # Errors
+    /// When the database fails; the next tick does what this one did not.
+    pub(in crate::engine) async fn end_what_is_not_spoken_of(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let due = self.store.read().await?.db().unspoken_of(now).await?;
+        // Whoever could not be heard may have said it again.
+        let listened = now - self.serving_since();
+        let due =
+            due.into_iter().filter(|(_, until, said_at)| listened >= (*until).signed_duration_since(*said_at).min(LONGEST_DOUBT));
+        for (id, ..) in due.take(ENDED_AT_ONCE) {
+            let ended = self.change(id, &Doer::Server, async |engine, work, alarm, hunt| {
+                match work.db().is_unspoken_of(id, now).await? {
+                    true if hunt.ended_at.is_none() => Ok(work.db().set_word_until(id, Some(now + ASKED_AGAIN)).await?),
+                    true => engine.over(work, id, hunt, Some(alarm.last_repeat_at)).await,
+                    // It was said again meanwhile.
+                    false => Ok(()),
+                }
+            });
+            // One that cannot be ended must not keep the others open.
+            if let Err(error) = ended.await {
+                tracing::error!(%error, alarm.id = %id, "an alarm that nobody speaks of could not be ended; trying again");
+            }
+        }
+        Ok(())
     }
 
     /// The open alarms of a group, with their hunts locked in the order of these. One that nobody has repeated for long is not open to

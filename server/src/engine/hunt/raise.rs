@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
@@ -123,6 +124,9 @@ pub struct RaiseRequest {
     pub needs: Words,
     /// The sender's key for this request and a hash of the request: the same again gives the same alarm.
     pub idempotency: Option<(String, Vec<u8>)>,
+    /// Its source repeats itself, and says until when its word holds: without another one it is over then. Counts where a message is heard
+    /// ([`Engine::hear`]).
+    pub word_until: Option<DateTime<Utc>>,
     /// What a Barista client wants to read again in its history.
     pub barista: Option<BaristaCall>,
     /// The key of its group, where several alarms may share one; `None`: the dedup key.
@@ -170,6 +174,7 @@ impl Default for RaiseRequest {
             callees: Vec::new(),
             named_by: NamedBy::Alarm,
             only_handset: None,
+            word_until: None,
             needs: Words::default(),
             idempotency: None,
             barista: None,
@@ -483,14 +488,20 @@ impl Engine {
     /// # Errors
     /// When the database fails or there is no such alarm. An alarm that is over stays as it is.
     pub async fn resolve(&self, id: AlarmId, by: &Doer) -> Result<AlarmRow, EngineError> {
-        self.change(id, by, async |engine, work, _, hunt| engine.over(work, id, hunt).await).await
+        self.change(id, by, async |engine, work, _, hunt| engine.over(work, id, hunt, None).await).await
     }
 
-    /// An alarm is over, whose hunt is locked.
-    async fn over(&self, work: &mut Work, id: AlarmId, hunt: &HuntRow) -> Result<(), EngineError> {
+    /// An alarm is over, whose hunt is locked; its source said so, or has said nothing more since then.
+    pub(in crate::engine) async fn over(
+        &self,
+        work: &mut Work,
+        id: AlarmId,
+        hunt: &HuntRow,
+        no_word_since: Option<DateTime<Utc>>,
+    ) -> Result<(), EngineError> {
         let now = work.now();
         if work.db().resolve_alarm(id, now).await? {
-            work.db().insert_event(Some(id), Some(hunt.id), now, &Event::Resolved {}).await?;
+            work.db().insert_event(Some(id), Some(hunt.id), now, &Event::Resolved { no_word_since }).await?;
             self.stop_unless_wanted(work, hunt, HuntOutcome::Resolved).await?;
         }
         Ok(())
@@ -505,7 +516,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let Some(open) = work.db().open_alarm_with_key(integration, key).await? else { return Ok(()) };
         let (alarm, hunt) = lock_alarm(work, open.id).await?;
-        self.over(work, alarm.id, &hunt).await?;
+        self.over(work, alarm.id, &hunt, None).await?;
         work.announce(Announcement::Hunts);
         Ok(())
     }

@@ -52,13 +52,16 @@ impl Engine {
         }
         // What a plain sender says otherwise than before stands on the timeline at least.
         let says_more = request.flaps && !request.details.is_empty() && request.details != alarm.details;
-        let event = Event::Repeated {
-            repeats: alarm.repeats + 1,
-            summary: request.summary.clone(),
-            details: (told || says_more).then(|| request.details.clone()),
-            priority: told.then_some(request.priority),
-        };
-        work.db().insert_event(Some(alarm.id), None, now, &event).await?;
+        // Who says all the time that it still holds is counted; a line for each of these would bury the others.
+        if request.word_until.is_none() || told {
+            let event = Event::Repeated {
+                repeats: alarm.repeats + 1,
+                summary: request.summary.clone(),
+                details: (told || says_more).then(|| request.details.clone()),
+                priority: told.then_some(request.priority),
+            };
+            work.db().insert_event(Some(alarm.id), None, now, &event).await?;
+        }
         if worse {
             work.db().raise_alarm_priority(alarm.id, request.priority, now).await?;
         }

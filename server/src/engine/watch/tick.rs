@@ -97,6 +97,7 @@ impl Engine {
             |what: &'static str| move |error: EngineError| tracing::error!(%error, what, "periodic work failed; trying again");
         let _ = self.review_held(now).await.map_err(failed("maintenance"));
         let _ = self.watch_heartbeats(now).await.map_err(failed("heartbeats"));
+        let _ = self.end_what_is_not_spoken_of(now).await.map_err(failed("alarms that nobody speaks of"));
         let _ = self.follow_duty(now).await.map_err(failed("public numbers"));
         let _ = self.tell_shifts(now).await.map_err(failed("shifts that begin"));
         let _ = self.watch_gateways(now).await.map_err(failed("gateways"));

@@ -1,5 +1,7 @@
 //! Carrying out what a file changes: all of it in one transaction, and only if it is still what somebody has seen.
 
+use std::collections::HashMap;
+
 use chrono_tz::Tz;
 
 use super::kept::{self, Followed};
@@ -9,6 +11,7 @@ use crate::coming::file::{
 };
 use crate::coming::plan::{Plan, Wish};
 use crate::coming::tidy::{Entry, shift_parts};
+use crate::ids::{OverrideId, TemporaryId};
 use crate::keep::people::{self, PersonError};
 use crate::keep::people_import::{self, ImportError, ImportedPerson};
 use crate::keep::policies::{self, PolicyBody, RuleBody, RulesBody, StepBody};
@@ -18,9 +21,8 @@ use crate::keep::roster::forms::{LayerForm, OverrideForm, ScheduleForm, ShiftFor
 use crate::keep::roster::{Editing, RosterError, exceptions, log, schedules, teams};
 use crate::keep::users::{self, UserError};
 use crate::keep::whom::Named;
-use crate::roster::{Override, Roster, Rule, Schedule, Temporary};
+use crate::roster::{Roster, Schedule};
 use crate::store::access::users::Role;
-use crate::store::duty::exceptions::VacationRow;
 use crate::store::edits::Edited;
 use crate::store::{Announcement, Db, StoreError, Work};
 use crate::versions::Expected;
@@ -101,7 +103,7 @@ impl Why for Refused {
 /// Says of which entry it is that an operation refused.
 fn of<T: Entry, O, E: Why>(entry: &T, done: Result<O, E>) -> Result<O, ComingError> {
     done.map_err(|error| match error.why() {
-        Ok(why) => ComingError::Refused { what: format!("{} {:?}", T::KIND.one(), entry.key()), why },
+        Ok(why) => ComingError::Refused { what: format!("{} {:?}", T::KIND.one(), entry.title()), why },
         Err(error) => error.into(),
     })
 }
@@ -138,9 +140,11 @@ pub async fn apply(work: &mut Work, wish: &Wish, planned: &Plan, by: &str) -> Re
     for policy in &planned.policies.removed {
         of(policy, policies::forget(work, &policy.name, &Expected::Anything).await)?;
     }
+    // What goes of the roster goes first: some of it would go with people, and so would not be found any more.
+    take_from_roster(work, roster, planned).await?;
     change_people(work, planned).await?;
     if planned.changes_roster() {
-        change_roster(work, roster, planned, by).await?;
+        add_to_roster(work, planned, by).await?;
     }
     for policy in planned.policies.added.iter().chain(planned.policies.changed.iter().map(|(_, after)| after)) {
         let set = policies::set(work, &policy.name, &policy_body(policy), wish.region, &Expected::Anything).await;
@@ -204,36 +208,49 @@ fn imported(person: &PersonEntry) -> ImportedPerson {
     }
 }
 
-/// One change of the roster with many parts: the duty log is looked at once before it and once after it, whatever it has.
-async fn change_roster(work: &mut Work, roster: Roster, planned: &Plan, by: &str) -> Result<(), ComingError> {
-    let followed = kept::followed(&mut work.db()).await?;
+/// The ids of entries by their keys: somebody may have said the same twice.
+type Ids<I> = HashMap<String, Vec<I>>;
+
+fn by_key<T: Entry, I>(all: impl Iterator<Item = (Option<T>, I)>) -> Ids<I> {
+    let mut ids = Ids::new();
+    for (entry, id) in all {
+        if let Some(entry) = entry {
+            ids.entry(entry.key()).or_default().push(id);
+        }
+    }
+    ids
+}
+
+fn ids_of_overrides(roster: &Roster) -> Ids<OverrideId> {
+    let all = roster.schedules.iter().flat_map(|schedule| schedule.overrides.iter().map(move |own| (schedule, own)));
+    by_key(all.map(|(schedule, own)| (kept::override_entry(roster, schedule, own), own.id)))
+}
+
+fn ids_of_temporaries(roster: &Roster) -> Ids<TemporaryId> {
+    let all = roster.schedules.iter().flat_map(|schedule| schedule.temporaries.iter().map(move |own| (schedule, own)));
+    by_key(all.map(|(schedule, own)| (kept::temporary_entry(roster, schedule, own), own.id)))
+}
+
+/// The first part of a change of the roster: what goes. The duty log is looked at once before it and once after the last part, whatever there
+/// is in it.
+async fn take_from_roster(work: &mut Work, roster: Roster, planned: &Plan) -> Result<(), ComingError> {
     let vacations = work.db().vacations().await?;
+    let mut overrides = ids_of_overrides(&roster);
+    let mut temporaries = ids_of_temporaries(&roster);
+    let mut vacations = by_key(vacations.iter().map(|own| (kept::vacation_entry(&roster, own), own.id)));
     let mut editing = Editing::with(work, roster);
     for own in &planned.overrides.removed {
-        let roster = editing.roster();
-        let known = roster.find_schedule(&own.schedule).into_iter().flat_map(|schedule| {
-            let is_it = |known: &&Override| kept::override_entry(roster, schedule, known).as_ref() == Some(own);
-            schedule.overrides.iter().filter(is_it).map(|known| known.id).collect::<Vec<_>>()
-        });
-        // Somebody may have said the same twice.
-        for id in known.collect::<Vec<_>>() {
+        for id in overrides.remove(&own.key()).unwrap_or_default() {
             of(own, exceptions::remove_override_from(&mut editing, &own.schedule, id, &Expected::Anything).await)?;
         }
     }
     for own in &planned.temporaries.removed {
-        let roster = editing.roster();
-        let known = roster.find_schedule(&own.schedule).into_iter().flat_map(|schedule| {
-            let is_it = |known: &&Temporary| kept::temporary_entry(roster, schedule, known).as_ref() == Some(own);
-            schedule.temporaries.iter().filter(is_it).map(|known| known.id).collect::<Vec<_>>()
-        });
-        // Somebody may have said the same twice.
-        for id in known.collect::<Vec<_>>() {
+        for id in temporaries.remove(&own.key()).unwrap_or_default() {
             of(own, exceptions::remove_temporary_from(&mut editing, &own.schedule, id, &Expected::Anything).await)?;
         }
     }
     for own in &planned.vacations.removed {
-        let is_it = |known: &&VacationRow| kept::vacation_entry(editing.roster(), known).as_ref() == Some(own);
-        for id in vacations.iter().filter(is_it).map(|known| known.id).collect::<Vec<_>>() {
+        for id in vacations.remove(&own.key()).unwrap_or_default() {
             of(own, exceptions::remove_vacation_from(&mut editing, id).await)?;
         }
     }
@@ -243,7 +260,14 @@ async fn change_roster(work: &mut Work, roster: Roster, planned: &Plan, by: &str
     for own in &planned.teams.removed {
         of(own, teams::remove_from(&mut editing, &own.name, &Expected::Anything).await)?;
     }
-    of_all("roster", editing.renew().await)?;
+    Ok(())
+}
+
+/// The last part: what comes, and what becomes something else, with the people who are there by now.
+async fn add_to_roster(work: &mut Work, planned: &Plan, by: &str) -> Result<(), ComingError> {
+    let followed = kept::followed(&mut work.db()).await?;
+    let roster = work.db().roster().await?;
+    let mut editing = Editing::with(work, roster);
     for own in &planned.teams.added {
         of(own, teams::add_to(&mut editing, &team_form(own)).await)?;
     }
@@ -287,14 +311,11 @@ fn changed_layers(
     own: &ScheduleEntry,
     followed: &Followed,
 ) -> Vec<LayerForm> {
-    let is_whole = |rule: &Rule| rule.people().iter().all(|person| roster.people.contains_key(person));
     let mut layers: Vec<LayerForm> = Vec::with_capacity(own.layers.len() + 1);
     for layer in &own.layers {
         let stays = before.layers.contains(layer);
         let rule = known.layers.iter().find(|known| stays && known.name == layer.name).map(|known| &known.rule);
-        layers.push(
-            rule.filter(|rule| is_whole(rule)).map_or_else(|| layer_form(layer), |rule| LayerForm::of(roster, &layer.name, rule)),
-        );
+        layers.push(rule.map_or_else(|| layer_form(layer), |rule| LayerForm::of(roster, &layer.name, rule)));
     }
     let calendar =
         followed.get(&known.id).and_then(|name| known.layers.iter().enumerate().find(|(_, layer)| layer.name == *name));

@@ -12,7 +12,7 @@ use crate::coming::file::{
     TeamEntry, TemporaryEntry, UserEntry, VacationEntry,
 };
 use crate::coming::plan::Known;
-use crate::coming::tidy::{Entry, shift_text, wall};
+use crate::coming::tidy::{Entry, shift_text};
 use crate::ids::{PersonId, ScheduleId};
 use crate::roster::quiet::QuietHours;
 use crate::roster::{Change, Override, Roster, Rotation, Rule, Schedule, Temporary, text};
@@ -158,8 +158,8 @@ pub fn layer_entry(roster: &Roster, zone: Tz, name: &str, rule: &Rule) -> Option
             name,
             people: turns(roster, own)?,
             every: text::write_every(own.every, own.unit),
-            start: wall(own.start),
-            end: own.end.map(wall),
+            start: text::write_wall(own.start),
+            end: own.end.map(text::write_wall),
             active: own.windows.iter().map(text::write_window).collect(),
             skip_idle_turns: own.skip_idle_turns,
             shifts: Vec::new(),
@@ -189,8 +189,8 @@ pub fn override_entry(roster: &Roster, schedule: &Schedule, own: &Override) -> O
         action: action.to_owned(),
         person,
         instead_of,
-        starts_at: text::shown(schedule.zone, own.from),
-        ends_at: text::shown(schedule.zone, own.to),
+        starts_at: text::exact(schedule.zone, own.from),
+        ends_at: text::exact(schedule.zone, own.to),
         note: own.note.clone(),
     })
 }
@@ -202,11 +202,11 @@ pub fn temporary_entry(roster: &Roster, schedule: &Schedule, own: &Temporary) ->
     Some(TemporaryEntry {
         schedule: schedule.name.clone(),
         name: own.name.clone(),
-        starts_at: text::shown(schedule.zone, own.from),
-        ends_at: text::shown(schedule.zone, own.to),
+        starts_at: text::exact(schedule.zone, own.from),
+        ends_at: text::exact(schedule.zone, own.to),
         people: turns(roster, rotation)?,
         every: text::write_every(rotation.every, rotation.unit),
-        start: wall(rotation.start),
+        start: text::write_wall(rotation.start),
         active: rotation.windows.iter().map(text::write_window).collect(),
     })
 }
@@ -216,8 +216,8 @@ pub fn temporary_entry(roster: &Roster, schedule: &Schedule, own: &Temporary) ->
 pub fn vacation_entry(roster: &Roster, own: &VacationRow) -> Option<VacationEntry> {
     Some(VacationEntry {
         person: roster.people.get(&own.person_id)?.name.clone(),
-        starts_at: text::shown(Tz::UTC, own.starts_at),
-        ends_at: text::shown(Tz::UTC, own.ends_at),
+        starts_at: text::exact(Tz::UTC, own.starts_at),
+        ends_at: text::exact(Tz::UTC, own.ends_at),
         note: own.note.clone(),
     })
 }

@@ -56,7 +56,7 @@ pub struct ScheduleForm {
 }
 
 /// One rule: a rotation, or, when there are `shifts`, just these.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LayerForm {
     /// 1 to 100 characters.
@@ -93,7 +93,7 @@ pub struct LayerForm {
 }
 
 /// One shift of one person.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShiftForm {
     /// RFC 3339, or a wall time of the schedule's zone.
@@ -231,6 +231,10 @@ impl LayerForm {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn rule_after(&self, before: Option<&Rule>, roster: &Roster, zone: Tz, now: DateTime<Utc>) -> Result<Rule, RosterError> {
+        if let Some(before) = before.filter(|before| *self == Self::of(roster, &self.name, before)) {
+            // What says the same stays as it is, with whoever was removed since.
+            return Ok(before.clone());
+        }
         let from = self.from.as_deref().map(str::trim).filter(|from| !from.is_empty());
         let mut faults = Faults::default();
         let from = faults.note(from.map_or(Ok(now), |from| text::instant(from, zone)).map_err(in_field("changes_at")))?;
@@ -248,14 +252,13 @@ impl LayerForm {
     /// A rule as a form that says the same.
     #[must_use]
     pub fn of(roster: &Roster, name: &str, rule: &Rule) -> Self {
-        let wall = |wall: chrono::NaiveDateTime| wall.format("%Y-%m-%dT%H:%M").to_string();
         match rule {
             Rule::Rotation(own) => Self {
                 name: name.to_owned(),
                 people: own.people.iter().map(|person| roster.name(*person)).collect(),
                 every: text::write_every(own.every, own.unit),
-                start: wall(own.start),
-                end: own.end.map(wall),
+                start: text::write_wall(own.start),
+                end: own.end.map(text::write_wall),
                 active: own.windows.iter().map(text::write_window).collect(),
                 skip_idle_turns: own.skip_idle_turns,
                 from: None,
@@ -263,8 +266,8 @@ impl LayerForm {
             },
             Rule::Shifts { shifts } => {
                 let shift = |own: &FixedShift| ShiftForm {
-                    from: text::shown(Tz::UTC, own.from),
-                    to: text::shown(Tz::UTC, own.to),
+                    from: text::exact(Tz::UTC, own.from),
+                    to: text::exact(Tz::UTC, own.to),
                     person: roster.name(own.person),
                 };
                 Self { name: name.to_owned(), shifts: shifts.iter().map(shift).collect(), ..Self::default() }

@@ -27,6 +27,10 @@ pub(super) const SHAPE: Shape = Shape {
         let mac = STANDARD.encode(sign(secret.as_bytes(), format!("{timestamp}\n{secret}").as_bytes()));
         Envelope::post(with_query(target.url, &[("timestamp", &timestamp), ("sign", &mac)]), &body)
     },
+    is_busy: |answer| answer.has_code("errcode", &TOO_FAST),
     accepted: |answer, _| code_in("errcode", answer),
     ..BASE
 };
+
+/// A robot says 20 things in a minute; all of these mean that it was more.
+const TOO_FAST: [i64; 3] = [130_101, 410_100, 90_030];

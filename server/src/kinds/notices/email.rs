@@ -10,6 +10,7 @@ use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, SinglePart};
 use lettre::{Address, Message};
 use reqwest::Url;
+use serde::{Deserialize, Serialize};
 
 use super::{BASE, Length, Notice, Secret, Shape, Target, To, WrongSetting};
 use crate::signal::mail::letter::OWN_NOTICE;
@@ -86,7 +87,7 @@ impl MailServer {
         Ok(Self { host, port: url.port().unwrap_or(usual), cover })
     }
 
-    /// Whether it is this computer itself.
+    /// Whether it is meant to be this computer itself. Whether it is, says the address that is connected to.
     fn is_here(&self) -> bool {
         self.host == "localhost" || self.host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
     }
@@ -105,6 +106,25 @@ pub struct Mail {
     pub to: Vec<Address>,
     /// All of it, as bytes of ASCII.
     pub message: Vec<u8>,
+}
+
+/// What is left of a message that some have and others do not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeftOver {
+    /// Who is still to be told.
+    pub to: Vec<String>,
+    /// Who never will be, each with what was said of it, without secrets.
+    pub refused: Vec<String>,
+}
+
+impl Mail {
+    /// The same for those alone who are still to be told.
+    #[must_use]
+    pub fn left(mut self, left: &LeftOver) -> Self {
+        self.to.retain(|to| left.to.iter().any(|one| *one == to.to_string()));
+        self
+    }
 }
 
 /// The addresses in a text, each of which a mail server can be told as it is; `None` where one is none, or there are too many.

@@ -13,7 +13,8 @@ pub(super) const SHAPE: Shape = Shape {
     envelope: |target, notice| {
         // The id in the address is that of the notice, so that a repetition is none for the room.
         let path = ["_matrix", "client", "v3", "rooms", target.to(), "send", "m.room.message", notice.id];
-        let body = json!({ "msgtype": "m.text", "body": notice.text });
+        // Who says that nobody is meant calls nobody, whichever names stand in a text.
+        let body = json!({ "msgtype": "m.text", "body": notice.text, "m.mentions": {} });
         let envelope = Envelope::post(below(target.url, &path), &body);
         Envelope { method: Method::PUT, ..envelope }.with("authorization", format!("Bearer {}", target.token()))
     },
@@ -41,7 +42,7 @@ mod tests {
                        01a1fc4e-a630-77e4-8b85-425a1123605f";
         assert_eq!((asked.method.as_str(), asked.url.as_str()), ("PUT", address));
         assert_eq!(asked.header("authorization"), Some("Bearer syt_x"));
-        assert_eq!(asked.body, json!({ "msgtype": "m.text", "body": "disk full" }));
+        assert_eq!(asked.body, json!({ "msgtype": "m.text", "body": "disk full", "m.mentions": {} }));
     }
 
     #[test]

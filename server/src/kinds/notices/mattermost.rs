@@ -1,6 +1,6 @@
 //! Mattermost, in Slack's form and with a shorter limit: <https://developers.mattermost.com/integrate/webhooks/incoming/>.
 
-use super::slack::{counted, escaped};
+use super::slack::{counted, said};
 use super::{BASE, Envelope, Length, Mention, Shape, json};
 
 pub(super) const SHAPE: Shape = Shape {
@@ -12,7 +12,7 @@ pub(super) const SHAPE: Shape = Shape {
         is_good: |who| !who.is_empty() && who.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)),
         written: |who| format!("@{who}"),
     }),
-    envelope: |target, notice| Envelope::post(target.url, &json!({ "text": target.calling(&escaped(notice.text)) })),
+    envelope: |target, notice| Envelope::post(target.url, &json!({ "text": target.calling(&said(notice.text)) })),
     accepted: |answer, _| match (answer.status, answer.body.trim()) {
         (200, "ok") => Ok(()),
         _ => Err(answer.refusal()),

@@ -22,21 +22,26 @@ mod wecom;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use percent_encoding::percent_decode_str;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use self::email::{Cover, Mail, MailServer};
+pub use self::email::{Cover, LeftOver, Mail, MailServer};
 use self::length::Length;
 pub use self::template::{Sign, Template};
 use super::answer;
-use super::calendar;
 use super::signature::sign;
+use super::{calendar, hidden};
 use crate::ids::hex;
 
 /// What a service says of a refusal is kept up to this length.
 const LONGEST_WORDS: usize = 200;
+/// Who is asked too often and does not say for how long: limits are those of a minute.
+const USUAL_PATIENCE: TimeDelta = TimeDelta::minutes(1);
+/// The status that says so.
+const TOO_MANY: u16 = 429;
 
 /// What a form needs to know beside the address and the secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,7 +207,7 @@ impl Answer<'_> {
         serde_json::from_str(self.body).unwrap_or_default()
     }
 
-    /// What it says in words, in one line.
+    /// What it says in words, all of them: they are cut once no secret stands in them.
     fn words(&self) -> Option<String> {
         let said = self.json();
         let text = match &said {
@@ -210,7 +215,13 @@ impl Answer<'_> {
             _ if answer::is_page(self.body) => return None,
             _ => self.body,
         };
-        Some(in_short(text)).filter(|words| !words.is_empty())
+        let is_blank = |c: char| c.is_control() || c.is_whitespace();
+        Some(text.trim_matches(is_blank).to_owned()).filter(|words| !words.is_empty())
+    }
+
+    /// Whether its code in this field is one of these.
+    fn has_code(&self, field: &str, codes: &[i64]) -> bool {
+        self.json()[field].as_i64().is_some_and(|code| codes.contains(&code))
     }
 
     /// Its status and its words.
@@ -318,6 +329,8 @@ struct Shape {
     check: fn(&Target<'_>) -> Result<(), WrongSetting>,
     /// The request.
     envelope: fn(&Target<'_>, &Notice<'_>) -> Envelope,
+    /// Whether an answer that is no yes says, beside its status, that too much was sent.
+    is_busy: fn(&Answer<'_>) -> bool,
     /// Whether an answer says that it was taken; else what it says instead.
     accepted: fn(&Answer<'_>, &WebhookSettings) -> Result<(), String>,
 }
@@ -333,6 +346,7 @@ const BASE: Shape = Shape {
     is_mail: false,
     check: |_| Ok(()),
     envelope: |target, notice| Envelope::post(target.url, notice.facts),
+    is_busy: |_| false,
     accepted: |answer, _| answer.taken(),
 };
 
@@ -515,7 +529,7 @@ pub fn parcel(target: &Target<'_>, notice: &Notice<'_>) -> Result<Parcel, WrongS
 /// What a mail server says, in short and without secrets.
 #[must_use]
 pub fn told_by_mail(target: &Target<'_>, said: &str) -> String {
-    masked(target, &in_short(said))
+    in_short(&masked(target, said))
 }
 
 /// Why a service did not take a notice.
@@ -532,8 +546,13 @@ pub struct Refused {
 /// # Errors
 /// What it said instead.
 pub fn accepted(target: &Target<'_>, answer: &Answer<'_>, now: DateTime<Utc>) -> Result<(), Refused> {
-    let said = (target.shape.shape().accepted)(answer, target.settings);
-    said.map_err(|why| Refused { why: masked(target, &why), patience: patience(answer, now) })
+    let shape = target.shape.shape();
+    let said = (shape.accepted)(answer, target.settings);
+    said.map_err(|why| {
+        let is_busy = answer.status == TOO_MANY || (shape.is_busy)(answer);
+        let patience = patience(answer, now).or(is_busy.then_some(USUAL_PATIENCE));
+        Refused { why: in_short(&masked(target, &why)), patience }
+    })
 }
 
 /// How long a service asks to be left alone: in a header, or as Telegram, Discord and Matrix do.
@@ -548,27 +567,43 @@ fn patience(answer: &Answer<'_>, now: DateTime<Utc>) -> Option<TimeDelta> {
     calendar::patience(answer.headers, now).or_else(in_body)
 }
 
-/// A text without what nobody is to read in a log: services, and proxies before them, repeat what they were asked.
+/// A text without what nobody is to read in a log.
 fn masked(target: &Target<'_>, text: &str) -> String {
-    /// Anything shorter is a word that may stand anywhere.
-    const SHORTEST: usize = 6;
-    let mut hidden: Vec<String> = vec![target.token().to_owned()];
+    let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+    let mut secrets: Vec<String> = vec![target.token().to_owned()];
+    // Of a user and a password, the password alone as well.
+    secrets.extend(target.token().split_once(':').map(|(_, password)| password.to_owned()));
     if let Ok(url) = Url::parse(target.url) {
-        let segments = url.path().split('/').map(str::to_owned);
+        let segments = url.path().split('/').flat_map(|part| [part.to_owned(), decoded(part)]);
         let values = url.query_pairs().map(|(_, value)| value.into_owned());
         // Names of services and of their methods are plain words.
         let telling = |part: &String| part.bytes().any(|byte| !byte.is_ascii_lowercase() && !matches!(byte, b'-' | b'_' | b'.'));
-        hidden.extend(segments.chain(values).filter(telling));
-        hidden.extend(url.password().map(str::to_owned));
+        secrets.extend(segments.chain(values).filter(telling));
+        secrets.extend(url.password().map(decoded));
     }
     if let Some(template) = &target.settings.template {
-        hidden.extend(template.headers.values().flat_map(|value| value.split_whitespace()).map(str::to_owned));
+        secrets.extend(template.headers.values().flat_map(|value| value.split_whitespace()).map(str::to_owned));
     }
-    hidden.extend(email::as_said(target));
-    hidden.retain(|part| part.len() >= SHORTEST);
-    // A part of another one is hidden after it.
-    hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
-    hidden.iter().fold(text.to_owned(), |text, part| text.replace(part.as_str(), "***"))
+    secrets.extend(email::as_said(target));
+    hidden::without(text, secrets)
+}
+
+/// Stands where nobody sees it, and parts what belongs together.
+const UNSEEN: char = '\u{200b}';
+
+/// A text in which no `@` begins a name, so that whatever an alarm says calls nobody. One inside a word, as in an address for mail, begins
+/// none.
+fn without_names(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut before = None;
+    for c in text.chars() {
+        out.push(c);
+        if c == '@' && !before.is_some_and(|before: char| before.is_ascii_alphanumeric()) {
+            out.push(UNSEEN);
+        }
+        before = Some(c);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -695,7 +730,31 @@ mod tests {
             "old Discord says milliseconds"
         );
         for none in ["", "{}", r#"{"retry_after":-1}"#, r#"{"retry_after":"soon"}"#, r#"{"retry_after":1e300}"#] {
-            assert_eq!(patience(none, None), None, "{none}");
+            assert_eq!(patience(none, None), Some(TimeDelta::minutes(1)), "{none}");
+        }
+    }
+
+    #[test]
+    fn who_is_asked_too_often_says_so_with_status_200_as_well() {
+        let patience = |shape, body| refused(shape, None, 200, body).unwrap_err().patience;
+        for (shape, body) in [
+            (WebhookShape::Dingtalk, r#"{"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}"#),
+            (WebhookShape::Dingtalk, r#"{"errcode":410100,"errmsg":"send too fast"}"#),
+            (WebhookShape::Wecom, r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#),
+            (WebhookShape::Feishu, r#"{"code":11232,"msg":"frequency limited"}"#),
+            (WebhookShape::Feishu, r#"{"code":9499,"msg":"too many request"}"#),
+        ] {
+            assert_eq!(patience(shape, body), Some(TimeDelta::minutes(1)), "{body}");
+        }
+        for (shape, body) in [
+            (WebhookShape::Dingtalk, r#"{"errcode":310000,"errmsg":"sign not match"}"#),
+            (WebhookShape::Wecom, r#"{"errcode":93000,"errmsg":"invalid webhook url"}"#),
+            (WebhookShape::Feishu, r#"{"code":19021,"msg":"sign match fail"}"#),
+            (WebhookShape::Slack, ""),
+        ] {
+            let said =
+                if shape == WebhookShape::Slack { refused(shape, None, 503, body) } else { refused(shape, None, 200, body) };
+            assert_eq!(said.unwrap_err().patience, None, "{body}: nothing of the kind");
         }
     }
 
@@ -712,8 +771,56 @@ mod tests {
         };
         let said = "/bot123456:ABC-DEF of services/T0/B0AAAAAA/XyZ123?key=693axx (pass-word, header-token) in english";
         assert_eq!(masked(&target, said), "/bot*** of services/T0/***/***?key=*** (***, ***) in english");
+        let said = "bot123456%3AABC-DEF, MTIzNDU2OkFCQy1ERUY=, x=123456%3aABC-DEF&y";
+        assert_eq!(masked(&target, said), "bot***, ***, x=***&y", "as others write it");
+        let odd = Target { url: "https://x.example/hook/a%2Fb%20C1", secret: None, ..target };
+        assert_eq!(masked(&odd, "no hook a/b C1, a%2Fb%20C1"), "no hook ***, ***");
         let short = Target { secret: Some("ok"), url: "https://x.example/a", ..target };
         assert_eq!(masked(&short, "not ok at all"), "not ok at all");
+    }
+
+    #[test]
+    fn no_half_of_a_secret_is_left_where_a_text_is_cut() {
+        let secret = "sk-0123456789abcdefghij";
+        for filler in 150..230 {
+            let said = format!("{}{secret}", "x".repeat(filler));
+            let why = refused(WebhookShape::Slack, Some(secret), 400, &said).unwrap_err().why;
+            assert!(!why.contains("sk-"), "{filler}: {why}");
+            let settings = WebhookSettings::default();
+            let target =
+                Target { shape: WebhookShape::Email, url: "smtp://x.example", secret: Some(secret), settings: &settings };
+            assert!(!told_by_mail(&target, &said).contains("sk-"), "{filler}");
+        }
+    }
+
+    #[test]
+    fn whatever_a_text_says_it_calls_nobody() {
+        let text = "@all @channel,@li_na (@here) 磁盘@everyone <at user_id=\"all\"></at> <AT id=all> ops@example.com";
+        for shape in [WebhookShape::Slack, WebhookShape::Mattermost, WebhookShape::Telegram] {
+            let said = calling(shape, &[], text)["text"].as_str().unwrap().to_owned();
+            for name in ["@all", "@channel", "@li_na", "@here", "@everyone"] {
+                assert!(!said.contains(name), "{shape:?}: {said}");
+            }
+            assert!(said.contains("ops@example.com"), "{shape:?}: an address stays one: {said}");
+            assert!(said.replace(UNSEEN, "").contains("@all @channel,@li_na (@here) 磁盘@everyone"), "{said}");
+        }
+        let feishu = calling(WebhookShape::Feishu, &["all"], text)["content"]["text"].as_str().unwrap().to_owned();
+        assert_eq!(feishu.to_lowercase().matches("<at").count(), 1, "only the one of the settings: {feishu}");
+        let mattermost = calling(WebhookShape::Mattermost, &["li.na"], "@channel")["text"].as_str().unwrap().to_owned();
+        assert_eq!(mattermost, "@li.na @\u{200b}channel");
+        let discord = calling(WebhookShape::Discord, &[], text);
+        assert_eq!(discord["allowed_mentions"], json!({ "parse": [] }));
+        assert!(calling(WebhookShape::Wecom, &[], text)["text"].get("mentioned_list").is_none());
+        assert!(calling(WebhookShape::Dingtalk, &[], text).get("at").is_none());
+        assert!(calling(WebhookShape::Teams, &[], text)["attachments"][0]["content"].get("msteams").is_none());
+    }
+
+    #[test]
+    fn a_text_full_of_names_still_fits() {
+        let length = |shape, piece: &str| calling(shape, &[], &long(piece))["text"].as_str().unwrap().encode_utf16().count();
+        assert!(length(WebhookShape::Telegram, "@") <= 4096 && length(WebhookShape::Mattermost, "@ ") <= 4000);
+        assert!(length(WebhookShape::Slack, "<@") <= 40_000);
+        assert!(calling(WebhookShape::Feishu, &[], &long("<")).to_string().len() < 20_000);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Slack's incoming webhooks: <https://api.slack.com/messaging/webhooks>.
 
-use super::{BASE, Envelope, Length, Mention, Shape, json};
+use super::{BASE, Envelope, Length, Mention, Shape, json, without_names};
 
 pub(super) const SHAPE: Shape = Shape {
     options: "Slack, Rocket.Chat and what takes the same form: --url (the incoming webhook's)",
@@ -14,7 +14,7 @@ pub(super) const SHAPE: Shape = Shape {
             _ => format!("<@{who}>"),
         },
     }),
-    envelope: |target, notice| Envelope::post(target.url, &json!({ "text": target.calling(&escaped(notice.text)) })),
+    envelope: |target, notice| Envelope::post(target.url, &json!({ "text": target.calling(&said(notice.text)) })),
     ..BASE
 };
 
@@ -26,13 +26,19 @@ fn is_id(text: &str) -> bool {
 }
 
 /// Slack takes `&`, `<` and `>` for its own markup, and wants no others escaped.
-pub(super) fn escaped(text: &str) -> String {
+fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// A text that is none of its markup and calls nobody: Rocket.Chat and Mattermost take `@all` from a text.
+pub(super) fn said(text: &str) -> String {
+    escaped(&without_names(text))
 }
 
 /// What a character counts once it is escaped.
 pub(super) fn counted(c: char) -> usize {
     match c {
+        '@' => 2,
         '&' => "&amp;".len(),
         '<' | '>' => "&lt;".len(),
         c => c.len_utf16(),

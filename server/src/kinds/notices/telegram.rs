@@ -1,6 +1,6 @@
 //! Bots of Telegram: <https://core.telegram.org/bots/api#sendmessage>.
 
-use super::{BASE, Envelope, Length, Mention, Secret, Shape, To, below, json};
+use super::{BASE, Envelope, Length, Mention, Secret, Shape, To, below, json, without_names};
 
 pub(super) const SHAPE: Shape = Shape {
     options: "Telegram: --secret (the bot's token), --to (the chat: -1001234567890 or @channel)",
@@ -12,11 +12,11 @@ pub(super) const SHAPE: Shape = Shape {
         is_good: |who| !who.is_empty() && who.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
         written: |who| format!("@{who}"),
     }),
-    length: Length::utf16(4096),
+    length: Length { most: 4096, counted: |c| if c == '@' { 2 } else { c.len_utf16() } },
     envelope: |target, notice| {
         let address = below(target.url, &[&format!("bot{}", target.token()), "sendMessage"]);
-        // Without a parse mode nothing in a text is markup.
-        Envelope::post(address, &json!({ "chat_id": target.to(), "text": target.calling(notice.text) }))
+        // Without a parse mode nothing in a text is markup, but names are names.
+        Envelope::post(address, &json!({ "chat_id": target.to(), "text": target.calling(&without_names(notice.text)) }))
     },
     accepted: |answer, _| answer.says(|said| said["ok"] == true),
     ..BASE

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Answer, BASE, Envelope, Length, Notice, Secret, Shape, Target, WrongSetting};
 use crate::kinds::answer;
 use crate::kinds::guard::LONGEST_URL;
-use crate::kinds::written::{LONGEST_BODY, MOST_HEADERS, are_headers, content_type, fill, method, writing};
+use crate::kinds::written::{LONGEST_BODY, MOST_HEADERS, are_headers, content_type, fill, is_json, method, writing};
 
 /// A request as its operator writes it. Places in braces are filled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +87,7 @@ impl Template {
             let why = "{text}, {title} or {summary} must stand in the body or in the address: else every notice says the same";
             return Err(WrongSetting::new("body", why));
         }
-        if self.content_type().contains("json") && !self.body.is_empty() {
+        if is_json(self.content_type()) && !self.body.is_empty() {
             let sample = PLACES.map(|place| (place, "\""));
             if let Err(error) = serde_json::from_str::<Value>(&fill(&self.body, &sample, writing(JSON))) {
                 let why = format!(
@@ -152,7 +152,8 @@ impl Template {
         if found.as_ref() == Some(&sign.value) {
             return Ok(());
         }
-        Err(format!("{}, without {} at {}", answer.told(), sign.value, sign.pointer))
+        // Its words come last: they are what is cut off.
+        Err(format!("without {} at {}: {}", sign.value, sign.pointer, answer.told()))
     }
 }
 
@@ -243,6 +244,8 @@ mod tests {
         assert!(form.headers.contains(&key), "{:?}", form.headers);
         assert_eq!(form.headers.len(), 2, "its type is said once");
         assert_eq!(of_type("text/plain", "{summary}: {text}").body, "disk & co: a & b=1");
+        assert_eq!(of_type("Application/JSON", r#"{"m":"{title}: {text}"}"#).body, r#"{"m":"Disk full on db1: a & b=1"}"#);
+        assert_eq!(of_type("application/xml", "<m a=\"{summary}\">{text}</m>").body, "<m a=\"disk &amp; co\">a &amp; b=1</m>");
     }
 
     #[test]
@@ -271,6 +274,8 @@ mod tests {
         assert_eq!(fault(of_body(&format!("\"{{text}}{}\"", "x".repeat(LONGEST_BODY))), "https://x.example/"), Some("body"));
         let plain = Template { headers: headers(&[("content-type", "text/plain")]), ..of_body("{text}") };
         assert_eq!(fault(plain, "https://x.example/"), None);
+        let shouted = Template { headers: headers(&[("content-type", "APPLICATION/JSON")]), ..of_body(r#"{"m":{text}}"#) };
+        assert_eq!(fault(shouted, "https://x.example/"), Some("body"));
         assert_eq!(fault(Template { statuses: vec![20], ..good() }, "https://x.example/"), Some("statuses"));
         let sign = Some(Sign { pointer: "code".to_owned(), value: "0".to_owned() });
         assert_eq!(fault(Template { sign, ..good() }, "https://x.example/"), Some("sign"));
@@ -297,7 +302,7 @@ mod tests {
         assert_eq!(answered(sign("/data/0/state", "ok"), 200, r#"{"data":[{"state":"ok"}]}"#), Ok(()));
         assert_eq!(answered(sign("/ok", "true"), 200, r#"{"ok":true}"#), Ok(()));
         let why = answered(sign("/code", "0"), 200, r#"{"code":7,"msg":"no such user"}"#).unwrap_err();
-        assert_eq!(why, "HTTP 200: no such user, without 0 at /code");
+        assert_eq!(why, "without 0 at /code: HTTP 200: no such user");
         assert!(answered(sign("/code", "0"), 200, "0").is_err() && answered(sign("/code", "0"), 500, r#"{"code":0}"#).is_err());
     }
 

@@ -21,6 +21,8 @@ pub(super) const SHAPE: Shape = Shape {
         }
         Envelope::post(target.url, &json!({ "msgtype": "text", "text": text }))
     },
+    // More than 20 in a minute, and too much at once.
+    is_busy: |answer| answer.has_code("errcode", &[45_009, 45_033]),
     accepted: |answer, _| code_in("errcode", answer),
     ..BASE
 };

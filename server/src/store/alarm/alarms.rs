@@ -222,12 +222,12 @@ statements! {
     SET_HUNT = ["UPDATE alarms SET hunt_id = $2 WHERE id = $1"];
     /// A person called it off.
     CANCEL = [
-        "UPDATE alarms SET cancelled_at = $2, dedup_open = FALSE, ring_again_at = NULL
+        "UPDATE alarms SET cancelled_at = $2, dedup_open = FALSE, ring_again_at = NULL, word_until = NULL
          WHERE id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"
     ];
     /// Its source said that it is over.
     RESOLVE = [
-        "UPDATE alarms SET resolved_at = $2, dedup_open = FALSE, ring_again_at = NULL
+        "UPDATE alarms SET resolved_at = $2, dedup_open = FALSE, ring_again_at = NULL, word_until = NULL
          WHERE id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"
     ];
     /// It came again, and is more urgent than it was.

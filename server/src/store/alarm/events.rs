@@ -47,7 +47,7 @@ pub fn notice_of(event: &Event) -> Option<NoticeKind> {
         | Event::Repeated { .. }
         | Event::Cleaned { .. }
         | Event::Overtaken { .. }
-        | Event::Resolved {}
+        | Event::Resolved { .. }
         | Event::Cancelled { .. }
         | Event::HandedOut { .. }
         | Event::Nobody { .. }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use super::alarms::AlarmRow;
+use crate::alarm::Priority;
 use crate::alarm::burning::Burning;
 use crate::alarm::event::EventKind;
 use crate::ids::AlarmId;
@@ -54,6 +55,22 @@ statements! {
            SELECT b.alarm_id FROM alarm_burning b CROSS JOIN alarms a
            WHERE a.id = b.alarm_id AND NOT a.dedup_open AND (a.resolved_at IS NULL OR a.resolved_at < $1) LIMIT 20)"
     ];
+    /// How urgent the latest alarm of a group was that a person called off since then.
+    CALLED_OFF_OF_GROUP = [
+        "SELECT priority FROM alarms WHERE integration_id = $1 AND group_key = $2 AND cancelled_at >= $3
+         ORDER BY cancelled_at DESC LIMIT 1"
+    ];
+    /// Until when the word of an alarm's source holds, unless it is said again.
+    SET_WORD_UNTIL = [
+        "UPDATE alarms SET word_until = $2 WHERE id = $1 AND resolved_at IS NULL AND cancelled_at IS NULL
+           AND word_until IS DISTINCT FROM $2"
+    ];
+    /// Alarms whose word holds no longer.
+    UNSPOKEN_OF = [
+        "SELECT id, word_until, last_repeat_at FROM alarms WHERE word_until <= $1 ORDER BY word_until, id LIMIT 1000"
+    ];
+    /// The same of one of them, which is then asked no more.
+    IS_UNSPOKEN_OF = ["UPDATE alarms SET word_until = NULL WHERE id = $1 AND word_until <= $2"];
     /// What was said to be over in a group before anybody said that it burns.
     END_HEARD = ["SELECT burning FROM ends_heard WHERE integration_id = $1 AND group_key = $2 AND heard_at > $3"];
     /// The same, as it is from now on.
@@ -112,6 +129,32 @@ impl Db<'_> {
     /// Notes what burns of an alarm.
     pub async fn set_burning(&mut self, alarm: AlarmId, burning: &Burning) -> Result<()> {
         execute!(self, SET_BURNING, alarm, Json(burning)).map(|_| ())
+    }
+
+    /// How urgent the latest alarm of a group was that a person called off at an instant or later; `None` where there is none.
+    pub async fn called_off_of_group(
+        &mut self,
+        integration: &str,
+        group: &str,
+        since: DateTime<Utc>,
+    ) -> Result<Option<Priority>> {
+        let row: Option<(Priority,)> = fetch_optional!(self, CALLED_OFF_OF_GROUP, integration, group, since)?;
+        Ok(row.map(|(priority,)| priority))
+    }
+
+    /// Notes until when the word of an alarm's source holds; `None`: until it says otherwise.
+    pub async fn set_word_until(&mut self, alarm: AlarmId, until: Option<DateTime<Utc>>) -> Result<()> {
+        execute!(self, SET_WORD_UNTIL, alarm, until).map(|_| ())
+    }
+
+    /// Up to 1,000 alarms whose word holds no longer at an instant, each with the time until which it held and when it was said last.
+    pub async fn unspoken_of(&mut self, at: DateTime<Utc>) -> Result<Vec<(AlarmId, DateTime<Utc>, DateTime<Utc>)>> {
+        fetch_all!(self, UNSPOKEN_OF, at)
+    }
+
+    /// Takes away the time until which the word of an alarm held; false when it still holds.
+    pub async fn is_unspoken_of(&mut self, alarm: AlarmId, at: DateTime<Utc>) -> Result<bool> {
+        changed_one!(self, IS_UNSPOKEN_OF, alarm, at)
     }
 
     /// What was said to be over in a group, after an instant, before anybody said that it burns.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use crate::ids::{AlarmId, DeliveryId, HuntId, WebhookId};
-use crate::kinds::notices::{Target, WebhookSettings, WebhookShape};
+use crate::kinds::notices::{LeftOver, Target, WebhookSettings, WebhookShape};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, Waiting, WaitingRow};
@@ -156,6 +156,8 @@ row! {
         pub gave_up_at: Option<DateTime<Utc>>,
         /// What came of the last try.
         pub last_result: Option<String>,
+        /// Who is still to be told, where others have it already.
+        pub left_over: Option<Json<LeftOver>>,
     }
 }
 
@@ -173,6 +175,8 @@ statements! {
     REMOVE = ["UPDATE webhooks SET removed_at = $2, name = $3 WHERE name = $1 AND removed_at IS NULL"];
     /// Is left alone for a while, as its service has asked.
     REST = ["UPDATE webhooks SET rests_until = $2 WHERE id = $1 AND (rests_until IS NULL OR rests_until < $2)"];
+    /// It has taken something.
+    END_REST = ["UPDATE webhooks SET rests_until = NULL WHERE id = $1 AND rests_until IS NOT NULL"];
     /// Those that want to be told of this kind. Nobody is told of a test, a shout or a call.
     WANTING = [
         "SELECT id FROM webhooks WHERE removed_at IS NULL AND kinds LIKE $1
@@ -184,19 +188,30 @@ statements! {
         "INSERT INTO deliveries (id, webhook_id, kind, alarm_id, hunt_id, body, at, due_at, attempts)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0)"
     ];
-    /// What waits, by webhook. Nothing is due at one that is left alone.
+    /// What waits, by webhook, those first whose first has been due longest. Nothing is due at one that is left alone but a test that
+    /// nobody has tried.
     WAITING = [
-        "SELECT d.webhook_id, w.name, COUNT(*), MIN(d.at),
-           COUNT(*) FILTER (WHERE d.due_at <= $1 AND (w.rests_until IS NULL OR w.rests_until <= $1)),
-           MIN(d.due_at) FILTER (WHERE d.due_at <= $1 AND (w.rests_until IS NULL OR w.rests_until <= $1))
-         FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id
-         WHERE d.delivered_at IS NULL AND d.gave_up_at IS NULL GROUP BY d.webhook_id, w.name"
+        "SELECT webhook_id, name, COUNT(*), MIN(at), COUNT(*) FILTER (WHERE is_due), MIN(due_at) FILTER (WHERE is_due) AS due_since
+         FROM (SELECT d.webhook_id, w.name, d.at, d.due_at,
+             d.due_at <= $1 AND (w.rests_until IS NULL OR w.rests_until <= $1
+               OR (d.alarm_id IS NULL AND d.hunt_id IS NULL AND d.kind = 'raised' AND d.attempts = 0)) AS is_due
+           FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id
+           WHERE d.delivered_at IS NULL AND d.gave_up_at IS NULL) waiting
+         GROUP BY webhook_id, name ORDER BY due_since NULLS LAST, webhook_id"
     ];
-    /// What one webhook is to be told now. What came later about a hunt waits for what came before, unless that was refused too often.
+    /// A test of one webhook that nobody has tried: somebody waits for what comes of it.
+    TEST_DUE = [
+        "SELECT * FROM deliveries WHERE webhook_id = $1 AND delivered_at IS NULL AND gave_up_at IS NULL
+           AND due_at <= $2 AND alarm_id IS NULL AND hunt_id IS NULL AND kind = 'raised' AND attempts = 0
+         ORDER BY at DESC, id DESC LIMIT 1"
+    ];
+    /// What one webhook is to be told now, unless it is left alone. What came later about a hunt waits for what came before, unless that
+    /// was refused too often, or only some are left who have not heard of it.
     DUE = [
         "SELECT * FROM deliveries d WHERE webhook_id = $1 AND delivered_at IS NULL AND gave_up_at IS NULL AND due_at <= $2
+           AND NOT EXISTS (SELECT 1 FROM webhooks w WHERE w.id = $1 AND w.rests_until > $2)
            AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.hunt_id = d.hunt_id AND e.webhook_id = d.webhook_id AND e.id < d.id
-             AND e.delivered_at IS NULL AND e.gave_up_at IS NULL AND e.due_at > $2 AND e.attempts < $3)
+             AND e.delivered_at IS NULL AND e.gave_up_at IS NULL AND e.due_at > $2 AND e.attempts < $3 AND e.left_over IS NULL)
          ORDER BY at, id LIMIT 20"
     ];
     /// Takes one for a try, unless another node took it.
@@ -205,6 +220,10 @@ statements! {
     DELIVERED = ["UPDATE deliveries SET delivered_at = $2, last_result = $3 WHERE id = $1"];
     /// It was not; again later.
     FAILED = ["UPDATE deliveries SET due_at = $2, last_result = $3 WHERE id = $1 AND delivered_at IS NULL"];
+    /// Some were told, others not; these again later.
+    FAILED_FOR_SOME = [
+        "UPDATE deliveries SET due_at = $2, last_result = $3, left_over = $4 WHERE id = $1 AND delivered_at IS NULL"
+    ];
     /// It will not be told.
     GAVE_UP = ["UPDATE deliveries SET gave_up_at = $2, last_result = $3 WHERE id = $1 AND delivered_at IS NULL"];
     /// One, for whoever waits for what comes of it.
@@ -256,6 +275,11 @@ impl Db<'_> {
         execute!(self, REST, id, until).map(|_| ())
     }
 
+    /// Leaves a webhook alone no longer: it has taken something.
+    pub async fn end_webhook_rest(&mut self, id: WebhookId) -> Result<()> {
+        execute!(self, END_REST, id).map(|_| ())
+    }
+
     /// Puts a notice into the outbox of every webhook that wants this kind, unless it is about what is no alarm.
     pub async fn enqueue_notice(
         &mut self,
@@ -292,6 +316,11 @@ impl Db<'_> {
         Ok(rows.into_iter().map(Waiting::from).collect())
     }
 
+    /// A test of a webhook that nobody has tried yet, also of one that is left alone.
+    pub async fn test_due(&mut self, webhook: WebhookId, now: DateTime<Utc>) -> Result<Option<DeliveryRow>> {
+        fetch_optional!(self, TEST_DUE, webhook, now)
+    }
+
     /// Up to 20 notices that are due at a webhook, in their order. An earlier one about the same hunt that waits for its next try holds
     /// a later one back, until it was tried so often.
     pub async fn due_deliveries(&mut self, webhook: WebhookId, now: DateTime<Utc>, in_order: i32) -> Result<Vec<DeliveryRow>> {
@@ -311,6 +340,17 @@ impl Db<'_> {
     /// Notes that a notice was not told, and when to try again.
     pub async fn delivery_failed(&mut self, id: DeliveryId, result: &str, again_at: DateTime<Utc>) -> Result<()> {
         execute!(self, FAILED, id, again_at, result).map(|_| ())
+    }
+
+    /// Notes who was not told of a notice that others have taken, and when to try again.
+    pub async fn delivery_left_over(
+        &mut self,
+        id: DeliveryId,
+        result: &str,
+        left: &LeftOver,
+        again_at: DateTime<Utc>,
+    ) -> Result<()> {
+        execute!(self, FAILED_FOR_SOME, id, again_at, result, Json(left)).map(|_| ())
     }
 
     /// Notes that a notice will not be told.

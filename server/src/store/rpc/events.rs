@@ -48,7 +48,8 @@ statements! {
     ];
     /// The latest of a key that are too old.
     OLD = [
-        "SELECT key_id, max(n) AS n FROM rpc_events WHERE at < $1 GROUP BY key_id ORDER BY key_id LIMIT 100"
+        "SELECT key_id, max(n) AS n FROM (SELECT key_id, n FROM rpc_events WHERE at < $1 ORDER BY at LIMIT 10000) old
+         GROUP BY key_id ORDER BY key_id LIMIT 100"
     ];
     /// Somebody listens.
     LISTENS = [

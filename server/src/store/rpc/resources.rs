@@ -106,7 +106,7 @@ statements! {
     /// Those that came in and whose handset is silent.
     SILENT = [
         "SELECT r.id, i.mid FROM inbound_calls i JOIN rpc_resources r ON r.mid = i.mid
-         WHERE i.ended_at IS NULL AND i.deadline <= $1 AND r.released_at IS NULL ORDER BY i.mid LIMIT 100"
+         WHERE i.ended_at IS NULL AND i.deadline <= $1 AND r.released_at IS NULL ORDER BY i.deadline, i.mid LIMIT 100"
     ];
     /// Something was heard of one.
     HEAR = ["INSERT INTO rpc_heard (res_id, word, at) VALUES ($1, $2, $3)"];

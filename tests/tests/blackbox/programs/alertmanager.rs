@@ -95,8 +95,7 @@ async fn alertmanager_tells_by_webhook_pagerduty_and_opsgenie() {
     }
     // Nobody answers when it is over. It tries again.
     told.server.kill_9();
-    #[expect(clippy::disallowed_methods, reason = "a program of others, which goes by the wall clock")]
-    let over = chrono::Utc::now();
+    let over = autocall::clock::Clock::system().now();
     alertmanager.hears(Some(&over.to_rfc3339())).await;
     eventually("Alertmanager to try in vain", 2 * SOON, async || (alertmanager.failures("webhook").await > 0.5).then_some(()))
         .await;

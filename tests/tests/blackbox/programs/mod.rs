@@ -9,6 +9,7 @@ mod icinga;
 mod monit;
 mod nagios;
 mod netdata;
+mod prometheus;
 mod zabbix;
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -110,6 +111,13 @@ impl Told {
         let mut alarms = self.client.alarms().await;
         alarms.retain(|alarm| alarm["source"] == source);
         alarms
+    }
+
+    /// What the timeline says of the end of an alarm.
+    async fn end_of(&self, alarm: &Value) -> Value {
+        let alarm = self.client.alarm(alarm["id"].as_str().unwrap()).await;
+        let end = alarm["timeline"].as_array().unwrap().iter().find(|event| event["kind"] == "resolved");
+        end.unwrap_or_else(|| panic!("it has no end: {alarm}"))["body"].clone()
     }
 
     /// Waits until an alarm of a key is as it should be; gives it.

@@ -11,7 +11,7 @@ use super::{Programs, Told, block, place, script};
 async fn monit_runs_the_documented_script() {
     let (programs, told) = (Programs::unpacked().await, Told::new().await);
     let (folder, key) = (told.folder("monit"), told.key("monit").await);
-    place(&script("autocall-monit"), &folder, "autocall-monit");
+    place(&told.filled(&script("autocall-monit"), &folder, &key), &folder, "autocall-monit");
     let watched = folder.join("backup.done");
     let check = told.filled(&block("then exec"), &folder, &key).replace("/run/backup.done", watched.to_str().unwrap());
     let at = |name: &str| folder.join(name).display().to_string();

@@ -54,6 +54,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         link: None,
         whom: Vec::new(),
         at: said.instant("timestamp", TimeDelta::hours(8)),
+        holds_until: None,
     }])
 }
 

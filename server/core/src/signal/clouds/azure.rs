@@ -48,6 +48,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         link: essentials.text("investigationLink").or(found),
         whom: Vec::new(),
         at: essentials.instant(if is_over { "resolvedDateTime" } else { "firedDateTime" }, TimeDelta::zero()),
+        holds_until: None,
     }])
 }
 

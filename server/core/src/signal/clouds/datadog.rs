@@ -62,6 +62,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         link: value(said, "link"),
         whom: Vec::new(),
         at: None,
+        holds_until: None,
     }])
 }
 

@@ -45,6 +45,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         link: pipeline.text("url").or_else(page),
         whom: Vec::new(),
         at: moment(pipeline, "finished_at").or_else(|| moment(pipeline, "created_at")),
+        holds_until: None,
     }])
 }
 

@@ -50,6 +50,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         link: incident.text("url"),
         whom: Vec::new(),
         at: if is_over { moment("ended_at") } else { moment("started_at") },
+        holds_until: None,
     }])
 }
 

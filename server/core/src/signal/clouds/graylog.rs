@@ -47,6 +47,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         link: None,
         whom: Vec::new(),
         at: event.instant("timestamp", TimeDelta::zero()),
+        holds_until: None,
     }])
 }
 

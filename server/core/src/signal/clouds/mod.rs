@@ -36,7 +36,7 @@ fn named(thing: Option<String>, what: String) -> String {
 }
 
 /// Names and values in one text, always in the same order: a sender may change the order, and a key must not.
-fn in_order(each: &BTreeMap<String, String>) -> String {
+pub(super) fn in_order(each: &BTreeMap<String, String>) -> String {
     each.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
 }
 

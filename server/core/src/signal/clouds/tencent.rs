@@ -75,6 +75,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         link: None,
         whom: Vec::new(),
         at: said.instant(if is_over { "recoverTime" } else { "firstOccurTime" }, TimeDelta::hours(8)),
+        holds_until: None,
     }])
 }
 

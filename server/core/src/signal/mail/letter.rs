@@ -102,6 +102,9 @@ impl Letter {
 #[derive(Debug, Default)]
 struct Head(Vec<(String, Vec<u8>)>);
 
+/// A letter has one of these; what only looks like fields is a text.
+const KNOWN: [&str; 8] = ["subject", "from", "to", "date", "message-id", "received", "mime-version", "content-type"];
+
 impl Head {
     /// The fields, and what follows them. Where no field stands, all of it is what follows.
     fn split(bytes: &[u8]) -> (Self, &[u8]) {
@@ -127,8 +130,6 @@ impl Head {
             }
             rest = after;
         }
-        // A letter has one of these; what only looks like fields is a text.
-        const KNOWN: [&str; 8] = ["subject", "from", "to", "date", "message-id", "received", "mime-version", "content-type"];
         match fields.iter().any(|(name, _)| KNOWN.contains(&name.as_str())) {
             true => (Self(fields), rest),
             false => (Self::default(), bytes),

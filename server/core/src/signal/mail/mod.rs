@@ -86,6 +86,7 @@ pub fn signal(letter: &Letter, key: Option<&str>, over: &[String], now: DateTime
         link: None,
         whom: Vec::new(),
         at: letter.at.filter(|at| (-NEWEST..=OLDEST).contains(&(now - *at))),
+        holds_until: None,
     }
 }
 

@@ -1,0 +1,240 @@
+//! Who among another product's users is whom here: by numbers and addresses first, and by a name only where nobody else can be meant.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::converted::{Converted, Given};
+use super::file::{PersonEntry, Ring, Settings};
+use crate::numbers::phone_of;
+
+/// Gives people the names by which they are known here. Lists come in any order, and people of one name come and go: whoever had a name
+/// would otherwise have the numbers and the turns of somebody else after the next import. Gives a sentence of each who is somebody else than
+/// their name says.
+pub fn recognise(converted: &mut Converted, known: &[PersonEntry]) -> Vec<String> {
+    let names = names(converted, known);
+    let mut others = Vec::new();
+    let mut renamed: BTreeMap<String, String> = BTreeMap::new();
+    for (person, Name { name, is_another }) in converted.settings.people.iter_mut().zip(names) {
+        if is_another {
+            others.push(format!("person {name}: there is somebody of that name here, with other numbers and addresses"));
+        }
+        let before = std::mem::replace(&mut person.name, name.clone());
+        renamed.insert(before, name);
+    }
+    rename(&mut converted.settings, &renamed);
+    others
+}
+
+struct Name {
+    name: String,
+    /// Somebody else has the one that they would have.
+    is_another: bool,
+}
+
+/// By what somebody is reached.
+fn ways(person: &PersonEntry) -> impl Iterator<Item = String> + '_ {
+    let numbers = person.numbers.iter().flatten().map(|number| phone_of(number).into_owned());
+    numbers.chain(person.emails.iter().flatten().cloned())
+}
+
+fn names(converted: &Converted, known: &[PersonEntry]) -> Vec<Name> {
+    let people = &converted.settings.people;
+    let plain = |person: &PersonEntry| converted.called.get(&person.name).unwrap_or(&person.name).clone();
+    let mut names: Vec<Option<Name>> = by_ways(people, known, plain).into_iter().map(|own| own.map(known_as)).collect();
+    let by_name: BTreeMap<&str, &PersonEntry> = known.iter().map(|own| (own.name.as_str(), own)).collect();
+    let mut taken: BTreeSet<String> = names.iter().flatten().map(|own| own.name.clone()).collect();
+    let mut shared: BTreeMap<String, usize> = BTreeMap::new();
+    for person in people {
+        *shared.entry(plain(person)).or_default() += 1;
+    }
+    // By the name: where it is the only one there, or where nothing else is known that could say otherwise.
+    for (place, person) in people.iter().enumerate().filter(|(place, _)| names[*place].is_none()).collect::<Vec<_>>() {
+        let plain = plain(person);
+        let is_only = shared.get(&plain) == Some(&1);
+        let may_be = |name: &String| match by_name.get(name.as_str()) {
+            Some(own) => is_only || ways(own).next().is_none() || ways(person).next().is_none(),
+            None => true,
+        };
+        if let Some(name) = [&person.name, &plain].into_iter().find(|name| !taken.contains(*name) && may_be(name)) {
+            taken.insert(name.clone());
+            names[place] = Some(known_as(name.clone()));
+        }
+    }
+    let mut given = Given::default();
+    for name in known.iter().map(|own| &own.name).chain(&taken) {
+        given.take(name);
+    }
+    let another = |(place, own): (usize, Option<Name>)| {
+        own.unwrap_or_else(|| {
+            let email = people[place].emails.iter().flatten().next();
+            Name { name: given.unique(&plain(&people[place]), email.map(String::as_str)), is_another: true }
+        })
+    };
+    names.into_iter().enumerate().map(another).collect()
+}
+
+fn known_as(name: String) -> Name {
+    Name { name, is_another: false }
+}
+
+/// That somebody at a place is one who is known: whether by an address, and by the name; then who stands first.
+type Claim = (bool, bool, Reverse<usize>);
+
+/// Whose numbers and addresses they have; each person here is one of theirs at most.
+fn by_ways(people: &[PersonEntry], known: &[PersonEntry], plain: impl Fn(&PersonEntry) -> String) -> Vec<Option<String>> {
+    let mut owners: BTreeMap<String, &str> = BTreeMap::new();
+    for own in known {
+        owners.extend(ways(own).map(|way| (way, own.name.as_str())));
+    }
+    // An address is somebody's for longer than a phone is, and a name decides between several.
+    let mut claims: BTreeMap<&str, Vec<Claim>> = BTreeMap::new();
+    for (place, person) in people.iter().enumerate() {
+        let is_name = |name: &str| name == person.name || name == plain(person);
+        let by_email: BTreeSet<&str> = person.emails.iter().flatten().filter_map(|own| owners.get(own).copied()).collect();
+        let by_any: BTreeSet<&str> = ways(person).filter_map(|way| owners.get(&way).copied()).collect();
+        let named = || by_any.iter().copied().find(|name| is_name(name));
+        if let Some(name) = only(&by_email).or_else(|| only(&by_any)).or_else(named) {
+            claims.entry(name).or_default().push((by_email.contains(name), is_name(name), Reverse(place)));
+        }
+    }
+    let mut found = vec![None; people.len()];
+    for (name, claims) in claims {
+        if let Some((_, _, Reverse(place))) = claims.into_iter().max() {
+            found[place] = Some(name.to_owned());
+        }
+    }
+    found
+}
+
+fn only<'n>(found: &BTreeSet<&'n str>) -> Option<&'n str> {
+    found.first().copied().filter(|_| found.len() == 1)
+}
+
+fn rename(settings: &mut Settings, renamed: &BTreeMap<String, String>) {
+    let one = |name: &mut String| {
+        if let Some(own) = renamed.get(name) {
+            name.clone_from(own);
+        }
+    };
+    settings.teams.iter_mut().flat_map(|team| &mut team.members).for_each(one);
+    settings.schedules.iter_mut().flat_map(|own| &mut own.layers).flat_map(|layer| &mut layer.people).for_each(one);
+    settings.overrides.iter_mut().flat_map(|own| std::iter::once(&mut own.person).chain(&mut own.instead_of)).for_each(one);
+    settings.temporaries.iter_mut().flat_map(|own| &mut own.people).for_each(one);
+    let steps = settings.policies.iter_mut().flat_map(|own| &mut own.steps);
+    for ring in steps.flat_map(|step| &mut step.ring) {
+        if let Ring::Person(name) = ring {
+            one(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::super::file::TeamEntry;
+    use super::super::products::Product;
+    use super::*;
+    use crate::numbers::Region;
+    use proptest::prelude::*;
+
+    /// Two of one name, as `OnCall` and others list them.
+    fn read(users: &[(&str, &str, &str, &str)]) -> Converted {
+        let user = |(id, name, email, phone): &(&str, &str, &str, &str)| {
+            serde_json::json!({ "id": id, "name": name, "email": email, "contact_methods":
+                [{ "type": "phone_contact_method", "address": phone, "country_code": 86 }], "teams": [{ "id": format!("team of {id}") }] })
+        };
+        let teams =
+            users.iter().map(|own| serde_json::json!({ "id": format!("team of {}", own.0), "name": format!("of {}", own.0) }));
+        let value = serde_json::json!({
+            "users": users.iter().map(user).collect::<Vec<_>>(), "teams": teams.collect::<Vec<_>>(),
+        });
+        let product = Product::named("pagerduty").unwrap();
+        product.read(value.to_string().as_bytes(), Region::CN, "2026-11-20T12:00:00Z".parse().unwrap()).unwrap()
+    }
+
+    const A: (&str, &str, &str, &str) = ("a", "Zhang Wei", "a@example.com", "18712345678");
+    const B: (&str, &str, &str, &str) = ("b", "Zhang Wei", "b@example.com", "18812345678");
+    const NEW: (&str, &str, &str, &str) = ("0", "Zhang Wei", "0@example.com", "18912345678");
+
+    fn numbers(converted: &Converted) -> Vec<(String, String)> {
+        let number = |own: &PersonEntry| (own.name.clone(), own.numbers.clone().unwrap_or_default().join(" "));
+        let mut all: Vec<_> = converted.settings.people.iter().map(number).collect();
+        all.sort();
+        all
+    }
+
+    fn again(users: &[(&str, &str, &str, &str)], known: &Converted) -> Converted {
+        let mut converted = read(users);
+        recognise(&mut converted, &known.settings.people);
+        converted
+    }
+
+    #[test]
+    fn two_of_one_name_keep_their_numbers_in_whatever_order_they_are_listed() {
+        let first = read(&[A, B]);
+        let names: Vec<&str> = first.settings.people.iter().map(|own| own.name.as_str()).collect();
+        assert_eq!(names, ["Zhang Wei", "Zhang Wei (b@example.com)"]);
+        assert_eq!(numbers(&again(&[B, A], &first)), numbers(&first));
+        // Somebody of that name comes, and the first one leaves.
+        let three = again(&[NEW, B, A], &first);
+        let mut expected = numbers(&first);
+        expected.push(("Zhang Wei (0@example.com)".to_owned(), "+8618912345678".to_owned()));
+        expected.sort();
+        assert_eq!(numbers(&three), expected);
+        assert_eq!(numbers(&again(&[B], &first)), [("Zhang Wei (b@example.com)".to_owned(), "+8618812345678".to_owned())]);
+        // Whoever names them means the same ones.
+        let team =
+            |name: &str| three.settings.teams.iter().find(|own| own.name == name).map(|own: &TeamEntry| own.members.clone());
+        assert_eq!(team("of b").unwrap(), ["Zhang Wei (b@example.com)"]);
+        assert_eq!(team("of a").unwrap(), ["Zhang Wei"]);
+    }
+
+    #[test]
+    fn a_name_that_only_one_has_is_enough_and_one_that_was_changed_here_is_kept() {
+        let mut first = read(&[A]);
+        let moved = ("a", "Zhang Wei", "new@example.com", "18500000000");
+        assert_eq!(again(&[moved], &first).settings.people[0].name, "Zhang Wei");
+        first.settings.people[0].name = "小张".to_owned();
+        let second = again(&[A], &first);
+        assert_eq!((second.settings.people[0].name.as_str(), second.settings.teams[0].members[0].as_str()), ("小张", "小张"));
+        // Nobody of those who share a name is taken for somebody who cannot be told to be them.
+        let first = read(&[A]);
+        let mut strangers = read(&[NEW, B]);
+        let told = recognise(&mut strangers, &first.settings.people);
+        assert!(!strangers.settings.people.iter().any(|own| own.name == "Zhang Wei"), "{:?}", strangers.settings.people);
+        assert!(matches!(told.as_slice(), [one] if one.contains("somebody of that name")), "{told:?}");
+    }
+
+    const PEOPLE: [(&str, &str, &str, &str); 6] = [
+        A,
+        B,
+        NEW,
+        ("d", "Zhang Wei", "d@example.com", "18600000000"),
+        ("e", "Li Na", "e@example.com", "18600000001"),
+        ("f", "Li Na", "f@example.com", "18600000002"),
+    ];
+
+    proptest! {
+        #[test]
+        fn nobody_gets_what_is_somebody_elses(
+            first in prop::sample::subsequence(PEOPLE.to_vec(), 0..=6).prop_shuffle(),
+            second in prop::sample::subsequence(PEOPLE.to_vec(), 0..=6).prop_shuffle(),
+        ) {
+            let known = read(&first);
+            let then = again(&second, &known);
+            let before: BTreeMap<String, String> = numbers(&known).into_iter().map(|(name, number)| (number, name)).collect();
+            let mut names = BTreeSet::new();
+            for (name, number) in numbers(&then) {
+                prop_assert!(names.insert(name.clone()), "{} twice", name);
+                match before.get(&number) {
+                    Some(own) => prop_assert_eq!(own, &name),
+                    // Whoever is new and shares a name has nobody's.
+                    None => prop_assert!(
+                        !before.values().any(|own| *own == name) || second.iter().filter(|own| own.1 == name).count() == 1,
+                        "{} is somebody else", name
+                    ),
+                }
+            }
+        }
+    }
+}
