@@ -251,7 +251,7 @@ async fn one_letter_to_two_keys_is_two_alarms(home: Home) {
     sources.sort_by_key(ToString::to_string);
     assert_eq!((sources, &all[0]["priority"]), (vec![&json!("one"), &json!("two")], &json!("high")));
     // The address says which alarm it is, whatever the subject says.
-    assert!(smtp.send(&[to[1]], "Subject: all is well, OK\r\n\r\nx").await.starts_with("250 "));
+    assert!(smtp.send(&[to[1]], "Subject: all is well: OK\r\n\r\nx").await.starts_with("250 "));
     let all = alarms(&server).await;
     let state = |source: &str| all.iter().find(|alarm| alarm["source"] == source).unwrap()["state"].clone();
     assert_eq!((state("one"), state("two")), (json!("waiting"), json!("resolved")));
