@@ -234,15 +234,15 @@ pub(super) fn is_over(subject: &str, over: &[String]) -> bool {
     // A sender may put its own name in brackets in front.
     let mut names: Vec<&str> = Vec::new();
     for _ in 0..3 {
-        let fits = |form: &&str| {
+        let read = |form: &&str| {
             let mut found = Found::default();
             let form: Vec<&str> = form.split(' ').collect();
             fits(&form, rest, &over, &mut found).then_some(found)
         };
         let calm = |name: &&str| !is_doubtful(name) && !is_bad(name);
         let may = names.iter().all(calm);
-        let in_front = || IN_FRONT.iter().filter_map(fits).any(|found| found.holds_in_front(&over));
-        let behind = || BEHIND.iter().filter_map(fits).any(|found| found.holds_behind());
+        let in_front = || IN_FRONT.iter().filter_map(read).any(|found| found.holds_in_front(&over));
+        let behind = || BEHIND.iter().filter_map(read).any(|found| found.holds_behind());
         if may && (in_front() || (!begins_bad(rest) && behind())) {
             return true;
         }
@@ -430,7 +430,9 @@ fn fits<'s>(form: &[&str], said: &'s [String], over: &'s [String], found: &mut F
         for many in 0..=said.len() {
             let Some((own, rest)) = said.split_at_checked(many) else { return false };
             *found = before.clone();
-            own.iter().for_each(|word| found.push(word));
+            for word in own {
+                found.push(word);
+            }
             if fits(others, rest, over, found) {
                 return true;
             }
