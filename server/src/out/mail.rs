@@ -188,15 +188,16 @@ async fn introduce(connection: &mut AsyncSmtpConnection, mail: &Mail) -> Result<
         connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await.map_err(refused)?;
     }
     connection.command(MailFrom::new(Some(mail.from.clone()), Vec::new())).await.map_err(refused)?;
-    let mut left_out = Handed::default();
+    let (mut later, mut never) = (Vec::new(), Vec::new());
     for to in &mail.to {
         match connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(undelivered) {
             Ok(_) => {}
             Err(Undelivered::Silent(why)) => return Err(Undelivered::Silent(why)),
-            Err(Undelivered::Later(why)) => left_out.later.push((to.clone(), why)),
-            Err(Undelivered::Never(why)) => left_out.refused.push(format!("{to}: {why}")),
+            Err(Undelivered::Later(why)) => later.push((to.clone(), why)),
+            Err(Undelivered::Never(why)) => never.push((to.clone(), why)),
         }
     }
+    let left_out = left_out(later, never, mail.to.len());
     match (left_out.later.len(), left_out.refused.len()) {
         (later, _) if later == mail.to.len() => {
             let each: Vec<String> = left_out.later.iter().map(|(to, why)| format!("{to}: {why}")).collect();
@@ -207,8 +208,26 @@ async fn introduce(connection: &mut AsyncSmtpConnection, mail: &Mail) -> Result<
         (later, refused) if later + refused == mail.to.len() => return Ok(left_out),
         _ => {}
     }
-    connection.command(Data).await.map_err(undelivered)?;
+    // Nothing was said yet that could be wrong: this is about us once more.
+    connection.command(Data).await.map_err(refused)?;
     Ok(left_out)
+}
+
+/// Who is left out of so many, of those who were refused for now and those who were for good. Many a server says only here what it has
+/// against us (Postfix, unless it was told otherwise): then it says that to all, and somebody may put it right.
+fn left_out(mut later: Vec<(Address, String)>, never: Vec<(Address, String)>, of: usize) -> Handed {
+    let is_somebody_taken = later.len() + never.len() < of;
+    let (refused, doubtful): (Vec<_>, Vec<_>) =
+        never.into_iter().partition(|(_, why)| is_somebody_taken || is_about_a_mailbox(why));
+    later.extend(doubtful);
+    Handed { said: None, later, refused: refused.iter().map(|(to, why)| format!("{to}: {why}")).collect() }
+}
+
+/// Whether a refusal, behind its status, says that there is no such mailbox, or that this one takes nothing (RFC 3463).
+fn is_about_a_mailbox(refusal: &str) -> bool {
+    const NO_SUCH: [&str; 5] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"];
+    let code = refusal.split_whitespace().nth(1).unwrap_or_default();
+    NO_SUCH.contains(&code) || code.starts_with("5.2.")
 }
 
 /// Says what; gives what the server said, and who was left out.
@@ -320,6 +339,36 @@ mod tests {
         for elsewhere in ["10.0.0.5", "0.0.0.0", "192.0.2.1", "::ffff:10.0.0.5", "2001:db8::1", "fe80::1"] {
             assert!(!may(Cover::Nothing, elsewhere), "{elsewhere}");
             assert!(may(Cover::Tls, elsewhere) && may(Cover::StartTls, elsewhere), "{elsewhere}: under cover");
+        }
+    }
+
+    #[test]
+    fn what_is_told_to_a_recipient_and_is_about_us_is_not_final() {
+        let ops: Address = "ops@example.com".parse().unwrap();
+        let sorted = |why: &str, of: usize| {
+            let left_out = left_out(Vec::new(), vec![(ops.clone(), why.to_owned())], of);
+            (left_out.later.len(), left_out.refused.len())
+        };
+        for ours in [
+            "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied",
+            "504 5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname",
+            "554 5.7.1 <ops@example.com>: Relay access denied",
+            "553 5.7.1 <autocall@example.com>: Sender address rejected: not owned by user",
+            "550 Access denied",
+            "550 5.1.8 sender refused",
+            "550 5.1.11 whatever",
+            "550",
+        ] {
+            assert_eq!(sorted(ours, 1), (1, 0), "{ours}");
+            assert_eq!(sorted(ours, 2), (0, 1), "{ours}: another one was taken, so it is about this one");
+        }
+        for theirs in [
+            "550 5.1.1 <ops@example.com>: Recipient address rejected: User unknown",
+            "550 5.1.10 RESOLVER.ADR.RecipientNotFound",
+            "552 5.2.2 mailbox full",
+            "550 5.2.1 mailbox disabled",
+        ] {
+            assert_eq!(sorted(theirs, 1), (0, 1), "{theirs}");
         }
     }
 }

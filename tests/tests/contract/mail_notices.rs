@@ -20,6 +20,7 @@ use crate::notices::deliver;
 on_both!(
     all_that_is_told_of_an_alarm_is_one_conversation,
     who_is_greylisted_is_told_later,
+    what_a_server_has_against_us_is_not_final,
     what_is_refused_for_good_is_given_up_without_its_secret,
     those_who_are_known_are_told_though_others_are_not,
     those_who_are_left_are_told_alone,
@@ -126,6 +127,29 @@ async fn who_is_greylisted_is_told_later(home: Home) {
     assert_eq!(mail.taken().len(), 0);
     server.pass(6).await;
     taken(&server, &mail, 1).await;
+}
+
+async fn what_a_server_has_against_us_is_not_final(home: Home) {
+    let server = start(home).await;
+    let mail = MailServer::start(&[]).await;
+    let alone = by_mail(&plain(&mail), "relay@example.com");
+    add(&server, &alone).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    let row = tried(&server, 1).await;
+    let why = "relay@example.com: 554 5.7.1 <relay@example.com>: Relay access denied";
+    assert_eq!((row.delivered_at, row.gave_up_at, row.last_result.as_deref()), (None, None, Some(why)));
+    server.pass(6).await;
+    let row = tried(&server, 2).await;
+    assert_eq!((row.delivered_at, row.gave_up_at), (None, None));
+    let store = &server.app.engine.store;
+    store.carry_out(server.now(), Doer::Server, async |work| webhooks::remove(work, "mail").await).await.unwrap();
+    // Beside one who is taken it is about that recipient.
+    add(&server, &by_mail(&plain(&mail), "ops@example.com,relay@example.com")).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    assert_eq!(taken(&server, &mail, 1).await[0]["to"], json!(["ops@example.com"]));
+    let row = tried(&server, 1).await;
+    assert_eq!(row.last_result, Some(format!("250 2.0.0 queued as 7F3A; not told: {why}")));
+    assert!(row.delivered_at.is_some(), "{row:?}");
 }
 
 async fn what_is_refused_for_good_is_given_up_without_its_secret(home: Home) {
