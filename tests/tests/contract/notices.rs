@@ -60,6 +60,7 @@ pub struct Room {
     heard: Arc<Mutex<Vec<Heard>>>,
     answer: Arc<Mutex<Option<(u16, String)>>>,
     retry_after: Arc<Mutex<Option<&'static str>>>,
+    refused: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Room {
@@ -80,8 +81,13 @@ impl Room {
         text: String,
     ) -> (StatusCode, HeaderMap, String) {
         let body = serde_json::from_str(&text).unwrap_or_default();
+        let is_refused = room.refused.lock().unwrap().is_some_and(|words| text.contains(words));
         room.heard.lock().unwrap().push(Heard { method, headers, uri, text, body });
         let (status, answer) = room.answer.lock().unwrap().clone().unwrap_or((200, r#"{"errcode":0,"code":0}"#.to_owned()));
+        if is_refused {
+            let rest = [(RETRY_AFTER, HeaderValue::from_static("600"))];
+            return (StatusCode::SERVICE_UNAVAILABLE, rest.into_iter().collect(), answer);
+        }
         let retry_after = room.retry_after.lock().unwrap().map(|value| (RETRY_AFTER, HeaderValue::from_static(value)));
         (StatusCode::from_u16(status).unwrap(), retry_after.into_iter().collect(), answer)
     }
@@ -89,6 +95,11 @@ impl Room {
     /// What it answers from now on.
     pub fn answer_with(&self, status: u16, body: &str) {
         *self.answer.lock().unwrap() = Some((status, body.to_owned()));
+    }
+
+    /// From now on it takes nothing in which these words stand, and wants to be left alone for ten minutes each time.
+    pub fn refuse_those_with(&self, words: &'static str) {
+        *self.refused.lock().unwrap() = Some(words);
     }
 
     fn heard(&self) -> Vec<Heard> {
