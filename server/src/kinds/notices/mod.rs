@@ -117,6 +117,8 @@ pub struct Notice<'n> {
     pub link: Option<&'n str>,
     /// Whether a phone is to be loud about it.
     pub is_urgent: bool,
+    /// When it happened: the same at every try.
+    pub happened_at: DateTime<Utc>,
     /// When it is told.
     pub at: DateTime<Utc>,
 }
@@ -634,7 +636,7 @@ mod tests {
     /// A notice about an urgent alarm.
     pub(super) fn urgent<'n>(text: &'n str, facts: &'n Value) -> Notice<'n> {
         let id = "01a1fc4e-a630-77e4-8b85-425a1123605f";
-        Notice { id, title: "Disk full on db1", text, facts, link: None, is_urgent: true, at: at() }
+        Notice { id, title: "Disk full on db1", text, facts, link: None, is_urgent: true, happened_at: at(), at: at() }
     }
 
     /// The request of a form, for an urgent alarm with this text.
