@@ -115,7 +115,10 @@ async fn connect(mail: &Mail, guard: &GuardedResolver, own_name: Option<&str>) -
         let trusted = tls::of_mail();
         let trusted =
             trusted.ok_or_else(|| Undelivered::Later("the certificates that this computer trusts cannot be read".to_owned()))?;
-        let stream = TlsConnector::from(trusted).connect(name, stream).await.map_err(broken)?;
+        let stream = TlsConnector::from(trusted).connect(name, stream).await.map_err(|error| {
+            tls::forget();
+            broken(error)
+        })?;
         let stream = Box::new(Bounded { stream, peer, left, is_plain: false });
         return AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(|error| for_now(undelivered(error)));
     }
@@ -129,7 +132,10 @@ async fn connect(mail: &Mail, guard: &GuardedResolver, own_name: Option<&str>) -
             return Err(Undelivered::Later(why.to_owned()));
         }
         let trusted = trusted_for(&server.host).map_err(|error| for_now(undelivered(error)))?;
-        connection.starttls(trusted, &hello).await.map_err(|error| for_now(undelivered(error)))?;
+        connection.starttls(trusted, &hello).await.map_err(|error| {
+            forget(&server.host);
+            for_now(undelivered(error))
+        })?;
     }
     Ok(connection)
 }
@@ -140,14 +146,18 @@ fn may_hear_a_password(cover: Cover, peer: IpAddr) -> bool {
     cover != Cover::Nothing || peer.to_canonical().is_loopback()
 }
 
+/// What connections to servers are encrypted with, and since when that is known.
+static TRUSTED: Mutex<BTreeMap<String, (TlsParameters, Instant)>> = Mutex::new(BTreeMap::new());
+
 /// What a connection to this server is encrypted with. The certificates that this computer trusts, some 150 in files, are read for its
-/// first message and kept.
+/// first message and kept for an hour.
 fn trusted_for(host: &str) -> Result<TlsParameters, Error> {
     /// Servers for which they are kept.
     const MOST: usize = 64;
-    static TRUSTED: Mutex<BTreeMap<String, TlsParameters>> = Mutex::new(BTreeMap::new());
     let mut trusted = TRUSTED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = trusted.get(host) {
+    if let Some((known, since)) = trusted.get(host)
+        && since.elapsed() < tls::TRUSTED_FOR
+    {
         return Ok(known.clone());
     }
     tls::install_provider();
@@ -155,8 +165,13 @@ fn trusted_for(host: &str) -> Result<TlsParameters, Error> {
     if trusted.len() >= MOST {
         trusted.clear();
     }
-    trusted.insert(host.to_owned(), read.clone());
+    trusted.insert(host.to_owned(), (read.clone(), Instant::now()));
     Ok(read)
+}
+
+/// A server whose certificate was not trusted may be by what is read anew.
+fn forget(host: &str) {
+    TRUSTED.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
 }
 
 async fn reach(addresses: &[SocketAddr]) -> Result<TcpStream, Undelivered> {
