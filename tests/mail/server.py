@@ -29,6 +29,8 @@ class Handler:
             return "550 5.1.1 no such user here, password geheim-1"
         if name == "full":
             return "452 4.2.2 mailbox full"
+        if name == "relay":
+            return f"554 5.7.1 <{address}>: Relay access denied"
         if name == "hang":
             await asyncio.sleep(3600)
         if name == "grey" and envelope.mail_from not in self.greylisted:

@@ -10,7 +10,7 @@ use clap::builder::PossibleValuesParser;
 
 use super::{agreed_clock, open, quoted};
 use crate::clock::Clock;
-use crate::coming::file::PersonEntry;
+use crate::coming::file::Settings;
 use crate::coming::plan::Wish;
 use crate::coming::products::{self, PRODUCTS, Product};
 use crate::coming::reading::{self, Document};
@@ -68,7 +68,7 @@ pub(super) async fn export(Export { file }: Export, config: &Config) -> anyhow::
     }
     match file.filter(|file| file.as_os_str() != "-") {
         Some(file) => {
-            std::fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;
+            write(&file, &text)?;
             println!("written to {}", file.display());
         }
         None => std::io::stdout().write_all(text.as_bytes())?,
@@ -92,15 +92,14 @@ pub(super) async fn import(Import { product, file, out, yes }: Import, config: &
     let read = product.read(&bytes, config.default_region, now);
     let mut converted = read.map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))?;
     let store = open(config).await?;
-    let known = known_people(&store).await;
-    let people = match known {
-        Ok(people) => people,
+    let known = match known_settings(&store).await {
+        Ok(known) => known,
         Err(error) => {
             store.close().await;
             return Err(error);
         }
     };
-    tell(&recognised::recognise(&mut converted, &people));
+    tell(&recognised::recognise(&mut converted, &known));
     for loss in &converted.losses {
         println!("no counterpart: {loss}");
     }
@@ -111,14 +110,42 @@ pub(super) async fn import(Import { product, file, out, yes }: Import, config: &
         return done;
     };
     store.close().await;
-    std::fs::write(&out, converted.settings.write()?).with_context(|| format!("{} cannot be written", out.display()))?;
+    write(&out, &converted.settings.write()?)?;
     println!("written to {}: look at it, then autocall apply {}", out.display(), quoted(&out.display().to_string()));
     Ok(())
 }
 
-async fn known_people(store: &Store) -> anyhow::Result<Vec<PersonEntry>> {
+async fn known_settings(store: &Store) -> anyhow::Result<Settings> {
     let now = agreed_clock(store).await?.now();
-    Ok(kept::read(&mut store.read().await?.db(), now).await?.known.settings.people)
+    Ok(kept::read(&mut store.read().await?.db(), now).await?.known.settings)
+}
+
+/// Writes a file beside the one that is there, and puts it in its place: where the disk is full, the one that was there stays whole.
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    let cannot = || format!("{} cannot be written", file.display());
+    // What is a link stays one.
+    let own = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let before = std::fs::metadata(&own).ok();
+    if before.as_ref().is_some_and(|before| !before.is_file()) {
+        // A pipe, or a terminal.
+        return std::fs::write(&own, text).with_context(cannot);
+    }
+    let mut beside = own.clone().into_os_string();
+    beside.push(".part");
+    let whole = || {
+        let mut part = File::create(&beside)?;
+        if let Some(before) = &before {
+            part.set_permissions(before.permissions())?;
+        }
+        part.write_all(text.as_bytes())?;
+        part.sync_all()?;
+        std::fs::rename(&beside, &own)
+    };
+    let done: std::io::Result<()> = whole();
+    if done.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    done.with_context(cannot)
 }
 
 fn tell(notes: &[String]) {
@@ -178,4 +205,24 @@ fn confirmed() -> anyhow::Result<bool> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_written_leaves_the_one_that_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, beside) = (folder.path().join("team.toml"), folder.path().join("team.toml.part"));
+        write(&file, "first\n").unwrap();
+        std::fs::create_dir(&beside).unwrap();
+        assert!(write(&file, "second\n").unwrap_err().to_string().contains("team.toml cannot be written"));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "first\n");
+        std::fs::remove_dir(&beside).unwrap();
+        write(&file, "second\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "second\n");
+        assert!(!beside.exists());
+    }
 }

@@ -1,7 +1,7 @@
 //! Mail in: letters of devices that can do nothing else, to a key as the name of their recipient.
 //!
-//! A letter is answered as taken once all that follows from it is stored. Whoever is told *later* sends it again, to all of its recipients;
-//! so what came before is known by its identifier, and is not taken twice.
+//! A letter is answered as taken once all that follows from it is stored. Whoever is told *later* sends it again, to all of its recipients,
+//! also to those that were served; so what came before is known by its identifier, and is not taken twice.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl Mail {
 
     /// Does what a letter says, for each of its recipients.
     async fn take(&self, letter: Letter, to: Vec<Recipient>) -> Outcome {
-        let (mut taken, mut refused) = (false, None);
+        let (mut taken, mut later, mut refused) = (false, false, None);
         for Recipient { sender, key } in &to {
             match self.take_for(&letter, sender, key.as_deref()).await {
                 Ok(result) => {
@@ -78,11 +78,16 @@ impl Mail {
                     let is_later = problem.is_ours() || problem.status() == StatusCode::TOO_MANY_REQUESTS.as_u16();
                     self.count(if is_later { MailResult::Later } else { MailResult::Refused });
                     if is_later {
-                        return Outcome::Later;
+                        // The others are rung now all the same: many devices never send again.
+                        later = true;
+                    } else {
+                        refused = Some(problem.sentence());
                     }
-                    refused = Some(problem.sentence());
                 }
             }
+        }
+        if later {
+            return Outcome::Later;
         }
         // Who of several cannot be rung is in the log: the others were, and the letter must not come again.
         match refused {

@@ -103,6 +103,7 @@ pub fn version(person: &PersonRow, numbers: &[String]) -> Version {
 pub async fn add(work: &mut Work, form: &PersonForm, region: Region) -> Result<PersonId, PersonError> {
     let now = work.now();
     let person = form.checked(region)?;
+    work.db().lock_edits(Edited::People).await?;
     if work.db().people().await?.iter().any(|(known, _)| known.name == person.name) {
         return Err(PersonError::NameTaken(person.name));
     }

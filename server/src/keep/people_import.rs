@@ -10,6 +10,7 @@ use crate::numbers::{Number, Region, phone_of, same_phone};
 use crate::sheet::contacts::{self, Contact, Contacts};
 use crate::sheet::content_line::unfolded;
 use crate::sheet::{cells, encoding, told};
+use crate::store::edits::Edited;
 use crate::store::{Announcement, StoreError, Work};
 
 /// The longest name of a person, in characters.
@@ -227,6 +228,7 @@ fn is_email(text: &str) -> bool {
 /// # Errors
 /// When a number belongs to somebody who is not in the file, or the database fails; nothing is changed then.
 pub async fn import(work: &mut Work, people: &[ImportedPerson]) -> Result<Imported, ImportError> {
+    work.db().lock_edits(Edited::People).await?;
     let now = work.now();
     let mut imported = Imported::default();
     let mut emails = work.db().emails().await?;

@@ -148,3 +148,25 @@ pub async fn tried(store: &Store, test: DeliveryId) -> Result<DeliveryRow, Store
         tokio::time::sleep(TEST_LOOKS).await;
     }
 }
+
+/// Why a test came to nothing in the time that whoever tests waits.
+///
+/// # Errors
+/// When the database fails.
+pub async fn why_untold(store: &Store, test: &DeliveryRow) -> Result<String, StoreError> {
+    /// So many of the latest notices are looked through for what came of the last one there.
+    const LOOKED_THROUGH: i64 = 1_000;
+    const LOG: &str = "`autocall webhook log` shows what became of it";
+    if test.attempts > 0 {
+        return Ok(format!("the other side was asked and has not answered yet; {LOG}"));
+    }
+    let latest = store.read().await?.db().latest_deliveries(LOOKED_THROUGH).await?;
+    let last = latest.into_iter().find(|one| one.webhook_id == test.webhook_id && one.id != test.id && one.last_result.is_some());
+    Ok(match last.filter(|last| last.delivered_at.is_none()).and_then(|last| last.last_result) {
+        Some(why) => format!(
+            "the other side did not take what it was told last ({why}), so it is left alone for up to a minute; the test goes out \
+             then, and {LOG}"
+        ),
+        None => format!("nobody has tried it yet: does the server run? {LOG}"),
+    })
+}

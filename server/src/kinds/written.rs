@@ -67,7 +67,7 @@ pub(super) fn inside_form(text: &str) -> String {
 }
 
 /// Text as it stands in an element of XML, or in an attribute. What XML cannot hold at all is left out.
-fn inside_xml(text: &str) -> String {
+pub(super) fn inside_xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {

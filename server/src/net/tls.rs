@@ -1,6 +1,7 @@
 //! Encryption of connections that this server makes.
 
-use std::sync::{Arc, Once, OnceLock};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use rustls_platform_verifier::ConfigVerifierExt;
@@ -15,16 +16,30 @@ pub fn install_provider() {
     });
 }
 
-/// The certificates that this computer trusts, read once: they are some 150, in files, and a client is made for each calendar that is
-/// asked for. `None` when they cannot be read; then each client tries again, and says why it could not be made.
+/// So long what was read is taken for what this computer trusts: its operator may add an authority, or take one away.
+pub const TRUSTED_FOR: Duration = Duration::from_hours(1);
+
+/// The certificates that this computer trusts, and since when that is known.
+static TRUSTED: Mutex<Option<(ClientConfig, Instant)>> = Mutex::new(None);
+
+/// The certificates that this computer trusts, read once an hour: they are some 150, in files, and a client is made for each calendar that
+/// is asked for. `None` when they cannot be read; then each client tries again, and says why it could not be made.
 fn trusted() -> Option<ClientConfig> {
-    static TRUSTED: OnceLock<ClientConfig> = OnceLock::new();
-    if let Some(trusted) = TRUSTED.get() {
-        return Some(trusted.clone());
+    let mut trusted = TRUSTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((known, since)) = trusted.as_ref()
+        && since.elapsed() < TRUSTED_FOR
+    {
+        return Some(known.clone());
     }
     let mut read = ClientConfig::with_platform_verifier().ok()?;
     read.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Some(TRUSTED.get_or_init(|| read).clone())
+    *trusted = Some((read.clone(), Instant::now()));
+    Some(read)
+}
+
+/// Whose certificate was not trusted may be by what is read anew.
+pub fn forget() {
+    *TRUSTED.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
 /// What connections are made with that do not speak HTTP. `None` when the certificates that this computer trusts cannot be read.

@@ -115,7 +115,10 @@ async fn connect(mail: &Mail, guard: &GuardedResolver, own_name: Option<&str>) -
         let trusted = tls::of_mail();
         let trusted =
             trusted.ok_or_else(|| Undelivered::Later("the certificates that this computer trusts cannot be read".to_owned()))?;
-        let stream = TlsConnector::from(trusted).connect(name, stream).await.map_err(broken)?;
+        let stream = TlsConnector::from(trusted).connect(name, stream).await.map_err(|error| {
+            tls::forget();
+            broken(error)
+        })?;
         let stream = Box::new(Bounded { stream, peer, left, is_plain: false });
         return AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(|error| for_now(undelivered(error)));
     }
@@ -129,7 +132,10 @@ async fn connect(mail: &Mail, guard: &GuardedResolver, own_name: Option<&str>) -
             return Err(Undelivered::Later(why.to_owned()));
         }
         let trusted = trusted_for(&server.host).map_err(|error| for_now(undelivered(error)))?;
-        connection.starttls(trusted, &hello).await.map_err(|error| for_now(undelivered(error)))?;
+        connection.starttls(trusted, &hello).await.map_err(|error| {
+            forget(&server.host);
+            for_now(undelivered(error))
+        })?;
     }
     Ok(connection)
 }
@@ -140,14 +146,18 @@ fn may_hear_a_password(cover: Cover, peer: IpAddr) -> bool {
     cover != Cover::Nothing || peer.to_canonical().is_loopback()
 }
 
+/// What connections to servers are encrypted with, and since when that is known.
+static TRUSTED: Mutex<BTreeMap<String, (TlsParameters, Instant)>> = Mutex::new(BTreeMap::new());
+
 /// What a connection to this server is encrypted with. The certificates that this computer trusts, some 150 in files, are read for its
-/// first message and kept.
+/// first message and kept for an hour.
 fn trusted_for(host: &str) -> Result<TlsParameters, Error> {
     /// Servers for which they are kept.
     const MOST: usize = 64;
-    static TRUSTED: Mutex<BTreeMap<String, TlsParameters>> = Mutex::new(BTreeMap::new());
     let mut trusted = TRUSTED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = trusted.get(host) {
+    if let Some((known, since)) = trusted.get(host)
+        && since.elapsed() < tls::TRUSTED_FOR
+    {
         return Ok(known.clone());
     }
     tls::install_provider();
@@ -155,8 +165,13 @@ fn trusted_for(host: &str) -> Result<TlsParameters, Error> {
     if trusted.len() >= MOST {
         trusted.clear();
     }
-    trusted.insert(host.to_owned(), read.clone());
+    trusted.insert(host.to_owned(), (read.clone(), Instant::now()));
     Ok(read)
+}
+
+/// A server whose certificate was not trusted may be by what is read anew.
+fn forget(host: &str) {
+    TRUSTED.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
 }
 
 async fn reach(addresses: &[SocketAddr]) -> Result<TcpStream, Undelivered> {
@@ -188,15 +203,16 @@ async fn introduce(connection: &mut AsyncSmtpConnection, mail: &Mail) -> Result<
         connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await.map_err(refused)?;
     }
     connection.command(MailFrom::new(Some(mail.from.clone()), Vec::new())).await.map_err(refused)?;
-    let mut left_out = Handed::default();
+    let (mut later, mut never) = (Vec::new(), Vec::new());
     for to in &mail.to {
         match connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(undelivered) {
             Ok(_) => {}
             Err(Undelivered::Silent(why)) => return Err(Undelivered::Silent(why)),
-            Err(Undelivered::Later(why)) => left_out.later.push((to.clone(), why)),
-            Err(Undelivered::Never(why)) => left_out.refused.push(format!("{to}: {why}")),
+            Err(Undelivered::Later(why)) => later.push((to.clone(), why)),
+            Err(Undelivered::Never(why)) => never.push((to.clone(), why)),
         }
     }
+    let left_out = left_out(later, never, mail.to.len());
     match (left_out.later.len(), left_out.refused.len()) {
         (later, _) if later == mail.to.len() => {
             let each: Vec<String> = left_out.later.iter().map(|(to, why)| format!("{to}: {why}")).collect();
@@ -207,8 +223,26 @@ async fn introduce(connection: &mut AsyncSmtpConnection, mail: &Mail) -> Result<
         (later, refused) if later + refused == mail.to.len() => return Ok(left_out),
         _ => {}
     }
-    connection.command(Data).await.map_err(undelivered)?;
+    // Nothing was said yet that could be wrong: this is about us once more.
+    connection.command(Data).await.map_err(refused)?;
     Ok(left_out)
+}
+
+/// Who is left out of so many, of those who were refused for now and those who were for good. Many a server says only here what it has
+/// against us (Postfix, unless it was told otherwise): then it says that to all, and somebody may put it right.
+fn left_out(mut later: Vec<(Address, String)>, never: Vec<(Address, String)>, of: usize) -> Handed {
+    let is_somebody_taken = later.len() + never.len() < of;
+    let (refused, doubtful): (Vec<_>, Vec<_>) =
+        never.into_iter().partition(|(_, why)| is_somebody_taken || is_about_a_mailbox(why));
+    later.extend(doubtful);
+    Handed { said: None, later, refused: refused.iter().map(|(to, why)| format!("{to}: {why}")).collect() }
+}
+
+/// Whether a refusal, behind its status, says that there is no such mailbox, or that this one takes nothing (RFC 3463).
+fn is_about_a_mailbox(refusal: &str) -> bool {
+    const NO_SUCH: [&str; 5] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"];
+    let code = refusal.split_whitespace().nth(1).unwrap_or_default();
+    NO_SUCH.contains(&code) || code.starts_with("5.2.")
 }
 
 /// Says what; gives what the server said, and who was left out.
@@ -320,6 +354,36 @@ mod tests {
         for elsewhere in ["10.0.0.5", "0.0.0.0", "192.0.2.1", "::ffff:10.0.0.5", "2001:db8::1", "fe80::1"] {
             assert!(!may(Cover::Nothing, elsewhere), "{elsewhere}");
             assert!(may(Cover::Tls, elsewhere) && may(Cover::StartTls, elsewhere), "{elsewhere}: under cover");
+        }
+    }
+
+    #[test]
+    fn what_is_told_to_a_recipient_and_is_about_us_is_not_final() {
+        let ops: Address = "ops@example.com".parse().unwrap();
+        let sorted = |why: &str, of: usize| {
+            let left_out = left_out(Vec::new(), vec![(ops.clone(), why.to_owned())], of);
+            (left_out.later.len(), left_out.refused.len())
+        };
+        for ours in [
+            "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied",
+            "504 5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname",
+            "554 5.7.1 <ops@example.com>: Relay access denied",
+            "553 5.7.1 <autocall@example.com>: Sender address rejected: not owned by user",
+            "550 Access denied",
+            "550 5.1.8 sender refused",
+            "550 5.1.11 whatever",
+            "550",
+        ] {
+            assert_eq!(sorted(ours, 1), (1, 0), "{ours}");
+            assert_eq!(sorted(ours, 2), (0, 1), "{ours}: another one was taken, so it is about this one");
+        }
+        for theirs in [
+            "550 5.1.1 <ops@example.com>: Recipient address rejected: User unknown",
+            "550 5.1.10 RESOLVER.ADR.RecipientNotFound",
+            "552 5.2.2 mailbox full",
+            "550 5.2.1 mailbox disabled",
+        ] {
+            assert_eq!(sorted(theirs, 1), (0, 1), "{theirs}");
         }
     }
 }

@@ -216,6 +216,7 @@ async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: 
             _ => None,
         },
         is_urgent: is_urgent(delivery.kind, alarm.as_ref()),
+        happened_at: delivery.at,
         at: engine.clock.now(),
     };
     let target = webhook.target();
@@ -230,10 +231,9 @@ async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: 
                 Some(left) => letter.left(left),
                 None => letter,
             };
-            let before = before.unwrap_or_default();
             match mail::deliver(&letter, &guard, own_name.as_deref()).await {
                 Ok(handed) => mailed(&target, handed, before),
-                Err(why) => Err(unmailed(&target, why, before)),
+                Err(why) => Err(unmailed(&target, why, before.unwrap_or_default())),
             }
         }
     }
@@ -245,10 +245,11 @@ fn own_name(engine: &Engine) -> Option<String> {
     url.domain().map(str::to_owned)
 }
 
-/// What became of a message: whom it goes to again, and who never gets it, now or `before`.
-fn mailed(target: &Target<'_>, handed: Handed, before: LeftOver) -> Result<String, Refusal> {
+/// What became of a message: whom it goes to again, and who never gets it, now or `before`, when others were told.
+fn mailed(target: &Target<'_>, handed: Handed, before: Option<LeftOver>) -> Result<String, Refusal> {
     let told = |said: &str| notices::told_by_mail(target, said);
-    let mut refused = before.refused;
+    let is_somebody_told = handed.said.is_some() || before.is_some();
+    let mut refused = before.unwrap_or_default().refused;
     refused.extend(handed.refused.iter().map(|said| told(said)));
     let mut parts: Vec<String> = handed.said.into_iter().collect();
     if !refused.is_empty() {
@@ -259,8 +260,13 @@ fn mailed(target: &Target<'_>, handed: Handed, before: LeftOver) -> Result<Strin
     }
     let later: Vec<String> = handed.later.iter().map(|(to, said)| format!("{to}: {said}")).collect();
     parts.push(format!("not told yet: {}", later.join("; ")));
+    let why = told(&parts.join("; "));
+    if !is_somebody_told {
+        // What comes later waits for it: nobody has heard of it. All are asked again, also those who never get it.
+        return Err(Refusal::ForNow(Refused { why, patience: None }));
+    }
     let to = handed.later.into_iter().map(|(to, _)| to.to_string()).collect();
-    Err(Refusal::ForSome { why: told(&parts.join("; ")), left: LeftOver { to, refused } })
+    Err(Refusal::ForSome { why, left: LeftOver { to, refused } })
 }
 
 /// Why a mail server did not take a notice; `before` names who never gets it.
@@ -434,4 +440,29 @@ fn facts(delivery: &DeliveryRow, alarm: Option<&AlarmRow>, text: &str) -> Value 
         })),
         "particulars": events::shown(delivery.body.0.clone()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+    use crate::kinds::notices::WebhookSettings;
+
+    #[test]
+    fn only_what_somebody_was_told_is_left_over() {
+        let settings = WebhookSettings::default();
+        let target = Target { shape: WebhookShape::Email, url: "smtp://x.example", secret: None, settings: &settings };
+        let handed = |said: Option<&str>| Handed {
+            said: said.map(str::to_owned),
+            later: vec![("grey@example.com".parse().unwrap(), "451 4.7.1 later".to_owned())],
+            refused: vec!["gone@example.com: 550 5.1.1 unknown".to_owned()],
+        };
+        let of_nobody = mailed(&target, handed(None), None);
+        let wanted = "not told: gone@example.com: 550 5.1.1 unknown; not told yet: grey@example.com: 451 4.7.1 later";
+        assert!(matches!(&of_nobody, Err(Refusal::ForNow(refused)) if refused.why == wanted));
+        let of_some = mailed(&target, handed(Some("250 ok")), None);
+        assert!(matches!(&of_some, Err(Refusal::ForSome { left, .. }) if left.to == ["grey@example.com"]));
+        let before = LeftOver { to: vec!["grey@example.com".to_owned()], refused: Vec::new() };
+        assert!(matches!(mailed(&target, handed(None), Some(before)), Err(Refusal::ForSome { .. })), "others have it");
+    }
 }

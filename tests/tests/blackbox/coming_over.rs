@@ -9,10 +9,12 @@ on_both!(
     what_is_exported_changes_nothing_and_makes_the_same_elsewhere,
     a_plan_is_shown_and_done_only_when_it_is_asked_for,
     nothing_goes_unless_the_file_says_so,
+    a_file_that_was_cut_off_changes_nothing,
     a_file_that_cannot_be_meant_changes_nothing,
     users_get_their_roles_and_nobody_is_let_in,
     other_products_lists_are_taken_over_once,
     two_of_one_name_stay_who_they_are_when_the_list_is_turned,
+    what_a_list_does_not_tell_stays_as_it_is,
 );
 
 fn text(output: &Output) -> String {
@@ -29,6 +31,13 @@ async fn refused(world: &World, args: &[&str]) -> String {
     let output = world.command(args).await;
     assert_eq!(output.status.code(), Some(1), "{args:?}: {}", text(&output));
     text(&output)
+}
+
+/// A file with more in it: its end stays its end.
+fn with(file: &str, more: &str) -> String {
+    let changed = file.replace("\n[end]\n", &format!("\n{more}[end]\n"));
+    assert_ne!(changed, file, "a file that is written has an end");
+    changed
 }
 
 /// What an export prints, without its notes.
@@ -97,7 +106,7 @@ async fn a_plan_is_shown_and_done_only_when_it_is_asked_for(engine: Engine) {
         .await
         .replace("every = \"1 week\"", "every = \"2 weeks\"")
         .replace("wait_seconds = 300", "wait_seconds = 60");
-    let more = format!("{changed}\n[[people]]\nname = \"Cat\"\nnumbers = [\"18612345678\"]\n");
+    let more = with(&changed, "[[people]]\nname = \"Cat\"\nnumbers = [\"18612345678\"]\n");
     let file = world.file("changed.toml", &more);
     let plan = done(&world, &["apply", &file]).await;
     for part in [
@@ -119,7 +128,8 @@ async fn a_plan_is_shown_and_done_only_when_it_is_asked_for(engine: Engine) {
 
 async fn nothing_goes_unless_the_file_says_so(engine: Engine) {
     let world = furnished(engine).await;
-    let only = "[[people]]\nname = \"Ann\"\nnumbers = [\"18712345678\"]\nlanguage = \"en\"\nemails = [\"ann@example.com\"]\n";
+    let only =
+        "[[people]]\nname = \"Ann\"\nnumbers = [\"18712345678\"]\nlanguage = \"en\"\nemails = [\"ann@example.com\"]\n[end]\n";
     let plan = done(&world, &["apply", &world.file("only.toml", only)]).await;
     assert!(plan.contains("    - ") && plan.contains("0 to add, 1 to change, 0 to remove"), "{plan}");
     // Others still name whoever would go.
@@ -135,6 +145,21 @@ async fn nothing_goes_unless_the_file_says_so(engine: Engine) {
         "{left}"
     );
     assert!(done(&world, &["apply", &file, "--yes"]).await.contains("nothing to change"));
+}
+
+async fn a_file_that_was_cut_off_changes_nothing(engine: Engine) {
+    let world = furnished(engine).await;
+    let whole = exported(&world).await;
+    // Within a line, between two layers of a schedule, and before its last line.
+    let layer = whole.rfind("[[schedules.layers]]").unwrap();
+    for cut in [layer + 7, layer, whole.rfind("[end]").unwrap()] {
+        let told = refused(&world, &["apply", &world.file("cut.toml", &whole[..cut]), "--yes"]).await;
+        assert!(told.contains("cut off"), "{told}");
+    }
+    let managed = "managed = [\"people\"]\n[[people]]\nname = \"Ann\"\n";
+    let told = refused(&world, &["apply", &world.file("managed.toml", managed), "--yes"]).await;
+    assert!(told.contains("Write [end] as its last line"), "{told}");
+    assert_eq!(exported(&world).await, whole);
 }
 
 async fn a_file_that_cannot_be_meant_changes_nothing(engine: Engine) {
@@ -162,7 +187,7 @@ async fn a_file_that_cannot_be_meant_changes_nothing(engine: Engine) {
     done(&world, &[&["gateway", "add", "--name", "own", "--kind", "http"][..], &way].concat()).await;
     let line = ["--number", "13300001111", "--carrier", "china-telecom", "--android", "11", "--gateway", "own"];
     done(&world, &[&["line", "add", "--name", "hotline", "--team", "ops"][..], &line].concat()).await;
-    let without = "managed = [\"teams\", \"schedules\", \"policies\", \"rules\"]\n";
+    let without = "managed = [\"teams\", \"schedules\", \"policies\", \"rules\"]\n[end]\n";
     let told = refused(&world, &["apply", &world.file("without.toml", without), "--yes"]).await;
     assert!(told.contains("nothing was changed: ") && told.contains("follows it"), "{told}");
     assert_eq!(exported(&world).await, before);
@@ -173,14 +198,14 @@ async fn users_get_their_roles_and_nobody_is_let_in(engine: Engine) {
     done(&world, &["user", "add", "--name", "lin", "--role", "viewer"]).await;
     let out = exported(&world).await;
     assert!(out.contains("[[users]]\nname = \"lin\"\nrole = \"viewer\"") && !out.contains("argon2"), "{out}");
-    let more = out.replace("viewer", "responder") + "\n[[users]]\nname = \"eve\"\nrole = \"admin\"\n";
+    let more = with(&out.replace("viewer", "responder"), "[[users]]\nname = \"eve\"\nrole = \"admin\"\n");
     let file = world.file("users.toml", &more);
     let told = done(&world, &["apply", &file, "--yes", "--remove"]).await;
     assert!(told.contains("~ user lin") && told.contains("there is no user \"eve\""), "{told}");
     let users = done(&world, &["user", "list"]).await;
     assert!(users.contains("lin\tresponder") && !users.contains("eve"), "{users}");
     // Whoever does not stand in a file stays.
-    let nobody = "[[users]]\nname = \"eve\"\nrole = \"admin\"\n";
+    let nobody = "[[users]]\nname = \"eve\"\nrole = \"admin\"\n[end]\n";
     let told = done(&world, &["apply", &world.file("nobody.toml", nobody), "--yes", "--remove"]).await;
     assert!(told.contains("nothing to change"), "{told}");
 }
@@ -230,4 +255,29 @@ async fn two_of_one_name_stay_who_they_are_when_the_list_is_turned(engine: Engin
     assert!(people.contains("Zhang Wei\t+8618712345678"), "{people}");
     assert!(people.contains("Zhang Wei (c@example.com)\t+8618812345678"), "{people}");
     assert!(people.contains("Zhang Wei (a@example.com)\t+8618912345678"), "{people}");
+}
+
+async fn what_a_list_does_not_tell_stays_as_it_is(engine: Engine) {
+    let world = World::new(engine).await;
+    let file = |teams: &str, seconds: &str| {
+        let layer = format!(
+            r#"{{"name": "weekly", "start": "2026-11-02T09:00:00Z", "rotation_virtual_start": "2026-11-02T09:00:00Z",
+            "rotation_turn_length_seconds": {seconds}, "users": [{{"user": {{"id": "a"}}}}]}}"#
+        );
+        format!(
+            r#"{{"users": [{{"id": "a", "name": "Ann", "email": "ann@example.com" {teams}}}], "teams": [{{"id": "t", "name": "ops"}}],
+            "schedules": [{{"id": "s", "name": "ops", "time_zone": "UTC", "schedule_layers": [{layer}]}}]}}"#
+        )
+    };
+    let first = world.file("first.json", &file(r#", "teams": [{"id": "t"}]"#, "604800"));
+    let told = done(&world, &["import", "pagerduty", &first, "--yes"]).await;
+    assert!(told.contains("Ann has no number"), "{told}");
+    let before = exported(&world).await;
+    // The second time nobody asked for the teams, and the turns cannot be said here.
+    let again = world.file("again.json", &file("", "5400"));
+    let told = done(&world, &["import", "pagerduty", &again, "--yes"]).await;
+    assert!(told.contains("nothing to change") && told.contains("its people stay") && told.contains("its layers stay"), "{told}");
+    let without = world.file("without.json", &file("", "5400").replacen("users", "nobody", 1));
+    assert!(refused(&world, &["import", "pagerduty", &without, "--yes"]).await.contains("there is no list of users"));
+    assert_eq!(exported(&world).await, before);
 }

@@ -26,6 +26,7 @@ on_both!(
     whoever_goes_takes_their_overrides_along,
     a_rotation_that_begins_within_a_minute_goes_on_as_it_is,
     a_calendar_that_names_somebody_who_was_removed_is_no_obstacle,
+    of_what_was_said_twice_the_last_decides_in_the_file_too,
 );
 
 fn wish(text: &str, at: DateTime<Utc>) -> Wish {
@@ -63,7 +64,7 @@ async fn what_somebody_else_changed_since_the_plan_is_not_overwritten(home: Home
     schedule(&server).await;
     let now = server.home.clock.now();
     let file = written(&server.app, now).await.replace("1 week", "2 weeks");
-    let wished = wish(&format!("{file}\n[[teams]]\nname = \"new\"\n"), now);
+    let wished = wish(&file.replace("\n[end]\n", "\n[[teams]]\nname = \"new\"\n[end]\n"), now);
     let plan = planned(&server.app, &wished).await;
     let override_of_somebody =
         json!({ "action": "replace", "person": "Bob", "starts_at": "2026-12-24T09:00", "ends_at": "2026-12-25T09:00" });
@@ -193,7 +194,8 @@ async fn whoever_goes_takes_their_overrides_along(home: Home) {
     assert_eq!(file.matches("[[overrides]]").count(), 2, "{file}");
     let layer = "[[schedules.layers]]\nname = \"weekly\"\npeople = [\"Ann\"]\nevery = \"1 week\"\nstart = \"2026-11-16T09:00\"\n";
     let people = "[[people]]\nname = \"Ann\"\n[[people]]\nname = \"张伟\"\n";
-    let without = format!("managed = [\"people\"]\n{people}[[schedules]]\nname = \"ops\"\nzone = \"Europe/Berlin\"\n{layer}");
+    let without =
+        format!("managed = [\"people\"]\n{people}[[schedules]]\nname = \"ops\"\nzone = \"Europe/Berlin\"\n{layer}[end]\n");
     let wished = wish(&without, now);
     let plan = planned(&server.app, &wished).await;
     assert_eq!((plan.people.removed.len(), plan.overrides.removed.len()), (1, 2), "{plan}");
@@ -240,4 +242,21 @@ async fn a_calendar_that_names_somebody_who_was_removed_is_no_obstacle(home: Hom
         (1, &json!("2 days")),
         "{after}"
     );
+}
+
+async fn of_what_was_said_twice_the_last_decides_in_the_file_too(home: Home) {
+    let server = home.start().await;
+    schedule(&server).await;
+    for person in ["Bob", "张伟", "Bob"] {
+        let body = json!({
+            "action": "replace", "person": person, "starts_at": "2026-12-24T09:00", "ends_at": "2026-12-25T09:00",
+        });
+        let (status, made) = send(&server, "POST", "/api/v1/schedules/ops/overrides", Some(body)).await;
+        assert_eq!(status, 201, "{made}");
+    }
+    assert_eq!(on_duty(&server, "2026-12-24T12:00:00Z").await, "Bob");
+    let file = written(&server.app, server.home.clock.now()).await;
+    let place = |person: &str| file.find(&format!("person = \"{person}\"")).unwrap_or_else(|| panic!("{person}: {file}"));
+    assert_eq!(file.matches("[[overrides]]").count(), 2, "{file}");
+    assert!(place("张伟") < place("Bob"), "the last one decides: {file}");
 }

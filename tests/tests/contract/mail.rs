@@ -21,6 +21,8 @@ on_both!(
     the_same_letter_twice_is_one_signal,
     what_comes_late_changes_nothing,
     one_letter_to_two_keys_is_two_alarms,
+    who_has_to_wait_keeps_no_other_recipient_from_being_rung,
+    a_revoked_key_keeps_no_other_recipient_from_being_rung,
     what_nobody_wrote_to_tell_of_something_rings_nobody,
     a_letter_cannot_be_smuggled_into_another,
     commands_may_come_all_at_once,
@@ -249,12 +251,48 @@ async fn one_letter_to_two_keys_is_two_alarms(home: Home) {
     sources.sort_by_key(ToString::to_string);
     assert_eq!((sources, &all[0]["priority"]), (vec![&json!("one"), &json!("two")], &json!("high")));
     // The address says which alarm it is, whatever the subject says.
-    assert!(smtp.send(&[to[1]], "Subject: all is well, OK\r\n\r\nx").await.starts_with("250 "));
+    assert!(smtp.send(&[to[1]], "Subject: all is well: OK\r\n\r\nx").await.starts_with("250 "));
     let all = alarms(&server).await;
     let state = |source: &str| all.iter().find(|alarm| alarm["source"] == source).unwrap()["state"].clone();
     assert_eq!((state("one"), state("two")), (json!("waiting"), json!("resolved")));
     let reply = smtp.send(&[to[3]], "Subject: fan\r\n\r\nx").await;
     assert!(reply.starts_with("554 5.6.0 phones: "), "nobody to ring, and nobody to tell but whoever sends: {reply}");
+}
+
+async fn who_has_to_wait_keeps_no_other_recipient_from_being_rung(home: Home) {
+    let (server, port) = started(home.set("AUTOCALL_HTTP_ALARMS_PER_MINUTE", "1")).await;
+    let [mad, calm] = [key(&server, "mad", &[A]).await, key(&server, "calm", &[B]).await].map(|key| format!("{key}@x"));
+    assert_eq!(sent(port, &mad, "Subject: disk\r\n\r\nx").await, "250");
+    let letter = format!("Message-ID: <1@ups>\r\nDate: {}\r\nSubject: fan\r\n\r\nx", server.now().to_rfc2822());
+    let reply = Smtp::to(port).await.send(&[&mad, &calm], &letter).await;
+    assert!(reply.starts_with("451 "), "the first has to come again: {reply}");
+    let of = |all: &[Value], source: &str| all.iter().filter(|alarm| alarm["source"] == source).count();
+    let all = alarms(&server).await;
+    assert_eq!((of(&all, "mad"), of(&all, "calm")), (1, 1), "{all:?}");
+    server.home.clock.advance(TimeDelta::seconds(60));
+    assert!(Smtp::to(port).await.send(&[&mad, &calm], &letter).await.starts_with("250 "), "it comes again");
+    let all = alarms(&server).await;
+    assert_eq!((of(&all, "mad"), of(&all, "calm")), (2, 1), "{all:?}");
+    assert_eq!(counted(&server, "again").await, 1.0, "and is known by whom it reached");
+}
+
+async fn a_revoked_key_keeps_no_other_recipient_from_being_rung(home: Home) {
+    let (server, port) = started(home).await;
+    let [one, gone, two] = [key(&server, "one", &[A]).await, key(&server, "gone", &[A]).await, key(&server, "two", &[B]).await];
+    let store = &server.app.engine.store;
+    store.carry_out(server.now(), Doer::Server, async |work| keys::revoke(work, "gone").await).await.unwrap();
+    for _ in 0..30 {
+        Smtp::to(port).await.send(&[&format!("{gone}@x")], "x").await;
+    }
+    let mut smtp = Smtp::to(port).await;
+    assert!(smtp.say("MAIL FROM:<ups@lan>\r\n").await.starts_with("250 "));
+    for (to, is) in [(&one, "250 "), (&gone, "550 "), (&two, "250 ")] {
+        assert!(smtp.say(&format!("RCPT TO:<{to}@x>\r\n")).await.starts_with(is));
+    }
+    assert!(smtp.say("DATA\r\n").await.starts_with("354 "));
+    assert!(smtp.say("Subject: fan\r\n\r\nx\r\n.\r\n").await.starts_with("250 "));
+    assert_eq!(smtp.reply().await, "", "then it ends");
+    assert_eq!(alarms(&server).await.len(), 2);
 }
 
 async fn what_nobody_wrote_to_tell_of_something_rings_nobody(home: Home) {

@@ -10,6 +10,7 @@ use autocall::store::lines::webhooks::{DeliveryRow, NoticeKind};
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::mail::{Certificate, MailServer};
 use autocall_tests::wait::eventually;
+use chrono::DateTime;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
@@ -20,9 +21,11 @@ use crate::notices::deliver;
 on_both!(
     all_that_is_told_of_an_alarm_is_one_conversation,
     who_is_greylisted_is_told_later,
+    what_a_server_has_against_us_is_not_final,
     what_is_refused_for_good_is_given_up_without_its_secret,
     those_who_are_known_are_told_though_others_are_not,
     those_who_are_left_are_told_alone,
+    what_nobody_was_told_of_holds_back_what_came_later,
     who_hangs_up_is_asked_again,
     a_server_that_says_nothing_is_left_alone,
     what_is_no_mail_server_is_found_out,
@@ -128,6 +131,29 @@ async fn who_is_greylisted_is_told_later(home: Home) {
     taken(&server, &mail, 1).await;
 }
 
+async fn what_a_server_has_against_us_is_not_final(home: Home) {
+    let server = start(home).await;
+    let mail = MailServer::start(&[]).await;
+    let alone = by_mail(&plain(&mail), "relay@example.com");
+    add(&server, &alone).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    let row = tried(&server, 1).await;
+    let why = "relay@example.com: 554 5.7.1 <relay@example.com>: Relay access denied";
+    assert_eq!((row.delivered_at, row.gave_up_at, row.last_result.as_deref()), (None, None, Some(why)));
+    server.pass(6).await;
+    let row = tried(&server, 2).await;
+    assert_eq!((row.delivered_at, row.gave_up_at), (None, None));
+    let store = &server.app.engine.store;
+    store.carry_out(server.now(), Doer::Server, async |work| webhooks::remove(work, "mail").await).await.unwrap();
+    // Beside one who is taken it is about that recipient.
+    add(&server, &by_mail(&plain(&mail), "ops@example.com,relay@example.com")).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    assert_eq!(taken(&server, &mail, 1).await[0]["to"], json!(["ops@example.com"]));
+    let row = tried(&server, 1).await;
+    assert_eq!(row.last_result, Some(format!("250 2.0.0 queued as 7F3A; not told: {why}")));
+    assert!(row.delivered_at.is_some(), "{row:?}");
+}
+
 async fn what_is_refused_for_good_is_given_up_without_its_secret(home: Home) {
     let server = start(home).await;
     let mail = MailServer::start(&["--login", "autocall:geheim-1"]).await;
@@ -218,6 +244,32 @@ async fn those_who_are_left_are_told_alone(home: Home) {
     .await;
     assert!(log.iter().all(|row| row.last_result.as_deref().unwrap().contains("full@example.com: 452")), "{log:?}");
     assert_eq!(mail.taken().len(), 3);
+}
+
+async fn what_nobody_was_told_of_holds_back_what_came_later(home: Home) {
+    let server = start(home).await;
+    let mail = MailServer::start(&[]).await;
+    add(&server, &by_mail(&plain(&mail), "unknown@example.com,grey@example.com")).await.unwrap();
+    let desk = server.pair("desk", Profile::App).await;
+    let raised_at = server.now();
+    server.raise(&[A], json!({})).await;
+    let row = tried(&server, 1).await;
+    assert_eq!((row.delivered_at, row.gave_up_at, row.left_over), (None, None, None));
+    let said = row.last_result.unwrap();
+    assert!(said.starts_with("not told: unknown@example.com: 550") && said.contains("not told yet: grey@"), "{said}");
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    deliver(&server).await;
+    assert_eq!(mail.taken(), Vec::<Value>::new(), "grey would be taken now, but has not heard of the alarm");
+    server.pass(6).await;
+    let told = taken(&server, &mail, 2).await;
+    assert!(told[0]["text"].as_str().unwrap().starts_with("Alarm"), "{told:?}");
+    let date = told[0]["headers"]["date"].as_str().unwrap();
+    assert_eq!(
+        DateTime::parse_from_rfc2822(date).unwrap().timestamp(),
+        raised_at.timestamp(),
+        "when it happened, not when it was told"
+    );
 }
 
 /// A mail server that takes a recipient in this way, and hangs up.

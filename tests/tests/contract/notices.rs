@@ -7,8 +7,9 @@ use autocall::keep::webhooks::{self, NewWebhook, WebhookError};
 use autocall::kinds::guard::{AddressError, GuardedResolver};
 use autocall::kinds::notices::{Sign, Template, WebhookSettings, WebhookShape};
 use autocall::out::notices::{client, deliver_due};
-use autocall::store::lines::webhooks::NoticeKind;
+use autocall::store::lines::webhooks::{DeliveryRow, NoticeKind};
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::redis::reserve_port;
 use axum::extract::State;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
@@ -34,6 +35,7 @@ on_both!(
     who_says_with_a_good_status_that_it_is_too_much_is_left_alone,
     a_test_reaches_who_is_left_alone,
     a_test_says_what_the_service_said,
+    whoever_tests_is_told_why_there_is_no_answer,
     what_a_form_needs_is_asked_for,
 );
 
@@ -60,6 +62,7 @@ pub struct Room {
     heard: Arc<Mutex<Vec<Heard>>>,
     answer: Arc<Mutex<Option<(u16, String)>>>,
     retry_after: Arc<Mutex<Option<&'static str>>>,
+    refused: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Room {
@@ -80,8 +83,13 @@ impl Room {
         text: String,
     ) -> (StatusCode, HeaderMap, String) {
         let body = serde_json::from_str(&text).unwrap_or_default();
+        let is_refused = room.refused.lock().unwrap().is_some_and(|words| text.contains(words));
         room.heard.lock().unwrap().push(Heard { method, headers, uri, text, body });
         let (status, answer) = room.answer.lock().unwrap().clone().unwrap_or((200, r#"{"errcode":0,"code":0}"#.to_owned()));
+        if is_refused {
+            let rest = [(RETRY_AFTER, HeaderValue::from_static("600"))];
+            return (StatusCode::SERVICE_UNAVAILABLE, rest.into_iter().collect(), answer);
+        }
         let retry_after = room.retry_after.lock().unwrap().map(|value| (RETRY_AFTER, HeaderValue::from_static(value)));
         (StatusCode::from_u16(status).unwrap(), retry_after.into_iter().collect(), answer)
     }
@@ -89,6 +97,11 @@ impl Room {
     /// What it answers from now on.
     pub fn answer_with(&self, status: u16, body: &str) {
         *self.answer.lock().unwrap() = Some((status, body.to_owned()));
+    }
+
+    /// From now on it takes nothing in which these words stand, and wants to be left alone for ten minutes each time.
+    pub fn refuse_those_with(&self, words: &'static str) {
+        *self.refused.lock().unwrap() = Some(words);
     }
 
     fn heard(&self) -> Vec<Heard> {
@@ -600,6 +613,29 @@ async fn a_test_says_what_the_service_said(home: Home) {
     assert_eq!(room.texts().last().unwrap(), "This is a test from the on-call server.");
     let unknown = store.carry_out(server.now(), Doer::Server, async |work| webhooks::test(work, "nobody").await).await;
     assert!(matches!(unknown, Err(WebhookError::NoSuchWebhook(_))));
+}
+
+async fn whoever_tests_is_told_why_there_is_no_answer(home: Home) {
+    let server = start(home).await;
+    // Nobody listens there.
+    let url = format!("http://127.0.0.1:{}", reserve_port());
+    add_new(&server, service(WebhookShape::Telegram, &url, "1:a", Some("@ops"))).await.unwrap();
+    let store = &server.app.engine.store;
+    // As it was before anybody tried it: the server may meanwhile.
+    let begun = async || {
+        let begun = store.carry_out(server.now(), Doer::Server, async |work| webhooks::test(work, "Telegram").await).await;
+        let row = store.read().await.unwrap().db().delivery(begun.unwrap()).await.unwrap().unwrap();
+        DeliveryRow { attempts: 0, last_result: None, ..row }
+    };
+    let first = begun().await;
+    assert!(webhooks::why_untold(store, &first).await.unwrap().contains("does the server run?"));
+    deliver(&server).await;
+    assert!(webhooks::tried(store, first.id).await.unwrap().last_result.is_some());
+    let second = begun().await;
+    let said = webhooks::why_untold(store, &second).await.unwrap();
+    assert!(said.contains("left alone for up to a minute") && !said.contains("does the server run?"), "{said}");
+    let asked = DeliveryRow { attempts: 1, ..second };
+    assert!(webhooks::why_untold(store, &asked).await.unwrap().contains("has not answered yet"));
 }
 
 async fn what_a_form_needs_is_asked_for(home: Home) {

@@ -14,6 +14,7 @@ on_both!(
     who_overwrites_what_they_have_not_read_is_told,
     whole_lists_are_replaced_only_by_who_has_read_them,
     of_two_at_once_one_is_told,
+    of_two_who_add_one_person_at_once_one_is_told,
     a_new_one_is_made_only_where_there_is_none,
     what_happens_by_itself_is_no_other_version,
     a_version_says_nothing_of_secrets,
@@ -331,6 +332,24 @@ async fn of_two_at_once_one_is_told(home: Home) {
         assert_eq!(statuses, [200, 412], "{path}: {} {}", one.body, other.body);
         let won = if one.status == 200 { one } else { other };
         assert_eq!(get(&server, path).await.tag(), won.tag(), "{path}: what was answered with 200 stands");
+    }
+}
+
+async fn of_two_who_add_one_person_at_once_one_is_told(home: Home) {
+    let server = home.start().await;
+    for round in 10..18 {
+        let person = |last: &str| json!({ "name": format!("Ann{round}"), "numbers": [format!("1871234{round}{last}")] });
+        let (mine, theirs) = (person("01"), person("02"));
+        let (one, other) = tokio::join!(
+            send(&server, Method::POST, "people", &[], Some(&mine)),
+            send(&server, Method::POST, "people", &[], Some(&theirs))
+        );
+        let mut statuses = [one.status, other.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 409], "{} {}", one.body, other.body);
+        let won = if one.status == 201 { one } else { other };
+        let kept = get(&server, &format!("people/Ann{round}")).await;
+        assert_eq!(kept.body["numbers"], won.body["numbers"], "what was answered with 201 stands");
     }
 }
 

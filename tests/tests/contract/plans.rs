@@ -413,9 +413,10 @@ INSERT INTO hunts (id, priority, mode, until, dry_run, step, dials_left, created
   SELECT pg_temp.past_id(id, '1', n), n % 3, 'sequential', 'first', FALSE, 0, 1, at, at, at, 3600, at, at + interval '1 minute',
     CASE n % 20 WHEN 0 THEN 'no_answer' ELSE 'answered' END FROM past;
 INSERT INTO alarms (id, number, hunt_id, integration_id, source, dedup_key, dedup_open, summary, details, labels, priority, repeats,
-    raised_at, last_repeat_at, resolved_at)
+    raised_at, last_repeat_at, resolved_at, cancelled_at, group_key)
   SELECT pg_temp.past_id(id, '2', n), (extract(epoch FROM at) * 1000)::bigint, pg_temp.past_id(id, '1', n), 'open', 'monitor ' || n % 20,
-    'disk ' || n, n % 3 = 1, 'disk full', '', '{}', n % 3, 0, at, at, CASE n % 3 WHEN 0 THEN at END FROM past;
+    'disk ' || n, n % 3 = 1, 'disk full', '', '{}', n % 3, 0, at, at, CASE n % 3 WHEN 0 THEN at END,
+    CASE n % 3 WHEN 2 THEN at END, CASE n % 2 WHEN 0 THEN 'group ' || n END FROM past;
 INSERT INTO alarm_hunts (alarm_id, hunt_id, joined_at)
   SELECT pg_temp.past_id(id, '2', n), pg_temp.past_id(id, '1', n), at FROM past;
 INSERT INTO callees (id, hunt_id, step, position, person_id, name, number, phone, known_to_plan, max_attempts, min_interval_s, attempts, verdict)

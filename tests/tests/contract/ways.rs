@@ -22,6 +22,7 @@ on_both!(
     a_webhook_that_hangs_delays_no_other,
     a_gateway_that_hangs_delays_no_other,
     what_came_later_about_an_alarm_is_not_told_first,
+    what_is_refused_with_a_rest_each_time_starves_nobody,
     what_waits_is_counted,
 );
 
@@ -137,6 +138,38 @@ async fn what_came_later_about_an_alarm_is_not_told_first(home: Home) {
     told(4).await;
     assert!(room.texts()[..3].iter().all(|text| text.starts_with("Alarm:")), "{:?}", room.texts());
     assert!(room.texts()[3].starts_with("Lin"), "{:?}", room.texts());
+}
+
+/// A service that does not like one notice may ask to be left alone each time: the others are told in between.
+async fn what_is_refused_with_a_rest_each_time_starves_nobody(home: Home) {
+    let server = near(home).start().await;
+    let (room, url) = Room::open().await;
+    add(&server, &url, WebhookShape::Slack, &[NoticeKind::Raised], "en").await;
+    room.refuse_those_with("disk full");
+    server.raise(&[A], json!({ "summary": "disk full" })).await;
+    let tried = async |times: i32| {
+        eventually("it is refused so often", SOON, async || {
+            deliver(&server).await;
+            let log = server.app.engine.store.read().await.unwrap().db().latest_deliveries(1).await.unwrap();
+            // Not while a try is on its way, which has a minute: its refusal would count from the new hour.
+            let is_over = (log[0].due_at - server.now()).num_seconds() < 60;
+            (log[0].attempts >= times && is_over).then_some(())
+        })
+        .await;
+    };
+    tried(1).await;
+    for times in [2, 3] {
+        server.pass(601).await;
+        tried(times).await;
+    }
+    server.raise(&[A], json!({ "summary": "link down" })).await;
+    // Both are due when the rest is over.
+    server.pass(601).await;
+    eventually("the other is told", SOON, async || {
+        deliver(&server).await;
+        room.texts().iter().any(|text| text.contains("link down")).then_some(())
+    })
+    .await;
 }
 
 async fn what_waits_is_counted(home: Home) {

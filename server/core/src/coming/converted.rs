@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-use super::file::{Kind, LayerEntry, PersonEntry, PolicyEntry, Ring, ScheduleEntry, Settings, StepEntry, TeamEntry};
-use super::tidy::{Entry as _, is_email};
+use super::file::{
+    Kind, LayerEntry, OverrideEntry, PersonEntry, PolicyEntry, Ring, ScheduleEntry, Settings, StepEntry, TeamEntry,
+};
+use super::tidy::{is_email, said_last};
 use crate::alarm::Mode;
 use crate::alarm::policy::{MOST_ROUNDS, MOST_STEPS};
 use crate::numbers::{Number, Region, phone_of};
-use crate::roster::{self, Window, text};
+use crate::roster::{self, Times, Window, text};
 use crate::signal::said::Said;
 use crate::visible;
 
@@ -29,6 +31,8 @@ const LONGEST_NAME: usize = 90;
 const LONGEST_PERSON: usize = 200;
 /// More rotations of one schedule than this are surely a mistake.
 const MOST_PARTS: usize = 500;
+/// A step waits no longer than this, in seconds.
+const LONGEST_WAIT: i64 = 86_400;
 /// Turns longer than this are no turns, in hours.
 const LONGEST_TURN: i64 = 1000 * 7 * 24;
 
@@ -41,6 +45,8 @@ pub struct Converted {
     pub losses: Vec<String>,
     /// What those people are called there whose names had to be made others.
     pub called: BTreeMap<String, String>,
+    /// The layers of each schedule that could not be read.
+    pub unread: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The elements of a list, also where it is still wrapped as the API gave it.
@@ -99,6 +105,9 @@ pub struct Building {
     teams: BTreeMap<String, String>,
     /// A schedule of theirs may become several of ours.
     schedules: BTreeMap<String, Vec<String>>,
+    /// What was left out of the schedule that comes next.
+    left_out: BTreeSet<String>,
+    unread: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Building {
@@ -117,6 +126,8 @@ impl Building {
             people: BTreeMap::new(),
             teams: BTreeMap::new(),
             schedules: BTreeMap::new(),
+            left_out: BTreeSet::new(),
+            unread: BTreeMap::new(),
         }
     }
 
@@ -125,9 +136,8 @@ impl Building {
     pub fn done(mut self) -> Converted {
         let mut overrides = std::mem::take(&mut self.settings.overrides);
         let mut temporaries = std::mem::take(&mut self.settings.temporaries);
-        let mut seen = BTreeSet::new();
-        overrides.retain(|entry| seen.insert(entry.key()));
-        temporaries.retain(|entry| seen.insert(entry.key()));
+        said_last(&mut overrides);
+        said_last(&mut temporaries);
         if self.is_full(Kind::Overrides, overrides.len()) {
             overrides.truncate(Kind::Overrides.most());
         }
@@ -135,7 +145,7 @@ impl Building {
             temporaries.truncate(Kind::Temporaries.most());
         }
         (self.settings.overrides, self.settings.temporaries) = (overrides, temporaries);
-        Converted { settings: self.settings, losses: self.losses, called: self.called }
+        Converted { settings: self.settings, losses: self.losses, called: self.called, unread: self.unread }
     }
 
     /// Something that has no counterpart.
@@ -229,13 +239,47 @@ impl Building {
         self.people.get(id).cloned()
     }
 
+    /// The same of somebody whom a list names; whoever is no user of the file is told of.
+    pub fn known(&mut self, whose: &str, id: &str) -> Option<String> {
+        let name = self.name_of(id);
+        if name.is_none() {
+            let who = if id.is_empty() { "somebody" } else { id };
+            self.lost(format!("{whose}: {who} is no user of the file: left out"));
+        }
+        name
+    }
+
+    /// From when until when something holds. `None` where it is over, and, with a word, where that cannot be read.
+    pub fn span(&mut self, own: Said<'_>, begins: &str, ends: &str) -> Option<Times> {
+        let Some((from, to)) = own.instant(begins, TimeDelta::zero()).zip(own.instant(ends, TimeDelta::zero())) else {
+            self.lost(format!("an override or a temporary schedule whose {begins} and {ends} are no times: left out"));
+            return None;
+        };
+        (to > self.at && to > from).then_some((from, to))
+    }
+
+    /// A schedule is another one for some time.
+    pub fn differs(&mut self, id: &str, (from, to): Times, change: &OverrideEntry) {
+        let names = self.schedules_named(id);
+        if names.is_empty() {
+            self.lost(format!("an override from {from} to {to} of a schedule that is not taken over: left out"));
+        }
+        // Who comes too comes once, also where the schedule has become several.
+        let count = if change.action == "add" { 1 } else { usize::MAX };
+        for schedule in names.into_iter().take(count) {
+            let (starts_at, ends_at) = (text::shown(Tz::UTC, from), text::shown(Tz::UTC, to));
+            self.settings.overrides.push(OverrideEntry { schedule, starts_at, ends_at, ..change.clone() });
+        }
+    }
+
     /// A team with its people.
     pub fn team(&mut self, id: &str, name: Option<String>, members: &[String]) {
         if self.is_full(Kind::Teams, self.settings.teams.len() + 1) {
             return;
         }
         let own = self.unique(Kind::Teams, name.as_deref().unwrap_or(id), None);
-        let members = members.iter().filter_map(|id| self.name_of(id)).collect();
+        let whose = format!("team {own}");
+        let members = members.iter().filter_map(|id| self.known(&whose, id)).collect();
         self.teams.insert(id.to_owned(), own.clone());
         self.settings.teams.push(TeamEntry { name: own, members });
     }
@@ -246,9 +290,15 @@ impl Building {
         self.teams.get(id).cloned()
     }
 
+    /// A part of the schedule that comes next could not be read: a layer of that name stays as it is here.
+    pub fn left_out(&mut self, part: Option<String>) {
+        self.left_out.extend(part.map(|name| plain_name(&name)));
+    }
+
     /// A schedule. Here the first layer that has somebody decides, so that parts which are on duty together become schedules of their own.
     pub fn schedule(&mut self, id: &str, name: Option<String>, zone: Tz, team: Option<String>, mut parts: Vec<Part>) {
         let title = name.unwrap_or_else(|| id.to_owned());
+        let left_out = std::mem::take(&mut self.left_out);
         if self.is_full(Kind::Schedules, self.settings.schedules.len() + 1) {
             return;
         }
@@ -301,6 +351,7 @@ impl Building {
                 layers,
             };
             self.settings.schedules.push(entry);
+            self.unread.insert(own.clone(), left_out.clone());
             names.push(own);
         }
         self.schedules.insert(id.to_owned(), names);
@@ -334,7 +385,10 @@ impl Building {
                 self.lost(format!("policy {own}: a step rings more than {MOST_CALLEES}: the rest is left out"));
             }
             let mode = if ring.len() > 1 { Mode::Parallel } else { Mode::Sequential };
-            let wait_seconds = wait.and_then(|wait| i32::try_from(wait.clamp(1, 86_400)).ok());
+            if wait.is_some_and(|wait| wait > LONGEST_WAIT) {
+                self.lost(format!("policy {own}: a step that waits longer than a day: here it waits a day"));
+            }
+            let wait_seconds = wait.and_then(|wait| i32::try_from(wait.clamp(1, LONGEST_WAIT)).ok());
             kept.push(StepEntry { ring, mode, attempts: None, min_interval_seconds: None, wait_seconds });
         }
         if kept.is_empty() {
@@ -358,10 +412,7 @@ impl Building {
     pub fn turns(&mut self, whose: &str, ids: &[String]) -> Vec<String> {
         let mut people = Vec::new();
         for id in ids.iter().take(MOST_TURNS) {
-            match self.name_of(id) {
-                Some(name) => people.push(name),
-                None => self.lost(format!("{whose}: {id} takes turns and is no user of the file: left out of the order")),
-            }
+            people.extend(self.known(whose, id));
         }
         if ids.len() > MOST_TURNS {
             self.lost(format!("{whose} has more than {MOST_TURNS} people: the rest is left out"));
@@ -541,6 +592,16 @@ fn of_week(active: &[String]) -> Vec<(i64, i64)> {
         }
     }
     all
+}
+
+/// The layers of a schedule, each on a line.
+#[cfg(test)]
+pub(super) fn layers_said(schedule: &ScheduleEntry) -> Vec<String> {
+    let people = |own: &LayerEntry| own.people.join("+");
+    let layer = |own: &LayerEntry| {
+        format!("{}: {} every {} from {}, {}", own.name, people(own), own.every, own.start, own.active.join("; "))
+    };
+    schedule.layers.iter().map(layer).collect()
 }
 
 #[cfg(test)]

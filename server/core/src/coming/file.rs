@@ -10,9 +10,13 @@ use crate::alarm::{Confirm, Mode, Priority};
 /// The form that is written, and the only one that is read.
 pub const FORMAT: i64 = 1;
 
+/// What a file ends in that has not been cut off: an empty table.
+pub const END: &str = "end";
+
 /// What stands at the beginning of a file that is written.
 const HEAD: &str = "\
 # People, roster, policies and rules of autocall: written by `autocall export`, read by `autocall apply`.
+# Its last line is [end], so that a file that was cut off is not taken for a whole one: whatever you add stands before it.
 # Whatever is known by a name that does not stand here stays as it is, unless its section is listed in `managed`.
 ";
 
@@ -142,13 +146,19 @@ pub struct Settings {
     pub quiet_hours: Vec<QuietEntry>,
 }
 
+/// Whether a text was written by [`Settings::write`], and so has an end.
+#[must_use]
+pub fn is_written(text: &str) -> bool {
+    text.lines().next().is_some_and(|first| HEAD.lines().next() == Some(first))
+}
+
 impl Settings {
-    /// The file that says this.
+    /// The file that says this. Its last line says that nothing was cut off.
     ///
     /// # Errors
     /// When it cannot be written as TOML.
     pub fn write(&self) -> Result<String, toml::ser::Error> {
-        Ok(format!("{HEAD}format = {FORMAT}\n\n{}", toml::to_string_pretty(self)?))
+        Ok(format!("{HEAD}format = {FORMAT}\n\n{}\n[{END}]\n", toml::to_string_pretty(self)?))
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::converted::{Building, Converted, Part, Span, each, each_by_id, every, minutes, start, turn_at, turned};
 use super::file::{LayerEntry, OverrideEntry, Ring, TemporaryEntry};
 use crate::numbers::Region;
-use crate::roster::{text, wall as walls};
+use crate::roster::{Times, text, wall as walls};
 use crate::signal::said::Said;
 
 /// The lists that are read.
@@ -122,7 +122,7 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>, rotations: &BTreeM
         let who = target.text("id").unwrap_or_default();
         let layer = match (target.text("type").unwrap_or_default().as_str(), rotations.get(&who)) {
             ("rotation", Some(found)) => rotation(building, zone, *found, &spans),
-            ("user", _) => building.name_of(&who).and_then(|name| {
+            ("user", _) => building.known(&format!("schedule {title}"), &who).and_then(|name| {
                 let active = building.hours(&format!("schedule {title}, {name}"), &spans)?;
                 let (people, every, start) = (vec![name.clone()], "1 week".to_owned(), LONG_AGO.to_owned());
                 Some(LayerEntry { name, people, every, start, active, ..LayerEntry::default() })
@@ -133,7 +133,10 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>, rotations: &BTreeM
                 None
             }
         };
-        parts.extend(layer.map(|layer| Part { level: 0, layer }));
+        match layer {
+            Some(layer) => parts.push(Part { level: 0, layer }),
+            None => building.left_out(target.text("name")),
+        }
     }
     building.schedule(&id, Some(title.clone()), zone, None, parts);
     for own in schedule.list("temporarySchedules") {
@@ -152,22 +155,23 @@ fn rule(own: Said<'_>) -> Vec<Span> {
 }
 
 fn read_temporary(building: &mut Building, id: &str, title: &str, own: Said<'_>) {
-    let times = (own.instant("start", TimeDelta::zero()), own.instant("end", TimeDelta::zero()));
-    let (Some(begins), Some(ends)) = times else { return };
-    if ends <= building.at {
-        return;
-    }
-    building
-        .lost(format!("schedule {title}: where the temporary schedule from {begins} has nobody, here the ordinary one holds"));
+    let Some((begins, _)) = building.span(own, "start", "end") else { return };
+    let whose = format!("schedule {title}, temporary schedule from {begins}");
+    building.lost(format!("{whose}: where it has nobody, here the ordinary one holds"));
     let names = building.schedules_named(id);
+    let mut shifts: Vec<(Times, String)> = Vec::new();
     for shift in own.list("shifts") {
-        let times = (shift.instant("start", TimeDelta::zero()), shift.instant("end", TimeDelta::zero()));
-        let person =
-            shift.first(&["userID"]).or_else(|| shift.at(&["user", "id"])?.as_text()).and_then(|id| building.name_of(&id));
-        let ((Some(from), Some(to)), Some(person)) = (times, person) else { continue };
-        if to <= building.at || to <= from {
-            continue;
+        let Some(times) = building.span(shift, "start", "end") else { continue };
+        let id = shift.text("userID").or_else(|| shift.at(&["user", "id"])?.as_text()).unwrap_or_default();
+        shifts.extend(building.known(&whose, &id).map(|person| (times, person)));
+    }
+    shifts.sort();
+    let mut until = DateTime::<Utc>::MIN_UTC;
+    for ((from, to), person) in shifts {
+        if from < until {
+            building.lost(format!("{whose}: several are on duty together: here whoever began last is"));
         }
+        until = until.max(to);
         for schedule in &names {
             let entry = TemporaryEntry {
                 schedule: schedule.clone(),
@@ -183,41 +187,26 @@ fn read_temporary(building: &mut Building, id: &str, title: &str, own: Said<'_>)
 }
 
 fn read_override(building: &mut Building, entry: Said<'_>) {
-    let (Some(from), Some(to)) = (entry.instant("start", TimeDelta::zero()), entry.instant("end", TimeDelta::zero())) else {
+    let Some((from, to)) = building.span(entry, "start", "end") else { return };
+    let whose = format!("an override from {from} to {to}");
+    let said = |id: &str, user: &str| entry.text(id).or_else(|| entry.at(&[user, "id"])?.as_text());
+    // Half of it would say something else: with nobody instead of somebody, nobody would be on duty.
+    let mut known = |said: Option<String>| said.map_or(Some(None), |id| building.known(&whose, &id).map(Some));
+    let (Some(add), Some(remove)) = (known(said("addUserID", "addUser")), known(said("removeUserID", "removeUser"))) else {
         return;
     };
-    if to <= building.at || to <= from {
-        return;
-    }
-    let who = |building: &Building, id: &str, user: &str| {
-        let id = entry.text(id).or_else(|| entry.at(&[user, "id"])?.as_text())?;
-        building.name_of(&id)
-    };
-    let (add, remove) = (who(building, "addUserID", "addUser"), who(building, "removeUserID", "removeUser"));
     let (action, person, instead_of) = match (add, remove) {
         (Some(add), Some(remove)) => ("replace", add, Some(remove)),
         (Some(add), None) => ("add", add, None),
         (None, Some(remove)) => ("remove", remove, None),
         (None, None) => {
-            building.lost(format!("an override from {from} to {to} of people who are not in the file"));
+            building.lost(format!("{whose} of nobody"));
             return;
         }
     };
     let id = entry.at(&["target", "id"]).and_then(Said::as_text).unwrap_or_default();
-    // Who comes too comes once, also where the schedule has become several.
-    let count = if action == "add" { 1 } else { usize::MAX };
-    for schedule in building.schedules_named(&id).into_iter().take(count) {
-        let entry = OverrideEntry {
-            schedule,
-            action: action.to_owned(),
-            person: person.clone(),
-            instead_of: instead_of.clone(),
-            starts_at: text::shown(Tz::UTC, from),
-            ends_at: text::shown(Tz::UTC, to),
-            note: String::new(),
-        };
-        building.settings().overrides.push(entry);
-    }
+    let change = OverrideEntry { action: action.to_owned(), person, instead_of, ..OverrideEntry::default() };
+    building.differs(&id, (from, to), &change);
 }
 
 fn read_policy(building: &mut Building, policy: Said<'_>, rotations: &BTreeMap<String, Said<'_>>) {
@@ -276,6 +265,47 @@ mod tests {
         let layer = &converted.settings.schedules[0].layers[0];
         assert_eq!((layer.people.join("+"), layer.start.as_str()), ("Bob Baker+Ann Archer".to_owned(), "2026-11-02T08:00"));
         assert_eq!(sample("2026-11-10T12:00:00Z").settings.schedules[0].layers[0].people[0], "Ann Archer");
+    }
+
+    fn changed(change: impl Fn(&mut Value)) -> Converted {
+        let mut value = serde_json::from_str(include_str!("../../../../fixtures/coming/goalert.json")).unwrap();
+        change(&mut value);
+        read(&value, Region::CN, "2026-11-20T12:00:00Z".parse().unwrap())
+    }
+
+    fn is_told(converted: &Converted, parts: &[&str]) -> bool {
+        converted.losses.iter().any(|loss| parts.iter().all(|part| loss.contains(part)))
+    }
+
+    #[test]
+    fn an_override_by_somebody_who_is_not_in_the_file_takes_nobody_off_duty() {
+        for whose in ["addUserID", "removeUserID"] {
+            let converted = changed(|value| value["userOverrides"]["nodes"][0][whose] = "gone".into());
+            assert_eq!(converted.settings.overrides, []);
+            assert!(is_told(&converted, &["an override", "gone is no user"]), "{:#?}", converted.losses);
+        }
+        // What is not said is not meant: they write it as an empty text.
+        let converted = changed(|value| value["userOverrides"]["nodes"][0]["addUserID"] = "".into());
+        assert_eq!(converted.settings.overrides[0].action, "remove");
+        let converted = changed(|value| value["userOverrides"]["nodes"][0]["target"]["id"] = "elsewhere".into());
+        assert!(is_told(&converted, &["an override", "a schedule that is not taken over"]), "{:#?}", converted.losses);
+    }
+
+    #[test]
+    fn whoever_is_dropped_and_what_is_on_duty_together_is_told() {
+        let converted = changed(|value| {
+            value["schedules"]["nodes"][0]["targets"][1]["target"]["id"] = "left".into();
+            let temporary = &mut value["schedules"]["nodes"][0]["temporarySchedules"][0];
+            let mut second = temporary["shifts"][0].clone();
+            second["start"] = "2099-12-25T00:00:00Z".into();
+            let mut third = second.clone();
+            third["userID"] = "retired".into();
+            temporary["shifts"].as_array_mut().unwrap().extend([second, third]);
+        });
+        assert!(is_told(&converted, &["schedule Primary", "left is no user"]), "{:#?}", converted.losses);
+        assert!(is_told(&converted, &["temporary schedule", "retired is no user"]), "{:#?}", converted.losses);
+        assert!(is_told(&converted, &["temporary schedule", "several are on duty together"]), "{:#?}", converted.losses);
+        assert!(!is_told(&sample("2026-11-20T12:00:00Z"), &["several are on duty together"]));
     }
 
     #[test]

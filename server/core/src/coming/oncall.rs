@@ -62,6 +62,7 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>, shifts: &BTreeMap<
     }
     let zone = building.zone(&format!("schedule {title}"), schedule.text("time_zone"));
     let team = schedule.text("team_id").and_then(|team| building.team_named(&team));
+    let now = walls::local(zone, building.at);
     let mut parts = Vec::new();
     let mut single = Vec::new();
     for shift in schedule.list("shifts").filter_map(Said::as_text) {
@@ -71,7 +72,11 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>, shifts: &BTreeMap<
         };
         match own.text("type").as_deref() {
             Some("single_event" | "override") => single.push(own),
-            _ => parts.extend(turns(building, &title, zone, own)),
+            _ if begins(own, "until", zone).is_some_and(|until| until <= now) => {}
+            _ => match turns(building, &title, zone, own) {
+                none if none.is_empty() => building.left_out(own.text("name")),
+                found => parts.extend(found),
+            },
         }
     }
     building.schedule(&id, Some(title), zone, team, parts);
@@ -96,10 +101,6 @@ fn turns(building: &mut Building, title: &str, zone: Tz, own: Said<'_>) -> Vec<P
     let name = own.text("name").unwrap_or_else(|| "shift".to_owned());
     let whose = format!("schedule {title}, shift {name}");
     let until = begins(own, "until", zone);
-    let now = walls::local(zone, building.at);
-    if until.is_some_and(|until| until <= now) {
-        return Vec::new();
-    }
     let interval = own.number("interval").unwrap_or(1).max(1);
     let unit = match own.text("frequency").unwrap_or_default().as_str() {
         "hourly" => 3600,
@@ -207,23 +208,13 @@ fn one_shift(building: &mut Building, id: &str, zone: Tz, own: Said<'_>) {
     let ids: Vec<String> =
         own.list("users").chain(own.list("rolling_users").flat_map(Said::each)).filter_map(Said::as_text).collect();
     let is_above = level(own) > 0 || own.text("type").as_deref() == Some("override");
-    let people: Vec<String> = ids.iter().filter_map(|id| building.name_of(id)).collect();
+    let whose = format!("an override from {from} to {to}");
+    let people: Vec<String> = ids.iter().filter_map(|id| building.known(&whose, id)).collect();
     for (place, person) in people.into_iter().enumerate().take(10) {
         let action = if place == 0 && is_above { "replace" } else { "add" };
-        // Who comes too comes once, also where the schedule has become several.
-        let count = if action == "add" { 1 } else { usize::MAX };
-        for schedule in building.schedules_named(id).into_iter().take(count) {
-            let entry = OverrideEntry {
-                schedule,
-                action: action.to_owned(),
-                person: person.clone(),
-                instead_of: None,
-                starts_at: text::shown(Tz::UTC, from),
-                ends_at: text::shown(Tz::UTC, to),
-                note: own.text("name").unwrap_or_default().chars().filter(|c| !c.is_control()).take(500).collect(),
-            };
-            building.settings().overrides.push(entry);
-        }
+        let note = own.text("name").unwrap_or_default().chars().filter(|c| !c.is_control()).take(500).collect();
+        let change = OverrideEntry { action: action.to_owned(), person, note, ..OverrideEntry::default() };
+        building.differs(id, (from, to), &change);
     }
 }
 
@@ -264,7 +255,7 @@ fn read_chain(building: &mut Building, name: &str, own: &[Said<'_>]) {
             }
             "notify_persons" => (people("persons_to_notify"), Vec::new()),
             "notify_person_next_each_time" => {
-                building.lost(format!("policy {name}: who is next each time; here all are rung, one after the other"));
+                building.lost(format!("policy {name}: who is next each time; here all are rung at once"));
                 (people("persons_to_notify_next_each_time"), Vec::new())
             }
             "notify_on_call_from_schedule" => {
@@ -280,7 +271,8 @@ fn read_chain(building: &mut Building, name: &str, own: &[Said<'_>]) {
                 continue;
             }
         };
-        let people: Vec<Ring> = ids.iter().filter_map(|id| building.name_of(id)).map(Ring::Person).collect();
+        let whose = format!("policy {name}");
+        let people: Vec<Ring> = ids.iter().filter_map(|id| building.known(&whose, id)).map(Ring::Person).collect();
         if people.len() + ring.len() == 0 {
             building.lost(format!("policy {name}: a step {kind} of somebody who is not in the file"));
         }
@@ -297,29 +289,36 @@ fn read_chain(building: &mut Building, name: &str, own: &[Said<'_>]) {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
+    use super::super::converted::layers_said;
     use super::*;
+
+    #[test]
+    fn people_who_are_not_in_the_file_are_told_of() {
+        let sample = include_str!("../../../../fixtures/coming/oncall.json");
+        // Bob and Cat are no users any more.
+        let mut value: Value = serde_json::from_str(sample).unwrap();
+        value["users"].as_array_mut().unwrap().truncate(1);
+        value["escalation_policies"][0]["duration"] = 100_000.into();
+        let Converted { settings, losses, .. } = read(&value, Region::CN, "2026-11-20T12:00:00Z".parse().unwrap());
+        assert_eq!(settings.overrides, []);
+        for parts in [
+            ["an override from 2099-12-31", "U6RV9WPSL6DFW is no user"],
+            ["policy default: U6RV9WPSL6DFW", "is no user"],
+            ["schedule Primary, shift Weekly", "U6RV9WPSL6DFW is no user"],
+            ["policy default", "longer than a day"],
+        ] {
+            assert!(losses.iter().any(|loss| parts.iter().all(|part| loss.contains(part))), "{parts:?}: {losses:#?}");
+        }
+        assert_eq!(settings.policies[0].steps[0].wait_seconds, Some(86_400));
+    }
 
     #[test]
     fn shifts_become_layers_by_their_level() {
         let value = serde_json::from_str(include_str!("../../../../fixtures/coming/oncall.json")).unwrap();
         let Converted { settings, losses, .. } = read(&value, Region::CN, "2026-11-20T12:00:00Z".parse().unwrap());
         assert_eq!(settings.teams[0].members, ["ann", "bob"]);
-        let layers: Vec<String> = settings.schedules[0]
-            .layers
-            .iter()
-            .map(|own| {
-                format!(
-                    "{}: {} every {} from {}, {}",
-                    own.name,
-                    own.people.join("+"),
-                    own.every,
-                    own.start,
-                    own.active.join("; ")
-                )
-            })
-            .collect();
         assert_eq!(
-            layers,
+            layers_said(&settings.schedules[0]),
             [
                 "Business hours: cat every 1 week from 2026-11-02T00:00, mon,wed,fri 09:00-17:00",
                 "Weekly: bob+ann every 1 week from 2026-11-02T09:00, ",

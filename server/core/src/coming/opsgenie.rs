@@ -87,7 +87,16 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>) {
     }
     let zone = building.zone(&format!("schedule {title}"), schedule.text("timezone"));
     let team = schedule.at(&["ownerTeam", "id"]).and_then(Said::as_text).and_then(|team| building.team_named(&team));
-    let parts = schedule.list("rotations").filter_map(|rotation| read_rotation(building, &title, zone, rotation)).collect();
+    let mut parts = Vec::new();
+    for rotation in schedule.list("rotations") {
+        if rotation.instant("endDate", TimeDelta::zero()).is_some_and(|end| end <= building.at) {
+            continue;
+        }
+        match read_rotation(building, &title, zone, rotation) {
+            Some(part) => parts.push(part),
+            None => building.left_out(rotation.text("name")),
+        }
+    }
     building.schedule(&id, Some(title), zone, team, parts);
     for entry in schedule.list("overrides") {
         read_override(building, &id, entry);
@@ -97,10 +106,6 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>) {
 fn read_rotation(building: &mut Building, title: &str, zone: Tz, rotation: Said<'_>) -> Option<Part> {
     let name = rotation.text("name").unwrap_or_else(|| "rotation".to_owned());
     let whose = format!("schedule {title}, rotation {name}");
-    let end = rotation.instant("endDate", TimeDelta::zero());
-    if end.is_some_and(|end| end <= building.at) {
-        return None;
-    }
     let unit = match rotation.text("type").unwrap_or_default().as_str() {
         "hourly" => 3600,
         "daily" => 86_400,
@@ -134,7 +139,7 @@ fn read_rotation(building: &mut Building, title: &str, zone: Tz, rotation: Said<
     }
     let spans = rotation.get("timeRestriction").map(restriction).unwrap_or_default();
     let active = building.hours(&whose, &spans)?;
-    let end = end.and_then(|end| start(zone, end)).map(text::write_wall);
+    let end = rotation.instant("endDate", TimeDelta::zero()).and_then(|end| start(zone, end)).map(text::write_wall);
     let layer = LayerEntry { name, people, every, start: text::write_wall(begins), end, active, ..LayerEntry::default() };
     Some(Part { level: 0, layer })
 }
@@ -164,16 +169,9 @@ fn restriction(own: Said<'_>) -> Vec<Span> {
 }
 
 fn read_override(building: &mut Building, schedule: &str, entry: Said<'_>) {
-    let times = (entry.instant("startDate", TimeDelta::zero()), entry.instant("endDate", TimeDelta::zero()));
-    let (Some(from), Some(to)) = times else { return };
-    if to <= building.at || to <= from {
-        return;
-    }
-    let who = entry.get("user").and_then(|user| user.first(&["id", "username"]));
-    let Some(person) = who.and_then(|id| building.name_of(&id)) else {
-        building.lost(format!("an override from {from} to {to} by somebody who is no user of the file"));
-        return;
-    };
+    let Some((from, to)) = building.span(entry, "startDate", "endDate") else { return };
+    let who = entry.get("user").and_then(|user| user.first(&["id", "username"])).unwrap_or_default();
+    let Some(person) = building.known(&format!("an override from {from} to {to}"), &who) else { return };
     let names = building.schedules_named(schedule);
     if names.len() > 1 && entry.list("rotations").next().is_some() {
         building.lost(format!(
@@ -181,18 +179,8 @@ fn read_override(building: &mut Building, schedule: &str, entry: Said<'_>) {
             names.join(", ")
         ));
     }
-    for schedule in names {
-        let entry = OverrideEntry {
-            schedule,
-            action: "replace".to_owned(),
-            person: person.clone(),
-            instead_of: None,
-            starts_at: text::shown(Tz::UTC, from),
-            ends_at: text::shown(Tz::UTC, to),
-            note: String::new(),
-        };
-        building.settings().overrides.push(entry);
-    }
+    let change = OverrideEntry { action: "replace".to_owned(), person, ..OverrideEntry::default() };
+    building.differs(schedule, (from, to), &change);
 }
 
 fn read_escalation(building: &mut Building, escalation: Said<'_>) {
@@ -260,6 +248,17 @@ mod tests {
     fn sample() -> Converted {
         let value = serde_json::from_str(include_str!("../../../../fixtures/coming/opsgenie.json")).unwrap();
         read(&value, Region::CN, "2026-11-20T12:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn members_and_overrides_of_people_who_are_not_in_the_file_are_told_of() {
+        let mut value: Value = serde_json::from_str(include_str!("../../../../fixtures/coming/opsgenie.json")).unwrap();
+        value["users"].as_array_mut().unwrap().truncate(1);
+        let Converted { settings, losses, .. } = read(&value, Region::CN, "2026-11-20T12:00:00Z".parse().unwrap());
+        assert_eq!((settings.teams[0].members.len(), settings.overrides.len()), (1, 0));
+        for part in ["team ops: 4513b7ea", "an override from 2099-12-24"] {
+            assert!(losses.iter().any(|loss| loss.contains(part) && loss.contains("is no user")), "{part}: {losses:#?}");
+        }
     }
 
     #[test]

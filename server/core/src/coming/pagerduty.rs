@@ -91,7 +91,14 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>) {
     let mut parts = Vec::new();
     for layer in layers {
         level -= 1;
-        parts.extend(read_layer(building, &title, zone, layer).map(|layer| Part { level, layer }));
+        if layer.instant("end", TimeDelta::zero()).is_some_and(|end| end <= building.at) {
+            // Each change of a layer leaves one that has ended.
+            continue;
+        }
+        match read_layer(building, &title, zone, layer) {
+            Some(layer) => parts.push(Part { level, layer }),
+            None => building.left_out(layer.text("name")),
+        }
     }
     building.schedule(&id, Some(title), zone, team, parts);
     for entry in schedule.list("overrides") {
@@ -102,11 +109,6 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>) {
 fn read_layer(building: &mut Building, title: &str, zone: Tz, layer: Said<'_>) -> Option<LayerEntry> {
     let name = layer.text("name").unwrap_or_else(|| "layer".to_owned());
     let whose = format!("schedule {title}, layer {name}");
-    let end = layer.instant("end", TimeDelta::zero());
-    if end.is_some_and(|end| end <= building.at) {
-        // Each change of a layer leaves one that has ended.
-        return None;
-    }
     let seconds = layer.number("rotation_turn_length_seconds").unwrap_or(0);
     let begins = layer.instant("rotation_virtual_start", TimeDelta::zero()).or_else(|| layer.instant("start", TimeDelta::zero()));
     let (Some(every), Some(begins)) = (every(seconds), begins.and_then(|at| start(zone, at))) else {
@@ -132,7 +134,7 @@ fn read_layer(building: &mut Building, title: &str, zone: Tz, layer: Said<'_>) -
     if from.is_some_and(|from| from > now && begins < from) {
         building.lost(format!("{whose} begins within a turn: here it begins with that turn"));
     }
-    let end = end.and_then(|end| start(zone, end)).map(text::write_wall);
+    let end = layer.instant("end", TimeDelta::zero()).and_then(|end| start(zone, end)).map(text::write_wall);
     Some(LayerEntry {
         name,
         people: turned(&people, passed),
@@ -157,29 +159,11 @@ fn restriction(own: Said<'_>) -> Vec<Span> {
 }
 
 fn read_override(building: &mut Building, schedule: &str, entry: Said<'_>) {
-    let (Some(from), Some(to)) = (entry.instant("start", TimeDelta::zero()), entry.instant("end", TimeDelta::zero())) else {
-        return;
-    };
-    if to <= building.at || to <= from {
-        return;
-    }
-    let person = entry.at(&["user", "id"]).and_then(Said::as_text).and_then(|id| building.name_of(&id));
-    let Some(person) = person else {
-        building.lost(format!("an override from {from} to {to} by somebody who is no user of the file"));
-        return;
-    };
-    for schedule in building.schedules_named(schedule) {
-        let entry = OverrideEntry {
-            schedule,
-            action: "replace".to_owned(),
-            person: person.clone(),
-            instead_of: None,
-            starts_at: text::shown(Tz::UTC, from),
-            ends_at: text::shown(Tz::UTC, to),
-            note: String::new(),
-        };
-        building.settings().overrides.push(entry);
-    }
+    let Some((from, to)) = building.span(entry, "start", "end") else { return };
+    let who = entry.at(&["user", "id"]).and_then(Said::as_text).unwrap_or_default();
+    let Some(person) = building.known(&format!("an override from {from} to {to}"), &who) else { return };
+    let change = OverrideEntry { action: "replace".to_owned(), person, ..OverrideEntry::default() };
+    building.differs(schedule, (from, to), &change);
 }
 
 fn read_policy(building: &mut Building, policy: Said<'_>) {
@@ -210,6 +194,7 @@ fn read_policy(building: &mut Building, policy: Said<'_>) {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
+    use super::super::converted::layers_said;
     use super::*;
 
     fn sample() -> Converted {
@@ -223,22 +208,8 @@ mod tests {
         assert_eq!(settings.people[0].numbers.as_deref().unwrap(), ["+12125550123", "+12125550124"]);
         assert_eq!(settings.teams[0].members, ["Ann Archer", "Bob Baker"]);
         let [schedule] = settings.schedules.as_slice() else { panic!("{:#?}", settings.schedules) };
-        let layers: Vec<String> = schedule
-            .layers
-            .iter()
-            .map(|own| {
-                format!(
-                    "{}: {} every {} from {}, {}",
-                    own.name,
-                    own.people.join("+"),
-                    own.every,
-                    own.start,
-                    own.active.join("; ")
-                )
-            })
-            .collect();
         assert_eq!(
-            layers,
+            layers_said(schedule),
             [
                 "Night Shift: Ann Archer+Bob Baker every 1 day from 2026-11-06T20:00, mon-sun 20:00-08:00",
                 "Business hours: Bob Baker+Ann Archer every 1 week from 2026-11-02T09:00, tue-thu 00:00-24:00; \

@@ -17,6 +17,10 @@ use crate::numbers::{Region, phone_of};
 use crate::roster::Times;
 use crate::sheet::told;
 
+/// Why a file removes nothing that may have lost its end.
+const NOT_WHOLE: &str = "the file does not end in the line [end], and may have been cut off: what it does not have would be removed. \
+                         Write [end] as its last line if it is whole";
+
 /// What is kept by now, in the words of a file; and what a file may name without having it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
@@ -107,6 +111,9 @@ impl Plan {
     /// # Errors
     /// All that is wrong with it, each with its place; and what would be left without what it names.
     pub fn make(known: &Known, wish: &Wish) -> Result<Self, Vec<String>> {
+        if !wish.document.is_whole && (wish.remove || !wish.document.settings.managed.is_empty()) {
+            return Err(vec![NOT_WHOLE.to_owned()]);
+        }
         let zones = zones(&known.settings, &wish.document.settings);
         let people = Spelled::of(known.settings.people.iter().map(|own| &own.name));
         let policies = Spelled::of(known.settings.policies.iter().map(|own| &own.name));
@@ -128,6 +135,7 @@ impl Plan {
             let add = format!("autocall user add --name {:?} --role {}", user.name, user.role);
             making.notes.push(format!("there is no user {:?}, and passwords stand in no file: {add}", user.name));
         }
+        making.can_be_rung(&people);
         making.learn(&people);
         making.learn(&teams);
         making.learn(&schedules);
@@ -373,18 +381,28 @@ impl Making<'_> {
     fn rules(&mut self, known: &[RuleEntry], file: &[RuleEntry]) -> (Vec<RuleEntry>, BTreeMap<String, usize>) {
         let removes = self.removes(Kind::Rules, !file.is_empty());
         let tidied = self.tidied(file);
-        let places = tidied.iter().map(|(index, rule)| (rule.key(), *index)).collect();
+        let places: BTreeMap<String, usize> = tidied.iter().map(|(index, rule)| (rule.key(), *index)).collect();
         let mut after: Vec<RuleEntry> = tidied.into_iter().map(|(_, rule)| rule).collect();
-        if removes {
-            return (after, places);
+        if !removes {
+            after = Self::with_known(after, known);
         }
+        if let Some(place) = after.iter().position(RuleEntry::is_for_all).filter(|place| place + 1 < after.len())
+            && let Some(index) = places.get(&after[place].key())
+        {
+            let place = self.wish.document.place(Kind::Rules, *index, &after[place].title());
+            self.notes.push(format!("{place} is for everything that is left: the rules behind it are never tried"));
+        }
+        (after, places)
+    }
+
+    fn with_known(mut after: Vec<RuleEntry>, known: &[RuleEntry]) -> Vec<RuleEntry> {
         let alarms = |rule: &RuleEntry| (rule.sender.clone(), rule.labels.clone());
         let said: BTreeSet<_> = after.iter().map(alarms).collect();
         let specific = after.len() - after.iter().rev().take_while(|rule| rule.is_for_all()).count();
         let last = after.split_off(specific);
         after.extend(known.iter().filter(|rule| !said.contains(&alarms(rule))).cloned());
         after.extend(last);
-        (after, places)
+        after
     }
 
     fn learn<T: Entry>(&mut self, section: &Section<T>) {
@@ -442,11 +460,28 @@ impl Making<'_> {
             for (field, named) in
                 rule.refs().into_iter().filter(|(_, named)| !self.names.there.contains(named)).collect::<Vec<_>>()
             {
-                self.fault(Kind::Rules, index, &rule.key(), &field, &named.missing());
+                self.fault(Kind::Rules, index, &rule.title(), &field, &named.missing());
             }
         }
         if after.len() > Kind::Rules.most() {
             self.faults.push(format!("there are at most {} rules", Kind::Rules.most()));
+        }
+    }
+
+    /// Whoever has no number is never rung, and so it is told; nobody loses all that they have.
+    fn can_be_rung(&mut self, people: &Section<PersonEntry>) {
+        let has_none = |person: &PersonEntry| person.numbers.as_ref().is_none_or(Vec::is_empty);
+        let added = people.changes.added.iter().map(|after| (None, after));
+        let changed = people.changes.changed.iter().map(|(before, after)| (Some(before), after));
+        for (before, after) in added.chain(changed).filter(|(_, after)| has_none(after)) {
+            let index = people.places.get(&after.key()).copied().unwrap_or(0);
+            if before.is_some_and(|before| !has_none(before)) {
+                let why = "they have some here, and could not be rung any more: leave numbers out, and they stay";
+                self.fault(Kind::People, index, &after.name, "numbers", why);
+            } else {
+                let place = self.wish.document.place(Kind::People, index, &after.name);
+                self.notes.push(format!("{place} has no number, and cannot be rung until one is added"));
+            }
         }
     }
 
@@ -517,7 +552,7 @@ impl Told {
 
     fn whole<T: Entry>(&mut self, form: &mut fmt::Formatter<'_>, whole: Option<&(Vec<T>, Vec<T>)>) -> fmt::Result {
         let Some((before, after)) = whole else { return Ok(()) };
-        let list = |all: &[T]| all.iter().map(|entry| entry.key() + "\n").collect::<String>();
+        let list = |all: &[T]| all.iter().map(|entry| entry.title() + "\n").collect::<String>();
         writeln!(form, "~ {}", T::KIND.section().replace('_', " "))?;
         lines(form, &list(before), &list(after))?;
         self.changed += 1;
@@ -540,6 +575,7 @@ fn lines(form: &mut fmt::Formatter<'_>, before: &str, after: &str) -> fmt::Resul
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::super::reading::read;
+    use super::super::tidy::said_last;
     use super::*;
     use proptest::prelude::*;
 
@@ -690,9 +726,14 @@ up_to = "low"
     #[test]
     fn nothing_is_removed_unless_the_file_says_so() {
         let known = carried_out(&Known::default(), &Plan::make(&Known::default(), &wish(FILE)).unwrap());
-        let less = "[[people]]\nname = \"Cat\"\nnumbers = [\"18512345678\"]\n";
+        let less = "[[people]]\nname = \"Cat\"\nnumbers = [\"18512345678\"]\n[end]\n";
         let plan = Plan::make(&known, &wish(less)).unwrap();
         assert!(plan.to_string().ends_with("1 to add, 0 to change, 0 to remove"), "{plan}");
+        // A file that has lost its end would remove what stood there.
+        let cut = less.replace("[end]\n", "");
+        for wish in [Wish { remove: true, ..wish(&cut) }, wish(&format!("managed = [\"people\"]\n{cut}"))] {
+            assert!(Plan::make(&known, &wish).unwrap_err()[0].contains("cut off"));
+        }
         // Whoever is named by what stays is not removed.
         let mut wished = wish(less);
         wished.remove = true;
@@ -889,21 +930,14 @@ sender = \"nagios\"
             override_from("2026-12-24", "2026-12-25", "Bob"),
         );
         let known = applied(&Known::default(), &file);
-        let without = "managed = [\"people\"]\n[[people]]\nname = \"Ann\"\n";
+        let without = "managed = [\"people\"]\n[[people]]\nname = \"Ann\"\n[end]\n";
         let plan = Plan::make(&known, &wish(without)).unwrap();
         assert!(plan.to_string().contains("- override ops: Bob") && plan.to_string().contains("- vacation Bob"), "{plan}");
         let left = applied(&known, without).settings;
         assert!(left.overrides.is_empty() && left.vacations.is_empty() && left.quiet_hours.is_empty(), "{left:#?}");
         // What the file has of somebody whom it removes is a mistake.
-        let wrong = Plan::make(
-            &known,
-            &wish(&file.replacen("[[people]]\nname = \"Bob\"\n", "", 1).replacen(
-                "[[people]]",
-                "managed = [\"people\"]\n[[people]]",
-                1,
-            )),
-        )
-        .unwrap_err();
+        let file = file.replacen("[[people]]\nname = \"Bob\"\n", "", 1);
+        let wrong = Plan::make(&known, &wish(&format!("managed = [\"people\"]\n{file}[end]\n"))).unwrap_err();
         assert!(wrong.iter().any(|one| one.contains("its person is to be removed")), "{wrong:#?}");
     }
 
@@ -950,6 +984,56 @@ sender = \"nagios\"
         assert_eq!(told(r#"["Ann", "Ann", "Bob"]"#), Vec::<String>::new());
         let notes = told(r#"["Ann", "Bob", "Ann"]"#);
         assert!(matches!(notes.as_slice(), [note] if note.contains("whose turn it is stays")), "{notes:?}");
+    }
+
+    #[test]
+    fn entries_that_read_alike_are_two() {
+        let people = ["A", "B", "A, B", "everybody else"].map(|name| format!("[[people]]\nname = {name:?}\n")).concat();
+        let policy = "[[policies]]\nname = \"p\"\nsteps = [{ ring = [\"number: 18712345678\"] }]\n";
+        let rules = [r#"job = "a, team=b""#, r#"job = "a", team = "b""#]
+            .map(|labels| format!("[[rules]]\npolicy = \"p\"\nlabels = {{ {labels} }}\n"))
+            .concat();
+        let hours = "from = \"22:00\"\nto = \"07:00\"\nzone = \"UTC\"\nup_to = \"low\"\n";
+        let quiet = ["person = \"everybody else\"\n", ""].map(|whose| format!("[[quiet_hours]]\n{whose}{hours}")).concat();
+        let span = "starts_at = \"2026-12-24\"\nends_at = \"2026-12-27\"\nevery = \"1 day\"\n";
+        let temporaries = [r#"["A, B"]"#, r#"["A", "B"]"#]
+            .map(|people| format!("[[temporaries]]\nschedule = \"s\"\nname = \"t\"\n{span}people = {people}\n"))
+            .concat();
+        let schedule = "[[schedules]]\nname = \"s\"\nzone = \"UTC\"\n";
+        let settings = applied(&Known::default(), &format!("{people}{policy}{rules}{quiet}{schedule}{temporaries}")).settings;
+        assert_eq!((settings.rules.len(), settings.quiet_hours.len(), settings.temporaries.len()), (2, 2, 2));
+    }
+
+    #[test]
+    fn of_what_was_said_twice_the_last_stays() {
+        let own = |person: &str| OverrideEntry { person: person.to_owned(), ..OverrideEntry::default() };
+        let mut all = vec![own("Ann"), own("Bob"), own("Ann")];
+        said_last(&mut all);
+        assert_eq!(all, [own("Bob"), own("Ann")]);
+    }
+
+    #[test]
+    fn nobody_loses_all_numbers_and_who_has_none_is_told_of() {
+        let file = "[[people]]\nname = \"Ann\"\nnumbers = [\"18712345678\"]\n[[people]]\nname = \"Bob\"\n";
+        let told = |known: &Known, text: &str| Plan::make(known, &wish(text)).map(|plan| plan.notes);
+        let notes = told(&Known::default(), file).unwrap();
+        assert!(matches!(notes.as_slice(), [one] if one.starts_with("line 4: person \"Bob\" has no number")), "{notes:?}");
+        let known = applied(&Known::default(), file);
+        assert_eq!(told(&known, file).unwrap(), Vec::<String>::new());
+        let wrong = told(&known, "[[people]]\nname = \"Ann\"\nnumbers = []\n").unwrap_err();
+        assert!(wrong[0].starts_with("line 1: person \"Ann\", numbers: they have some here"), "{wrong:?}");
+        // Whoever has none may be said to have none.
+        assert_eq!(told(&known, "[[people]]\nname = \"Bob\"\nnumbers = []\n").unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_rule_for_everything_before_others_is_told_of() {
+        let policy = "[[policies]]\nname = \"p\"\nsteps = [{ ring = [\"number: 18712345678\"] }]\n";
+        let (own, all) = ("[[rules]]\npolicy = \"p\"\nlabels = { service = \"db\" }\n", "[[rules]]\npolicy = \"p\"\n");
+        let notes = |text: &str| Plan::make(&Known::default(), &wish(text)).unwrap().notes;
+        assert_eq!(notes(&format!("{policy}{own}{all}")), Vec::<String>::new());
+        let told = notes(&format!("{policy}{all}{own}"));
+        assert!(matches!(told.as_slice(), [one] if one.starts_with("line 4: ") && one.contains("never tried")), "{told:?}");
     }
 
     const MAYBE_MANAGED: [Kind; 5] = [Kind::People, Kind::Teams, Kind::Schedules, Kind::Overrides, Kind::Policies];
@@ -1040,15 +1124,26 @@ sender = \"nagios\"
 
     proptest! {
         #[test]
-        fn a_plan_that_was_carried_out_leaves_nothing_to_do(first in files(), second in files(), remove: bool) {
+        fn a_plan_that_was_carried_out_leaves_nothing_to_do(
+            first in files(), second in files(), remove: bool, again in prop::collection::vec(0..4_usize, 0..3)
+        ) {
             let mut known = Known::default();
+            // Somebody may have said the same override twice, with another one between them.
+            let mut made: Vec<OverrideEntry> = Vec::new();
+            let once = |mut all: Vec<OverrideEntry>| {
+                said_last(&mut all);
+                all
+            };
             for settings in [first, second] {
-                let document = Document { settings, lines: BTreeMap::new() };
+                let document = Document { settings, is_whole: true, ..Document::default() };
                 let wished = Wish { remove, ..Wish { document, ..wish("") } };
                 let Ok(plan) = Plan::make(&known, &wished) else { continue };
                 known = carried_out(&known, &plan);
-                let again = Plan::make(&known, &wished).unwrap();
-                prop_assert!(again.is_empty(), "{again}");
+                made.retain(|own| !plan.overrides.removed.iter().any(|gone| gone.key() == own.key()));
+                made.extend(plan.overrides.added.iter().cloned());
+                prop_assert_eq!(&known.settings.overrides, &once(made.clone()));
+                let left = Plan::make(&known, &wished).unwrap();
+                prop_assert!(left.is_empty(), "{left}");
                 // What was said is so.
                 let (said, is) = (&wished.document.settings, &known.settings);
                 let alarms = |rule: &RuleEntry| rule.labels.clone();
@@ -1067,10 +1162,12 @@ sender = \"nagios\"
                 prop_assert!(wanted.iter().all(|day| rest.any(|other| other == day)), "{wanted:?} of {there:?}");
                 // And what is written is what is known.
                 let written = known.settings.write().unwrap();
-                let again = Plan::make(&known, &Wish { remove: true, ..wish(&written) }).unwrap();
-                prop_assert!(again.is_empty(), "{again}\n{written}");
+                let left = Plan::make(&known, &Wish { remove: true, ..wish(&written) }).unwrap();
+                prop_assert!(left.is_empty(), "{left}\n{written}");
                 let elsewhere = Plan::make(&Known::default(), &wish(&written)).unwrap();
                 prop_assert_eq!(carried_out(&Known::default(), &elsewhere).settings.write().unwrap(), written);
+                made.extend(again.iter().filter_map(|place| made.get(*place).cloned()).collect::<Vec<_>>());
+                known.settings.overrides = once(made.clone());
             }
         }
     }

@@ -40,13 +40,18 @@ impl Product {
     /// Reads what its API lists. What is over at `at` is left out; numbers without a country are of `region`.
     ///
     /// # Errors
-    /// When it is no JSON, or has none of the lists: a sentence.
+    /// When it is no JSON, has none of the lists, or does not have that of users, without which there is nobody: a sentence.
     pub fn read(&self, bytes: &[u8], region: Region, at: DateTime<Utc>) -> Result<Converted, String> {
         let value: Value = serde_json::from_slice(bytes).map_err(|error| format!("it is no JSON: {error}"))?;
         let value = value.get("data").filter(|inner| self.lists.iter().any(|list| inner.get(list).is_some())).unwrap_or(&value);
         if !self.lists.iter().any(|list| value.get(list).is_some()) {
             let lists = self.lists.join(", ");
             return Err(format!("there is nothing of {} in it: it is an object with {lists}", self.title));
+        }
+        if !value.get("users").is_some_and(|users| users.is_array() || users.is_object()) {
+            return Err(
+                "there is no list of users in it, and whoever takes turns would be nobody: put it into the file".to_owned()
+            );
         }
         Ok((self.read)(value, region, at))
     }
@@ -80,7 +85,10 @@ mod tests {
             let direct = Document { settings: converted.settings, ..Document::default() };
             let plan =
                 Plan::make(&Known::default(), &wish(direct)).unwrap_or_else(|wrong| panic!("{name}: {wrong:#?}\n{written}"));
-            assert_eq!(Plan::make(&Known::default(), &wish(read(&written).unwrap())).unwrap(), plan, "{name}");
+            let again = Plan::make(&Known::default(), &wish(read(&written).unwrap())).unwrap();
+            // What is said of an entry also has its line there.
+            assert_eq!(again.notes.len(), plan.notes.len(), "{name}: {:?}", again.notes);
+            assert_eq!(Plan { notes: plan.notes.clone(), ..again }, plan, "{name}");
         }
     }
 
@@ -88,6 +96,10 @@ mod tests {
     fn another_file_is_refused_with_what_is_looked_for() {
         let told = Product::named("opsgenie").unwrap().read(b"{\"alerts\": []}", Region::CN, at()).unwrap_err();
         assert!(told.contains("users, teams, schedules"), "{told}");
+        for none in [r#"{"teams": []}"#, r#"{"teams": [], "users": null}"#] {
+            let told = Product::named("opsgenie").unwrap().read(none.as_bytes(), Region::CN, at()).unwrap_err();
+            assert!(told.contains("no list of users"), "{told}");
+        }
         assert!(Product::named("opsgenie").unwrap().read(b"{", Region::CN, at()).unwrap_err().contains("no JSON"));
     }
 

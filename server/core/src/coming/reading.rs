@@ -7,8 +7,15 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::file::{FORMAT, Kind, Settings};
+use super::file::{END, FORMAT, Kind, Settings, is_written};
 use crate::sheet::told;
+
+/// What is said of a file whose last line has no end.
+const CUT_OFF: &str = "the file ends within this line, and may have been cut off: if it is whole, end it with a line break";
+
+/// What is said of a file that was exported and has lost its end.
+const NO_END: &str = "whatever autocall has written ends in the line [end], and this does not: if it was not cut off, write [end] as its \
+                      last line, behind all that was added";
 
 /// A larger file is surely another one, in bytes.
 pub const LARGEST: usize = 4 << 20;
@@ -20,6 +27,8 @@ pub struct Document {
     pub settings: Settings,
     /// The line of each entry, by its section and its place there. What was converted has none.
     pub lines: BTreeMap<(Kind, usize), usize>,
+    /// It ends as a whole file does.
+    pub is_whole: bool,
 }
 
 impl Document {
@@ -46,11 +55,21 @@ pub fn read(text: &str) -> Result<Document, Vec<String>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = Lines::of(text);
     let (table, errors) = DeTable::parse_recoverable(text);
+    let is_cut = !text.is_empty() && !text.ends_with('\n');
     if !errors.is_empty() {
         let wrong = errors.iter().map(|error| lines.at(error.span().map_or(0, |span| span.start), error.message()));
-        return Err(told(wrong.collect()));
+        return Err(told(wrong.chain(is_cut.then(|| lines.at(text.len(), CUT_OFF))).collect()));
     }
     let mut reading = Reading { lines, document: Document::default(), wrong: Vec::new() };
+    if is_cut {
+        // A number or a name that lost its end may still be one.
+        reading.fault(text.len(), CUT_OFF);
+    }
+    reading.document.is_whole = ends_whole(text);
+    if !is_cut && is_written(text) && !reading.document.is_whole {
+        // Also what it does not remove may be less than it was: a schedule without its last layers.
+        reading.fault(text.len(), NO_END);
+    }
     for (key, value) in table.into_inner() {
         reading.section(key.get_ref(), key.span().start, value);
     }
@@ -62,6 +81,14 @@ pub fn read(text: &str) -> Result<Document, Vec<String>> {
             Err(told(reading.wrong.into_iter().map(|(_, what)| what).collect()))
         }
     }
+}
+
+/// Whether the last line that says something is the one that says that there is no more. That it is one, and stands in no text, the reader of
+/// TOML knows.
+fn ends_whole(text: &str) -> bool {
+    let said = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    let last = text.lines().map(str::trim).rfind(said);
+    last.and_then(|line| line.strip_prefix('[')?.strip_suffix(']')).is_some_and(|name| name.trim() == END)
 }
 
 /// Where the lines of a text begin.
@@ -117,9 +144,14 @@ impl Reading {
             "policies" => settings.policies = self.entries(Kind::Policies, at, value),
             "rules" => settings.rules = self.entries(Kind::Rules, at, value),
             "quiet_hours" => settings.quiet_hours = self.entries(Kind::QuietHours, at, value),
+            END => {
+                if !matches!(value.get_ref(), DeValue::Table(own) if own.is_empty()) {
+                    self.fault(at, "[end] says that the file ends: nothing belongs to it");
+                }
+            }
             other => {
                 let known = Kind::ALL.map(Kind::section).join(", ");
-                self.fault(at, &format!("there is no section {other:?}: a file has format, managed, {known}"));
+                self.fault(at, &format!("there is no section {other:?}: a file has format, managed, {known}, {END}"));
             }
         }
         self.document.settings = settings;
@@ -185,11 +217,31 @@ name = \"x\"
     fn what_is_no_toml_says_where() {
         let wrong = read("[[people]]\nname = \"Ann\nnumbers = []\n").unwrap_err();
         assert!(wrong.iter().any(|one| one.starts_with("line 2: ")), "{wrong:#?}");
-        assert!(read("format = 2").unwrap_err()[0].contains("format is 1"));
-        assert!(read("managed = [\"users\"]").unwrap_err()[0].contains("never removed"));
-        assert!(read("managed = [\"cats\"]").unwrap_err()[0].starts_with("line 1: "));
-        assert!(read("people = 1").unwrap_err()[0].contains("[[people]]"));
+        assert!(read("format = 2\n").unwrap_err()[0].contains("format is 1"));
+        assert!(read("managed = [\"users\"]\n").unwrap_err()[0].contains("never removed"));
+        assert!(read("managed = [\"cats\"]\n").unwrap_err()[0].starts_with("line 1: "));
+        assert!(read("people = 1\n").unwrap_err()[0].contains("[[people]]"));
         assert_eq!(read("\u{feff}format = 1\n").unwrap(), Document::default());
+    }
+
+    #[test]
+    fn a_file_says_whether_it_is_whole() {
+        let is_whole = |text: &str| read(text).unwrap().is_whole;
+        assert!(is_whole("[[people]]\nname = \"Ann\"\n[end]\n") && is_whole("[ end ]\r\n\n# That is all.\n"));
+        assert!(!is_whole("") && !is_whole("format = 1\n") && !is_whole("[end]\n[[people]]\nname = \"Ann\"\n"));
+        assert!(!is_whole("# [end]\n") && !is_whole("[[people]]\nname = \"Ann\"\n#[end]\n"));
+        for cut in ["[[people]]\nname = \"Ann\"", "[end]", "[[people"] {
+            let wrong = read(cut).unwrap_err();
+            assert!(wrong.iter().any(|one| one.contains("cut off")), "{wrong:#?}");
+        }
+        assert!(read("[end]\nname = 1\n").unwrap_err()[0].starts_with("line 1: [end] says"));
+        let written = Settings::default().write().unwrap();
+        assert!(is_whole(&written), "{written}");
+        // What was exported always has an end; what somebody writes by hand need not.
+        let cut = written.replace("[end]\n", "");
+        assert!(read(&cut).unwrap_err()[0].contains("ends in the line [end]"));
+        assert!(read(&format!("{written}[[people]]\nname = \"Ann\"\n")).unwrap_err()[0].contains("behind all that was added"));
+        assert!(read(&cut.replace("# ", "#  ")).is_ok());
     }
 
     proptest::proptest! {

@@ -1,28 +1,87 @@
-//! Who among another product's users is whom here: by numbers and addresses first, and by a name only where nobody else can be meant.
+//! What another product's lists mean here: who among its users is whom, by numbers and addresses first; and what stays as it is, since they
+//! do not tell it.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::converted::{Converted, Given};
-use super::file::{PersonEntry, Ring, Settings};
+use super::file::{LayerEntry, PersonEntry, PolicyEntry, Ring, ScheduleEntry, Settings, TeamEntry};
 use crate::numbers::phone_of;
 
 /// Gives people the names by which they are known here. Lists come in any order, and people of one name come and go: whoever had a name
-/// would otherwise have the numbers and the turns of somebody else after the next import. Gives a sentence of each who is somebody else than
-/// their name says.
-pub fn recognise(converted: &mut Converted, known: &[PersonEntry]) -> Vec<String> {
-    let names = names(converted, known);
-    let mut others = Vec::new();
+/// would otherwise have the numbers and the turns of somebody else after the next import. What could not be read there stays as it is here.
+/// Gives a sentence of each who is somebody else than their name says, and of what stays.
+pub fn recognise(converted: &mut Converted, known: &Settings) -> Vec<String> {
+    let names = names(converted, &known.people);
+    let mut notes = Vec::new();
     let mut renamed: BTreeMap<String, String> = BTreeMap::new();
     for (person, Name { name, is_another }) in converted.settings.people.iter_mut().zip(names) {
         if is_another {
-            others.push(format!("person {name}: there is somebody of that name here, with other numbers and addresses"));
+            notes.push(format!("person {name}: there is somebody of that name here, with other numbers and addresses"));
         }
         let before = std::mem::replace(&mut person.name, name.clone());
         renamed.insert(before, name);
     }
     rename(&mut converted.settings, &renamed);
-    others
+    for team in &mut converted.settings.teams {
+        notes.extend(known.teams.iter().find(|own| own.name == team.name).and_then(|own| keep_members(team, own)));
+    }
+    for schedule in &mut converted.settings.schedules {
+        if let Some(own) = known.schedules.iter().find(|own| own.name == schedule.name) {
+            let unread = converted.unread.get(&schedule.name);
+            notes.extend(keep_duty(schedule, own, |layer| unread.is_some_and(|all| all.contains(layer))));
+        }
+    }
+    for policy in &mut converted.settings.policies {
+        if let Some(own) = known.policies.iter().find(|own| own.name == policy.name) {
+            keep_patience(policy, own);
+        }
+    }
+    notes
+}
+
+/// A team of which nobody was read is no team without people.
+fn keep_members(team: &mut TeamEntry, known: &TeamEntry) -> Option<String> {
+    if !team.members.is_empty() || known.members.is_empty() {
+        return None;
+    }
+    team.members.clone_from(&known.members);
+    Some(format!("team {}: nobody of it was read: its people stay as they are here", team.name))
+}
+
+/// The same of a schedule without layers or without some of them, or without a team. Whether gaps are allowed, they do not tell.
+fn keep_duty(schedule: &mut ScheduleEntry, known: &ScheduleEntry, is_unread: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    schedule.gaps_allowed = known.gaps_allowed;
+    let is_there = |layer: &LayerEntry| schedule.layers.iter().any(|own| own.name == layer.name);
+    let unread: Vec<(usize, &LayerEntry)> =
+        known.layers.iter().enumerate().filter(|(_, layer)| is_unread(&layer.name) && !is_there(layer)).collect();
+    // Their wall times are those of their zone.
+    if !known.layers.is_empty() && (schedule.layers.is_empty() || !unread.is_empty() && schedule.zone != known.zone) {
+        schedule.zone.clone_from(&known.zone);
+        schedule.layers.clone_from(&known.layers);
+        notes.push(format!("schedule {}: it was not read as a whole: its layers stay as they are here", schedule.name));
+    } else {
+        for (place, layer) in unread {
+            schedule.layers.insert(place.min(schedule.layers.len()), layer.clone());
+            notes.push(format!("schedule {}: its layer {} was not read: it stays as it is here", schedule.name, layer.name));
+        }
+    }
+    if schedule.team.is_none()
+        && let Some(team) = &known.team
+    {
+        schedule.team = Some(team.clone());
+        notes.push(format!("schedule {}: its team was not read: it stays {team}", schedule.name));
+    }
+    notes
+}
+
+/// Which word ends an alarm, and how often each is called, they do not tell.
+fn keep_patience(policy: &mut PolicyEntry, known: &PolicyEntry) {
+    (policy.confirm_within_seconds, policy.confirm) = (known.confirm_within_seconds, known.confirm);
+    for (step, own) in policy.steps.iter_mut().zip(&known.steps).filter(|(step, own)| step.ring == own.ring) {
+        (step.attempts, step.min_interval_seconds) = (own.attempts, own.min_interval_seconds);
+    }
 }
 
 struct Name {
@@ -131,7 +190,6 @@ fn rename(settings: &mut Settings, renamed: &BTreeMap<String, String>) {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
-    use super::super::file::TeamEntry;
     use super::super::products::Product;
     use super::*;
     use crate::numbers::Region;
@@ -165,7 +223,7 @@ mod tests {
 
     fn again(users: &[(&str, &str, &str, &str)], known: &Converted) -> Converted {
         let mut converted = read(users);
-        recognise(&mut converted, &known.settings.people);
+        recognise(&mut converted, &known.settings);
         converted
     }
 
@@ -200,9 +258,81 @@ mod tests {
         // Nobody of those who share a name is taken for somebody who cannot be told to be them.
         let first = read(&[A]);
         let mut strangers = read(&[NEW, B]);
-        let told = recognise(&mut strangers, &first.settings.people);
+        let told = recognise(&mut strangers, &first.settings);
         assert!(!strangers.settings.people.iter().any(|own| own.name == "Zhang Wei"), "{:?}", strangers.settings.people);
         assert!(matches!(told.as_slice(), [one] if one.contains("somebody of that name")), "{told:?}");
+    }
+
+    #[test]
+    fn what_was_not_read_stays_as_it_is() {
+        let file = |users: &str, team: &str, layers: &str| {
+            let text = format!(
+                r#"{{"users": [{users}], "teams": [{{"id": "t", "name": "ops"}}],
+                "schedules": [{{"id": "s", "name": "ops", "time_zone": "UTC", "teams": [{team}], "schedule_layers": [{layers}]}}]}}"#
+            );
+            let product = Product::named("pagerduty").unwrap();
+            product.read(text.as_bytes(), Region::CN, "2026-11-20T12:00:00Z".parse().unwrap()).unwrap()
+        };
+        let layer = r#"{"name": "l", "start": "2026-11-02T09:00:00Z", "rotation_virtual_start": "2026-11-02T09:00:00Z",
+            "rotation_turn_length_seconds": 86400, "users": [{"user": {"id": "a"}}]}"#;
+        let mut first = file(r#"{"id": "a", "name": "Ann", "teams": [{"id": "t"}]}"#, r#"{"id": "t"}"#, layer);
+        first.settings.schedules[0].gaps_allowed = true;
+        assert_eq!((&first.settings.teams[0].members[0], first.settings.schedules[0].layers.len()), (&"Ann".to_owned(), 1));
+        // Without include[]=teams, without teams, with turns that cannot be said here.
+        for users in [r#"{"id": "a", "name": "Ann"}"#, ""] {
+            let mut again = file(users, "", &layer.replace("86400", "5400"));
+            let told = recognise(&mut again, &first.settings);
+            assert_eq!(
+                (&again.settings.teams, &again.settings.schedules),
+                (&first.settings.teams, &first.settings.schedules),
+                "{told:?}"
+            );
+            assert_eq!(told.len(), 3, "{told:?}");
+        }
+        // What was read is as it was read.
+        let bob = layer.replace(r#""a""#, r#""b""#);
+        let mut again = file(r#"{"id": "b", "name": "Bob", "teams": [{"id": "t"}]}"#, r#"{"id": "t"}"#, &bob);
+        assert_eq!(recognise(&mut again, &first.settings), Vec::<String>::new());
+        let layers: &[LayerEntry] = &again.settings.schedules[0].layers;
+        assert_eq!(
+            (again.settings.teams[0].members.as_slice(), &layers[0].people),
+            (&["Bob".to_owned()][..], &vec!["Bob".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_layer_that_was_not_read_stays_beside_those_that_were() {
+        let file = |zone: &str, night: &str| {
+            let layer = |name: &str, seconds: &str| {
+                format!(
+                    r#"{{"name": "{name}", "start": "2026-11-02T09:00:00Z", "rotation_virtual_start": "2026-11-02T09:00:00Z",
+                    "rotation_turn_length_seconds": {seconds}, "users": [{{"user": {{"id": "a"}}}}]}}"#
+                )
+            };
+            let text = format!(
+                r#"{{"users": [{{"id": "a", "name": "Ann"}}],
+                "schedules": [{{"id": "s", "name": "ops", "time_zone": "{zone}", "schedule_layers": [{}]}}]}}"#,
+                [layer("night", night), layer("day", "86400")].join(", ")
+            );
+            let product = Product::named("pagerduty").unwrap();
+            product.read(text.as_bytes(), Region::CN, "2026-11-20T12:00:00Z".parse().unwrap()).unwrap()
+        };
+        let known = file("UTC", "86400").settings;
+        // Turns that cannot be said here.
+        let mut again = file("UTC", "5400");
+        assert_eq!(again.settings.schedules[0].layers.len(), 1);
+        let told = recognise(&mut again, &known);
+        assert_eq!(again.settings.schedules, known.schedules, "{told:?}");
+        assert!(matches!(told.as_slice(), [one] if one.contains("its layer night was not read")), "{told:?}");
+        // A wall time of another zone is another time.
+        let mut again = file("Europe/Berlin", "5400");
+        let told = recognise(&mut again, &known);
+        assert_eq!(again.settings.schedules, known.schedules, "{told:?}");
+        // What they do not have any more goes.
+        let mut again = file("UTC", "86400");
+        again.settings.schedules[0].layers.remove(0);
+        assert_eq!(recognise(&mut again, &known), Vec::<String>::new());
+        assert_eq!(again.settings.schedules[0].layers.len(), 1);
     }
 
     const PEOPLE: [(&str, &str, &str, &str); 6] = [

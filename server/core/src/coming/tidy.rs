@@ -155,6 +155,19 @@ pub trait Entry: Clone + PartialEq + Serialize {
     }
 }
 
+/// What somebody has said twice is said once.
+pub fn said_once<T: Entry>(entries: &mut Vec<T>) {
+    let mut seen = HashSet::new();
+    entries.retain(|entry| seen.insert(entry.key()));
+}
+
+/// The same where the later one decides: of those that are equal the last stays.
+pub fn said_last<T: Entry>(entries: &mut Vec<T>) {
+    entries.reverse();
+    said_once(entries);
+    entries.reverse();
+}
+
 fn name(field: &str, text: &mut String, longest: usize, faults: &mut Faults) {
     *text = visible::shown(text).to_owned();
     is_name(field, text, longest, faults);
@@ -528,7 +541,8 @@ impl Entry for OverrideEntry {
 
     fn key(&self) -> String {
         // The zone of its schedule may change.
-        self.said(&in_utc(&self.starts_at), &in_utc(&self.ends_at))
+        let times = (in_utc(&self.starts_at), in_utc(&self.ends_at));
+        format!("{:?}", (&self.schedule, &self.action, &self.person, &self.instead_of, times, &self.note))
     }
 
     fn title(&self) -> String {
@@ -591,7 +605,8 @@ impl Entry for TemporaryEntry {
     const KIND: Kind = Kind::Temporaries;
 
     fn key(&self) -> String {
-        self.said(&in_utc(&self.starts_at), &in_utc(&self.ends_at))
+        let times = (in_utc(&self.starts_at), in_utc(&self.ends_at));
+        format!("{:?}", (&self.schedule, &self.name, times, &self.people, &self.every, &self.start, &self.active))
     }
 
     fn title(&self) -> String {
@@ -647,6 +662,10 @@ impl Entry for VacationEntry {
     const KIND: Kind = Kind::Vacations;
 
     fn key(&self) -> String {
+        format!("{:?}", (&self.person, in_utc(&self.starts_at), in_utc(&self.ends_at), &self.note))
+    }
+
+    fn title(&self) -> String {
         let note = if self.note.is_empty() { String::new() } else { format!(" ({})", self.note) };
         format!("{}, {} to {}{note}", self.person, self.starts_at, self.ends_at)
     }
@@ -743,6 +762,10 @@ impl Entry for RuleEntry {
     const KIND: Kind = Kind::Rules;
 
     fn key(&self) -> String {
+        format!("{:?}", (&self.policy, &self.sender, &self.labels))
+    }
+
+    fn title(&self) -> String {
         let sender = self.sender.iter().map(|sender| format!("sender {sender}"));
         let labels = self.labels.iter().map(|(name, value)| format!("{name}={value}"));
         let mut when: Vec<String> = sender.chain(labels).collect();
@@ -782,6 +805,10 @@ impl Entry for QuietEntry {
     const KIND: Kind = Kind::QuietHours;
 
     fn key(&self) -> String {
+        format!("{:?}", (&self.person, &self.from, &self.to, &self.zone, &self.up_to))
+    }
+
+    fn title(&self) -> String {
         let whose = self.person.as_deref().unwrap_or("everybody else");
         let up_to = match self.up_to {
             Priority::Low => "low",

@@ -155,16 +155,13 @@ pub(in crate::cli) async fn run(command: WebhookCommand, config: &Config) -> any
         WebhookCommand::Test { name } => {
             let test = store.carry_out(now, Doer::CommandLine, async |work| webhooks::test(work, &name).await).await?;
             let tried = webhooks::tried(&store, test).await?;
-            match (tried.delivered_at, tried.gave_up_at, tried.last_result) {
+            match (tried.delivered_at, tried.gave_up_at, tried.last_result.clone()) {
                 (Some(_), _, said) => println!("{name} has taken it: {}", said.unwrap_or_default()),
                 (None, Some(_), why) => {
                     anyhow::bail!("{name} refused it for good, and it is not tried again: {}", why.unwrap_or_default())
                 }
                 (None, None, Some(why)) => anyhow::bail!("{name} did not take it, and it is tried again later: {why}"),
-                (None, None, None) => anyhow::bail!(
-                    "nobody has tried it yet: does the server run? One that did not answer is tried \
-                     later; `autocall webhook log` shows what became of it"
-                ),
+                (None, None, None) => anyhow::bail!("{name}: {}", webhooks::why_untold(&store, &tried).await?),
             }
         }
         WebhookCommand::Log { limit } => log(&store, limit).await?,

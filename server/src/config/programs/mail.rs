@@ -13,7 +13,7 @@ pub struct MailConfig {
     pub listen: Option<SocketAddr>,
     /// The domains of its recipients; none: any.
     pub domains: Vec<String>,
-    /// Words in a subject by which something is over.
+    /// Words by which something is over, where known senders put them in a subject.
     pub over: Vec<String>,
     /// Most connections at a time.
     pub max_connections: usize,
@@ -57,7 +57,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
         path: "mail.resolve_words",
         env: "AUTOCALL_MAIL_RESOLVE_WORDS",
         kind: ValueKind::List,
-        meaning: "A letter with one of these words in its subject says that something is over.",
+        meaning: "A letter says that something is over where one of these words stands in its subject as monitoring systems put it, such as `[RESOLVED] disk`, `OK: disk` or `disk: resolved`.",
         set: |config, value| {
             config.mail.over = reply_words(value)?;
             Ok(())

@@ -1,6 +1,6 @@
 //! What is kept, in the words of the file: by names, so that it means the same in another installation.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -12,7 +12,7 @@ use crate::coming::file::{
     TeamEntry, TemporaryEntry, UserEntry, VacationEntry,
 };
 use crate::coming::plan::Known;
-use crate::coming::tidy::{Entry, shift_text};
+use crate::coming::tidy::{said_last, said_once, shift_text};
 use crate::ids::{PersonId, ScheduleId};
 use crate::roster::quiet::QuietHours;
 use crate::roster::{Change, Override, Roster, Rotation, Rule, Schedule, Temporary, text};
@@ -89,19 +89,14 @@ pub async fn read(db: &mut Db<'_>, at: DateTime<Utc>) -> Result<Kept, StoreError
     settings.teams.sort_by(|one, other| one.name.cmp(&other.name));
     settings.schedules.sort_by(|one, other| one.name.cmp(&other.name));
     settings.policies.sort_by(|one, other| one.name.cmp(&other.name));
-    said_once(&mut settings.overrides);
-    said_once(&mut settings.temporaries);
+    // Of these the last decides.
+    said_last(&mut settings.overrides);
+    said_last(&mut settings.temporaries);
     said_once(&mut settings.vacations);
     said_once(&mut settings.rules);
     said_once(&mut settings.quiet_hours);
     let keys = db.keys().await?.into_iter().map(|key| key.name).collect();
     Ok(Kept { known: Known { settings, keys }, notes })
-}
-
-/// What somebody has said twice is said once.
-fn said_once<T: Entry>(entries: &mut Vec<T>) {
-    let mut seen = HashSet::new();
-    entries.retain(|entry| seen.insert(entry.key()));
 }
 
 /// Which schedules follow a calendar.

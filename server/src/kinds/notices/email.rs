@@ -188,7 +188,7 @@ pub(super) fn mail(target: &Target<'_>, notice: &Notice<'_>) -> Result<Mail, Wro
     let raw = |name: &'static str, value: &str| HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned());
     let mut message = Message::builder()
         .from(from.clone())
-        .date(SystemTime::from(notice.at))
+        .date(SystemTime::from(notice.happened_at))
         .subject(subject(notice))
         // The same at every try, so that whoever has it already can tell.
         .message_id(Some(format!("<{}@{domain}>", notice.id)))
@@ -231,6 +231,7 @@ mod tests {
     use super::*;
     use crate::kinds::notices::tests::{at, long};
     use crate::kinds::notices::{Parcel, WebhookSettings, WebhookShape, check, parcel, told_by_mail};
+    use chrono::TimeDelta;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -253,7 +254,8 @@ mod tests {
         let settings = usual();
         let target = Target { shape: WebhookShape::Email, url: URL, secret: None, settings: &settings };
         assert_eq!(check(&target), Ok(()));
-        let notice = Notice { id: "01a1", title, text, facts, link: None, is_urgent: true, at: at() };
+        let later = at() + TimeDelta::hours(3);
+        let notice = Notice { id: "01a1", title, text, facts, link: None, is_urgent: true, happened_at: at(), at: later };
         match parcel(&target, &notice).unwrap() {
             Parcel::Mail(mail) => String::from_utf8(mail.message).unwrap(),
             Parcel::Request(_) => String::new(),

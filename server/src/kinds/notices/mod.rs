@@ -117,6 +117,8 @@ pub struct Notice<'n> {
     pub link: Option<&'n str>,
     /// Whether a phone is to be loud about it.
     pub is_urgent: bool,
+    /// When it happened: the same at every try.
+    pub happened_at: DateTime<Utc>,
     /// When it is told.
     pub at: DateTime<Utc>,
 }
@@ -570,22 +572,64 @@ fn patience(answer: &Answer<'_>, now: DateTime<Utc>) -> Option<TimeDelta> {
 /// A text without what nobody is to read in a log.
 fn masked(target: &Target<'_>, text: &str) -> String {
     let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
-    let mut secrets: Vec<String> = vec![target.token().to_owned()];
+    let mut given: Vec<String> = vec![target.token().to_owned()];
+    let mut likely: Vec<String> = Vec::new();
     // Of a user and a password, the password alone as well.
-    secrets.extend(target.token().split_once(':').map(|(_, password)| password.to_owned()));
+    given.extend(target.token().split_once(':').map(|(_, password)| password.to_owned()));
     if let Ok(url) = Url::parse(target.url) {
         let segments = url.path().split('/').flat_map(|part| [part.to_owned(), decoded(part)]);
-        let values = url.query_pairs().map(|(_, value)| value.into_owned());
         // Names of services and of their methods are plain words.
         let telling = |part: &String| part.bytes().any(|byte| !byte.is_ascii_lowercase() && !matches!(byte, b'-' | b'_' | b'.'));
-        secrets.extend(segments.chain(values).filter(telling));
-        secrets.extend(url.password().map(decoded));
+        likely.extend(segments.filter(telling));
+        for pair in url.query().unwrap_or_default().split('&') {
+            let (name, raw) = pair.split_once('=').unwrap_or(("", pair));
+            let values = [raw.to_owned(), decoded(&raw.replace('+', " "))];
+            match names_a_secret(&decoded(name)) {
+                true => given.extend(values),
+                false => likely.extend(values.into_iter().filter(telling)),
+            }
+        }
+        given.extend(url.password().map(decoded));
     }
     if let Some(template) = &target.settings.template {
-        secrets.extend(template.headers.values().flat_map(|value| value.split_whitespace()).map(str::to_owned));
+        for (name, value) in &template.headers {
+            let words = secret_words(name, value).into_iter().map(str::to_owned);
+            match names_a_secret(name) {
+                true => given.extend(words),
+                false => likely.extend(words),
+            }
+        }
     }
-    secrets.extend(email::as_said(target));
-    hidden::without(text, secrets)
+    given.extend(email::as_said(target));
+    hidden::without(text, given, likely)
+}
+
+/// Whether what a part of an address or a header is called says that it is a secret, also where that looks like a word.
+fn names_a_secret(name: &str) -> bool {
+    const SECRET: [&str; 10] = ["key", "token", "secret", "password", "passwd", "pwd", "sig", "sign", "auth", "authorization"];
+    let name = name.to_ascii_lowercase();
+    name.split(['_', '-', '.']).any(|part| SECRET.contains(&part))
+        || ["key", "token", "secret"].iter().any(|end| name.ends_with(end))
+}
+
+/// The words of a header that may be secrets: those that only say what is sent, or how somebody logs in, are read in every refusal.
+fn secret_words<'h>(name: &str, value: &'h str) -> Vec<&'h str> {
+    const PLAIN: [&str; 9] =
+        ["accept", "cache-control", "user-agent", "x-priority", "priority", "x-title", "title", "x-tags", "tags"];
+    let name = name.to_ascii_lowercase();
+    if PLAIN.contains(&name.as_str()) || name.starts_with("content-") || name.starts_with("accept-") {
+        return Vec::new();
+    }
+    let mut words: Vec<&str> = value.split_whitespace().collect();
+    // `Bearer`, `Basic`, `GenieKey` and others.
+    if name.ends_with("authorization") && words.len() > 1 {
+        words.remove(0);
+    }
+    // As in `token=SECRET`.
+    let values: Vec<&str> =
+        words.iter().filter_map(|word| word.split_once('=')).map(|(_, value)| value.trim_matches('"')).collect();
+    words.extend(values);
+    words
 }
 
 /// Stands where nobody sees it, and parts what belongs together.
@@ -634,7 +678,7 @@ mod tests {
     /// A notice about an urgent alarm.
     pub(super) fn urgent<'n>(text: &'n str, facts: &'n Value) -> Notice<'n> {
         let id = "01a1fc4e-a630-77e4-8b85-425a1123605f";
-        Notice { id, title: "Disk full on db1", text, facts, link: None, is_urgent: true, at: at() }
+        Notice { id, title: "Disk full on db1", text, facts, link: None, is_urgent: true, happened_at: at(), at: at() }
     }
 
     /// The request of a form, for an urgent alarm with this text.
@@ -777,6 +821,28 @@ mod tests {
         assert_eq!(masked(&odd, "no hook a/b C1, a%2Fb%20C1"), "no hook ***, ***");
         let short = Target { secret: Some("ok"), url: "https://x.example/a", ..target };
         assert_eq!(masked(&short, "not ok at all"), "not ok at all");
+        let short = Target { secret: Some("k3y"), url: "https://x.example/a?token=letmein&q=a%2fB%20C11&lang=english", ..target };
+        assert_eq!(masked(&short, "k3y, letmein, a%2fB%20C11 in english"), "***, ***, *** in english");
+    }
+
+    #[test]
+    fn plain_words_of_headers_stay() {
+        let header = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let headers = [
+            ("Authorization", "Bearer header-token"),
+            ("Content-Type", "application/json; charset=utf-8"),
+            ("Accept", "application/json"),
+            ("X-Priority", "urgent"),
+            ("X-Api-Key", "letmein"),
+            ("X-Token", "k3y"),
+            ("X-Auth", "token=\"abcdef1\""),
+        ];
+        let template = Template { headers: headers.map(header).into(), ..Template::default() };
+        let settings = WebhookSettings { template: Some(template), ..WebhookSettings::default() };
+        let target = Target { shape: WebhookShape::Template, url: "https://x.example/hook", secret: None, settings: &settings };
+        let plain = "not application/json with Bearer, charset=utf-8, urgent";
+        assert_eq!(masked(&target, plain), plain);
+        assert_eq!(masked(&target, "Bearer header-token, letmein, k3y, abcdef1"), "Bearer ***, ***, ***, ***");
     }
 
     #[test]

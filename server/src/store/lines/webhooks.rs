@@ -206,13 +206,14 @@ statements! {
          ORDER BY at DESC, id DESC LIMIT 1"
     ];
     /// What one webhook is to be told now, unless it is left alone. What came later about a hunt waits for what came before, unless that
-    /// was refused too often, or only some are left who have not heard of it.
+    /// was refused too often, or only some are left who have not heard of it. What was refused too often comes last: each time its
+    /// refusal may cost the webhook a rest.
     DUE = [
         "SELECT * FROM deliveries d WHERE webhook_id = $1 AND delivered_at IS NULL AND gave_up_at IS NULL AND due_at <= $2
            AND NOT EXISTS (SELECT 1 FROM webhooks w WHERE w.id = $1 AND w.rests_until > $2)
            AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.hunt_id = d.hunt_id AND e.webhook_id = d.webhook_id AND e.id < d.id
              AND e.delivered_at IS NULL AND e.gave_up_at IS NULL AND e.due_at > $2 AND e.attempts < $3 AND e.left_over IS NULL)
-         ORDER BY at, id LIMIT 20"
+         ORDER BY (attempts >= $3), at, id LIMIT 20"
     ];
     /// Takes one for a try, unless another node took it.
     TAKE = ["UPDATE deliveries SET due_at = $3, attempts = attempts + 1 WHERE id = $1 AND due_at = $2 AND delivered_at IS NULL"];
@@ -321,8 +322,8 @@ impl Db<'_> {
         fetch_optional!(self, TEST_DUE, webhook, now)
     }
 
-    /// Up to 20 notices that are due at a webhook, in their order. An earlier one about the same hunt that waits for its next try holds
-    /// a later one back, until it was tried so often.
+    /// Up to 20 notices that are due at a webhook, in their order, behind which stand those that were tried so often. An earlier one about
+    /// the same hunt that waits for its next try holds a later one back, until it was tried so often.
     pub async fn due_deliveries(&mut self, webhook: WebhookId, now: DateTime<Utc>, in_order: i32) -> Result<Vec<DeliveryRow>> {
         fetch_all!(self, DUE, webhook, now, in_order)
     }

@@ -201,14 +201,33 @@ fn usual_names(line: String) -> String {
 fn decoded(bytes: &[u8], charset: Option<&str>) -> String {
     let named = charset.and_then(|charset| Encoding::for_label_no_replacement(charset.trim().as_bytes()));
     // Who says US-ASCII or Latin-1 has often only never said anything else.
-    match (named.filter(|named| *named != WINDOWS_1252), std::str::from_utf8(bytes)) {
+    match (named.filter(|named| *named != WINDOWS_1252), utf8(bytes)) {
         (Some(named), _) => return named.decode(bytes).0.into_owned(),
-        (None, Ok(text)) => return text.to_owned(),
-        (None, Err(_)) if named.is_some() => return WINDOWS_1252.decode(bytes).0.into_owned(),
-        (None, Err(_)) => {}
+        (None, Some(text)) => return text.to_owned(),
+        (None, None) if named.is_some() || has_single_letters(bytes) => return WINDOWS_1252.decode(bytes).0.into_owned(),
+        (None, None) => {}
     }
     let (text, _, failed) = GB18030.decode(bytes);
     if failed { WINDOWS_1252.decode(bytes).0.into_owned() } else { text.into_owned() }
+}
+
+/// Bytes as UTF-8. What is cut inside a character, by a bound of ours or by a device, is all the same, without that one.
+fn utf8(bytes: &[u8]) -> Option<&str> {
+    let wrong = match std::str::from_utf8(bytes) {
+        Ok(text) => return Some(text),
+        Err(wrong) => wrong,
+    };
+    let (whole, _) = bytes.split_at_checked(wrong.valid_up_to())?;
+    let is_cut = wrong.error_len().is_none() && !whole.is_ascii();
+    std::str::from_utf8(whole).ok().filter(|_| is_cut)
+}
+
+/// Whether most of what is beyond ASCII stands alone between letters, as in `batería`. What is written in GB18030 stands in pairs, of which
+/// the second is seldom ASCII; but most of those letters with the one behind them are one of its characters.
+fn has_single_letters(bytes: &[u8]) -> bool {
+    let runs = bytes.split(u8::is_ascii).filter(|run| !run.is_empty());
+    let (single, all) = runs.fold((0, 0), |(single, all), run| (single + usize::from(run.len() == 1), all + 1));
+    single * 2 > all
 }
 
 /// What is looked for in a letter: its first plain text, else its first page.
@@ -333,6 +352,10 @@ mod tests {
         assert_eq!((read(&raw).subject, read(&raw).text), ("磁盘满".to_owned(), "磁盘满".to_owned()));
         let unnamed = [b"Subject: ", &gb[..], b"\r\n\r\n"].concat();
         assert_eq!(read(&unnamed).subject, "磁盘满");
+        let gbk = encoding_rs::GBK.encode("朱镕基 on db1").0.into_owned();
+        assert_eq!(read(&[b"Subject: ", &gbk[..], b"\r\n\r\n"].concat()).subject, "朱镕基 on db1");
+        let latin = read(b"Subject: bater\xeda en \xe9l\r\n\r\nTensi\xf3n baja: ma\xf1ana");
+        assert_eq!((latin.subject.as_str(), latin.text.as_str()), ("batería en él", "Tensión baja: mañana"));
         for (subject, is) in [
             ("=?gb2312?B?tMXFzML6?=", "磁盘满"),
             ("=?UTF-8?Q?=E7=A3=81=E7=9B=98?=\r\n =?UTF-8?Q?=E6=BB=A1?= on db1", "磁盘满 on db1"),
@@ -346,6 +369,18 @@ mod tests {
         let japanese = b"Content-Type: text/plain; charset=\"iso-2022-jp\"\r\n\r\n\x1b$B>c32\x1b(B\r\n";
         assert_eq!(read(japanese).text, "障害");
         assert_eq!(read(b"Content-Type: text/plain; charset=nonsense\r\n\r\nfan").text, "fan");
+    }
+
+    #[test]
+    fn a_text_that_is_cut_inside_a_character_stays_what_it_is() {
+        let long = "满".repeat(LONGEST_TEXT);
+        for head in ["", "Content-Type: text/plain; charset=us-ascii\r\n"] {
+            let letter = read(format!("Subject:{}\r\n{head}\r\n{long}", "满".repeat(LONGEST_FIELD)).as_bytes());
+            assert_eq!(
+                (letter.subject.as_str(), letter.text.as_str()),
+                (&*"满".repeat(LONGEST_FIELD / 3), &*"满".repeat(LONGEST_TEXT / 3))
+            );
+        }
     }
 
     #[test]

@@ -116,6 +116,8 @@ pub struct Session<R> {
     recipients: Vec<R>,
     data: Option<Data>,
     asking: bool,
+    /// It ends, though not before the letter that has recipients already: who is right is not refused because another is wrong.
+    ending: bool,
     over: bool,
     faults: usize,
     letters: usize,
@@ -135,6 +137,7 @@ impl<R> Session<R> {
             recipients: Vec::new(),
             data: None,
             asking: false,
+            ending: false,
             over: false,
             faults: 0,
             letters: 0,
@@ -192,11 +195,12 @@ impl<R> Session<R> {
                 say(out, "250 2.1.5 good");
             }
             Verdict::Unknown { ends } => {
-                self.over = ends;
+                self.ending |= ends;
                 self.fault(out, "550 5.1.1 there is no such recipient here");
             }
             Verdict::Later => say(out, "451 4.3.0 nobody can be looked up now: try again later"),
         }
+        self.end_in_time(out);
     }
 
     /// Goes on after a letter was handed over.
@@ -211,6 +215,7 @@ impl<R> Session<R> {
                 say(out, &format!("554 5.6.0 {why}"));
             }
         }
+        self.end_in_time(out);
     }
 
     fn hear_letter(&mut self, byte: u8, out: &mut Vec<u8>) -> Option<Question<R>> {
@@ -238,6 +243,7 @@ impl<R> Session<R> {
                 say(out, &self.too_long());
             }
         }
+        self.end_in_time(out);
         None
     }
 
@@ -260,6 +266,7 @@ impl<R> Session<R> {
         }
         let (mut line, skipped) = (std::mem::take(&mut self.line), std::mem::take(&mut self.skipped));
         self.commands += 1;
+        let mut asks = None;
         if self.commands > MOST_COMMANDS {
             self.over = true;
             say(out, "421 4.7.0 too many commands");
@@ -269,9 +276,10 @@ impl<R> Session<R> {
             // Where lines end is where commands begin: nobody is to see others than whoever stands in front.
             self.fault(out, "500 5.5.2 a line ends with CR LF, and holds neither of them");
         } else {
-            return self.command(&String::from_utf8_lossy(&line), out);
+            asks = self.command(&String::from_utf8_lossy(&line), out);
         }
-        None
+        self.end_in_time(out);
+        asks
     }
 
     fn command(&mut self, line: &str, out: &mut Vec<u8>) -> Option<Question<R>> {
@@ -324,7 +332,16 @@ impl<R> Session<R> {
     fn fault(&mut self, out: &mut Vec<u8>, reply: &str) {
         say(out, reply);
         self.faults += 1;
-        if self.faults >= MOST_FAULTS && !self.over {
+    }
+
+    /// Ends what has to end, once no letter has recipients.
+    fn end_in_time(&mut self, out: &mut Vec<u8>) {
+        if self.over || !self.recipients.is_empty() {
+            return;
+        }
+        if self.ending {
+            self.over = true;
+        } else if self.faults >= MOST_FAULTS {
             self.over = true;
             say(out, "421 4.7.0 too many mistakes");
         }
@@ -365,6 +382,8 @@ impl<R> Session<R> {
             self.fault(out, "503 5.5.1 say MAIL first");
         } else if self.recipients.len() >= MOST_RECIPIENTS {
             say(out, "452 4.5.3 too many recipients: send the letter to the others by itself");
+        } else if self.faults >= MOST_FAULTS {
+            say(out, "452 4.5.3 too many mistakes: send the letter to the others by itself");
         } else if let Some((address, parameters)) = path(rest, "TO:") {
             if parameters.trim().is_empty() {
                 return Some(Question::Recipient(address.to_owned()));
@@ -503,6 +522,30 @@ mod tests {
         assert_eq!(statuses(&format!("{begin}{eleven}")).last().map(String::as_str), Some("452"));
         let guesses = "RCPT TO:<a@x>\r\n".repeat(99);
         assert_eq!(statuses(&format!("{begin}{guesses}")).len(), 3 + 10 + 1, "guessing ends");
+    }
+
+    #[test]
+    fn a_wrong_recipient_does_not_end_a_letter_that_has_a_right_one() {
+        let begin = "HELO x\r\nMAIL FROM:<x>\r\n";
+        let good = "RCPT TO:<good@x>\r\n";
+        let letter = "DATA\r\nfan\r\n.\r\n";
+        let said = |rest: &str| statuses(&format!("{begin}{good}{rest}")).split_off(4);
+        let mixed = format!("{begin}{good}RCPT TO:<last@x>\r\nRCPT TO:<other@x>\r\n{letter}MAIL FROM:<x>\r\n");
+        let (replies, letters) = talk(mixed.as_bytes(), &[]);
+        assert_eq!(letters, [(b"fan\r\n".to_vec(), vec!["good@x".to_owned(), "other@x".to_owned()])]);
+        assert!(replies.ends_with("250 2.0.0 taken\r\n"), "it ends behind the answer to the letter: {replies}");
+        for (letter, is) in [("later", "451"), ("never", "554"), (&*"x".repeat(300), "552")] {
+            let rest = format!("RCPT TO:<last@x>\r\nDATA\r\n{letter}\r\n.\r\nNOOP\r\n");
+            assert_eq!(said(&rest), ["550", "354", is]);
+        }
+        assert_eq!(said("RCPT TO:<last@x>\r\nRSET\r\nNOOP\r\n"), ["550", "250"], "there is no letter any more");
+        let wrong = "RCPT TO:<a@x>\r\n".repeat(12);
+        let mistakes = [&["550"; 10][..], &["452"; 3], &["354", "250", "421"]].concat();
+        assert_eq!(said(&format!("{wrong}RCPT TO:<other@x>\r\n{letter}NOOP\r\n")), mistakes, "guessing ends all the same");
+        assert_eq!(
+            said(&format!("{}{letter}NOOP\r\n", "WHAT\r\n".repeat(10))),
+            [&["500"; 10][..], &["354", "250", "421"]].concat()
+        );
     }
 
     #[test]
