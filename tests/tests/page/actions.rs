@@ -212,7 +212,7 @@ async fn how_people_are_told_is_said_on_the_page(home: Home) {
     assert_eq!(told().await, row, "nothing was changed");
     // Somebody else changed it since the page was opened.
     let stale = [("alarm_texts", "never"), ("shift", ""), ("version", "made-up")];
-    assert_eq!(lin.post(&path, &stale).await.status, 412);
+    assert_eq!(lin.post(&path, &stale).await.status, 409);
     // Who is somebody of the roster says it for themselves, and for nobody else.
     let mut own = Visitor::logged_in_as(&server, "ann", Role::Viewer, Some(ann)).await;
     assert!(own.get("/people").await.shows("href=\"/people/me/told\""));
