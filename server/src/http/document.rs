@@ -11,10 +11,11 @@ use utoipa::openapi::{Content, Header, OpenApi, Ref, RefOr, Required, Response, 
 /// What is overwritten as a whole: whoever does says what they have read.
 const WHOLE_LISTS: [&str; 2] = ["/api/v1/policy-rules", "/api/v1/quiet-hours"];
 /// What operators say and overwrite; `PUT` and `DELETE` may say which version they have read.
-const VERSIONED: [&str; 13] = [
+const VERSIONED: [&str; 14] = [
     "/api/v1/intake/generic/places",
     "/api/v1/media/{name}",
     "/api/v1/people/{person}",
+    "/api/v1/people/{person}/told",
     "/api/v1/policies/{name}",
     "/api/v1/heartbeats/{id}",
     "/api/v1/lines/{id}",

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::alarm::policy::{Duty, Reached, Whom, each_once};
+use crate::alarm::ways;
 use crate::ids::PersonId;
 use crate::numbers::{Number, Region};
 use crate::roster::{OnDuty, Reason, Roster, Target};
@@ -88,7 +89,7 @@ pub async fn reach(db: &mut Db<'_>, whom: &[Whom], at: DateTime<Utc>) -> Result<
             Whom::Number(number) => {
                 let person = db.person_with_number(number).await?;
                 let (person, name) = person.map(|person| (person.id, person.name)).unzip();
-                led.to.push(Reached { person, name, number: number.clone(), duty: None });
+                led.to.push(Reached { person, name, number: number.clone(), after_s: 0, others: Vec::new(), duty: None });
             }
             Whom::Team(id) => {
                 let team = roster.teams.iter().find(|team| team.id == *id).map(|team| team.name.clone());
@@ -125,8 +126,16 @@ async fn on_duty(
 
 async fn person(db: &mut Db<'_>, id: PersonId, duty: Option<Duty>, led: &mut Led) -> Result<()> {
     let Some(person) = db.person(id).await? else { return Ok(()) };
-    match db.numbers_of(id).await?.into_iter().next() {
-        Some(number) => led.to.push(Reached { person: Some(id), name: Some(person.name), number, duty }),
+    let mut calls = ways::calls(&db.told(id).await?.ways, &db.numbers_of(id).await?).into_iter();
+    match calls.next() {
+        Some(first) => led.to.push(Reached {
+            person: Some(id),
+            name: Some(person.name),
+            number: first.number,
+            after_s: first.after_seconds,
+            others: calls.collect(),
+            duty,
+        }),
         None => led.nowhere.push(person.name),
     }
     Ok(())

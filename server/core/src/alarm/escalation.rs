@@ -8,6 +8,7 @@
 //! 4. A step gives way to the next when its time is over, or as soon as it has nobody left to ring. A call that is under way is
 //!    never cut off by that: a sequential step waits for it, a parallel one begins beside it.
 //! 5. The last step lasts until its attempts are used up.
+//! 6. Whoever wants to be told otherwise before they are called is told when their turn comes.
 
 use std::collections::HashMap;
 
@@ -73,6 +74,8 @@ pub enum Move {
     Lapse(Vec<AnswerId>),
     /// Begin the next step.
     NextStep,
+    /// The turn of whoever this is has come: they are told so, by whichever way they want, and called later.
+    Ask(CalleeId),
 }
 
 /// Decides what a hunt does at one instant for one asking handset; `busy` as in [`hunt::decide`].
@@ -105,6 +108,11 @@ pub fn decide(ladder: &Ladder, busy: &HashMap<String, DateTime<Utc>>, form: List
         if time_is_over || matches!(decision, Decision::Finished { .. }) {
             return Move::NextStep;
         }
+    }
+    if !matches!(decision, Decision::Finished { .. })
+        && let Some(callee) = hunt::asks(&ladder.hunt, &current, &ladder.open, busy, now)
+    {
+        return Move::Ask(callee.id);
     }
     Move::Hunt(match decision {
         Decision::Finished { .. } if confirm_by.is_some() && !no_handset => {
@@ -157,7 +165,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::super::{Mode, Priority};
     use super::*;
-    use crate::ids::CalleeId;
+    use crate::ids::{CalleeId, PersonId};
     use chrono::TimeDelta;
     use proptest::prelude::*;
     use uuid::Uuid;
@@ -170,6 +178,7 @@ mod tests {
         Callee {
             id: CalleeId(Uuid::from_u128(id)),
             position,
+            person: None,
             phone: id.to_string(),
             max_attempts: 1,
             attempts: 0,
@@ -177,6 +186,8 @@ mod tests {
             min_interval: TimeDelta::seconds(60),
             last_offered_at: None,
             quiet_until: None,
+            after: TimeDelta::zero(),
+            asked_at: None,
             verdict: None,
         }
     }
@@ -315,6 +326,106 @@ mod tests {
         );
     }
 
+    fn of_person(person: u128, id: u128, position: i32, after: i64) -> Callee {
+        Callee { person: Some(PersonId(Uuid::from_u128(person))), after: TimeDelta::seconds(after), ..callee(id, position) }
+    }
+
+    /// A wants to be told first, called after two minutes and by another number after five; B has no wishes.
+    fn with_ways(priority: Priority, mode: Mode) -> Ladder {
+        let callees = vec![(0, of_person(1, 11, 0, 120)), (0, of_person(1, 12, 1, 300)), (0, callee(2, 2))];
+        let own = ladder();
+        Ladder { hunt: Hunt { priority, mode, ..own.hunt }, step: 0, has_next_step: false, callees, ..own }
+    }
+
+    fn asked(ladder: &mut Ladder, now: i64) {
+        for (_, callee) in ladder.callees.iter_mut().filter(|(_, callee)| callee.person.is_some()) {
+            callee.asked_at = Some(at(now));
+        }
+    }
+
+    fn rung(ladder: &mut Ladder, id: u128, now: i64) {
+        for (_, callee) in ladder.callees.iter_mut().filter(|(_, callee)| callee.id == CalleeId(Uuid::from_u128(id))) {
+            callee.attempts += 1;
+            callee.last_offered_at = Some(at(now));
+        }
+    }
+
+    fn dials(asked: &Move) -> Vec<u128> {
+        match asked {
+            Move::Hunt(Decision::Dial(plan)) => plan.targets.iter().map(|target| target.callee.0.as_u128()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn whoever_is_called_later_keeps_their_turn_until_their_first_call() {
+        let mut own = with_ways(Priority::Normal, Mode::Sequential);
+        let first = CalleeId(Uuid::from_u128(11));
+        assert_eq!(ask(&own, 0), Move::Ask(first));
+        asked(&mut own, 0);
+        assert_eq!(ask(&own, 1), Move::Hunt(Decision::Wait { until: at(120), why: WaitReason::Later }));
+        assert_eq!(dials(&ask(&own, 120)), [11]);
+        rung(&mut own, 11, 120);
+        assert_eq!(dials(&ask(&own, 150)), [2], "their other number keeps nobody waiting");
+        rung(&mut own, 2, 150);
+        assert_eq!(ask(&own, 180), Move::Hunt(Decision::Wait { until: at(300), why: WaitReason::Later }));
+        assert_eq!(dials(&ask(&own, 300)), [12]);
+    }
+
+    #[test]
+    fn what_is_critical_goes_on_to_the_next_meanwhile() {
+        let mut own = with_ways(Priority::Critical, Mode::Sequential);
+        assert_eq!(ask(&own, 0), Move::Ask(CalleeId(Uuid::from_u128(11))));
+        asked(&mut own, 0);
+        assert_eq!(dials(&ask(&own, 0)), [2]);
+        assert_eq!(
+            dials(&ask(&with_ways(Priority::Normal, Mode::Parallel), 0)),
+            [] as [u128; 0],
+            "all are told before anybody is rung"
+        );
+    }
+
+    #[test]
+    fn nobody_is_asked_before_their_turn() {
+        let mut own = with_ways(Priority::Normal, Mode::Sequential);
+        own.callees[2].1.position = -1;
+        assert_eq!(dials(&ask(&own, 0)), [2]);
+        rung(&mut own, 2, 0);
+        let open = OpenDial { deadline: at(60), callees: vec![CalleeId(Uuid::from_u128(2))] };
+        let ringing = Ladder { open: vec![open], ..own.clone() };
+        assert_eq!(ask(&ringing, 30), Move::Hunt(Decision::Wait { until: at(60), why: WaitReason::Dialling }));
+        assert_eq!(ask(&own, 60), Move::Ask(CalleeId(Uuid::from_u128(11))));
+    }
+
+    #[test]
+    fn what_somebody_said_by_one_number_holds_for_all() {
+        let mut own = with_ways(Priority::Normal, Mode::Sequential);
+        own.callees.pop();
+        asked(&mut own, 0);
+        let mut said = |verdict| {
+            own.callees[0].1.verdict = Some(verdict);
+            ask(&own, 400)
+        };
+        let over = |outcome, reason| Move::Hunt(Decision::Finished { outcome, reason });
+        assert_eq!(said(Verdict::Declined), over(HuntOutcome::NoAnswer, Some(EndReason::AllDeclined)));
+        assert_eq!(dials(&said(Verdict::DoNotCall)), [12], "their other number may be called");
+        own.hunt.until = Until::Everyone;
+        let mut said = |verdict| {
+            own.callees[0].1.verdict = Some(verdict);
+            ask(&own, 400)
+        };
+        assert_eq!(said(Verdict::Answered), over(HuntOutcome::Answered, None));
+    }
+
+    #[test]
+    fn nobody_s_second_phone_rings_while_they_are_called() {
+        let mut own = with_ways(Priority::Normal, Mode::Parallel);
+        asked(&mut own, 0);
+        own.callees[2].1.verdict = Some(Verdict::Skipped);
+        own.open = vec![OpenDial { deadline: at(400), callees: vec![CalleeId(Uuid::from_u128(11))] }];
+        assert_eq!(ask(&own, 350), Move::Hunt(Decision::Wait { until: at(400), why: WaitReason::Dialling }));
+    }
+
     proptest! {
         /// Whatever the ladder looks like: what is waited for lies ahead and is never beyond the next thing that time brings, only
         /// callees of the current step are dialled, and nobody is while a confirmation or a snooze is awaited.
@@ -348,6 +459,7 @@ mod tests {
                     let by_time = ask(&Ladder { step_ends_at: None, ..ladder.clone() }, now) != Move::NextStep;
                     prop_assert!(!by_time || wakes_at(&ladder).is_some_and(|wakes| wakes <= at(now)), "it was woken for this");
                 }
+                Move::Ask(_) => prop_assert!(false, "nobody here wants to be called later"),
                 Move::Hunt(Decision::Wait { until, .. }) => prop_assert!(*until > at(now), "{asked:?}"),
                 Move::Hunt(Decision::Dial(_)) => {
                     prop_assert!(snooze.is_none_or(|until| until <= now) && !(first && pending.is_some()));
@@ -360,6 +472,66 @@ mod tests {
                     prop_assert!(pending.is_none());
                 }
             }
+        }
+
+        /// Nobody is called before their time, everybody is in the end, and it comes to an end.
+        #[test]
+        fn everybody_is_called_in_the_ways_they_want(
+            people in prop::collection::vec(prop::collection::vec(0..400_i64, 1..4), 1..5),
+            mode in prop_oneof![Just(Mode::Sequential), Just(Mode::Parallel)],
+            priority in prop_oneof![Just(Priority::Normal), Just(Priority::Critical)],
+            rings_for in prop::collection::vec(5..90_i64, 1..6),
+        ) {
+            let mut callees = Vec::new();
+            for (person, ways) in (1_u128..).zip(&people) {
+                for after in ways {
+                    let place = callees.len();
+                    callees.push((0, of_person(person, 10 + place as u128, i32::try_from(place).unwrap(), *after)));
+                }
+            }
+            let own = ladder();
+            let hunt = Hunt { mode, priority, dials_left: 1000, ..own.hunt };
+            let mut own = Ladder { hunt, step: 0, has_next_step: false, callees, ..own };
+            let mut now = 0;
+            let mut lasts = rings_for.iter().cycle();
+            let mut is_over = false;
+            for _ in 0..500 {
+                own.open.retain(|dial| dial.deadline > at(now));
+                match ask(&own, now) {
+                    Move::Ask(callee) => {
+                        let person = own.callees.iter().find(|(_, own)| own.id == callee).and_then(|(_, own)| own.person);
+                        prop_assert!(own.open.is_empty() || mode == Mode::Parallel);
+                        for (_, callee) in own.callees.iter_mut().filter(|(_, own)| own.person == person) {
+                            prop_assert_eq!(callee.asked_at, None, "once");
+                            callee.asked_at = Some(at(now));
+                        }
+                    }
+                    Move::Hunt(Decision::Dial(plan)) => {
+                        let rung = plan.targets[0].callee;
+                        let person = own.callees.iter().find(|(_, own)| own.id == rung).and_then(|(_, own)| own.person);
+                        for (_, callee) in own.callees.iter_mut().filter(|(_, own)| own.person == person) {
+                            if callee.id == rung {
+                                prop_assert!(callee.after.is_zero() || callee.asked_at.is_some_and(|asked| asked + callee.after <= at(now)));
+                                callee.attempts += 1;
+                                callee.last_offered_at = Some(at(now));
+                            }
+                            callee.asked_at = callee.asked_at.or(Some(at(now)));
+                        }
+                        own.open.push(OpenDial { deadline: at(now + lasts.next().unwrap()), callees: vec![rung] });
+                    }
+                    Move::Hunt(Decision::Wait { until, .. }) => {
+                        prop_assert!(until > at(now));
+                        now = (until - at(0)).num_seconds();
+                    }
+                    Move::Hunt(Decision::Finished { .. }) => {
+                        is_over = true;
+                        break;
+                    }
+                    other => prop_assert!(false, "{other:?}"),
+                }
+            }
+            prop_assert!(is_over, "it never ends");
+            prop_assert!(own.callees.iter().all(|(_, callee)| callee.attempts == 1), "somebody was never called");
         }
     }
 }

@@ -8,15 +8,18 @@
 //!    never left the phone counts here as well, although it costs no attempt.
 //! 4. A callee that was rung less than its own interval ago, or has quiet hours, is passed over.
 //! 5. A phone that is in another call is waited for, so that the order holds; a critical or parallel hunt goes on to the next callee.
+//!    So is somebody who wants to be called only some time after their turn has come ([`asks`]), until their first call; their other numbers
+//!    are passed over until it is time for them. What somebody answered or declined by one number holds for all of theirs, and while one
+//!    rings no other does.
 //! 6. How many callees go into one dial depends on the handset: one, a list without repeats, or the copied sequence.
 //! 7. Hand-outs are limited to twice the attempts (but for those that are given back because no call left the handset), so that a handset that takes dials and rings nobody cannot keep a hunt open for ever.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
-use crate::ids::CalleeId;
+use crate::ids::{CalleeId, PersonId};
 
 /// What the rule needs to know of a hunt.
 #[derive(Clone, Debug)]
@@ -40,6 +43,8 @@ pub struct Callee {
     pub id: CalleeId,
     /// Place in the order, lower first.
     pub position: i32,
+    /// Whose number it is, where that is known: one person may be reached by several.
+    pub person: Option<PersonId>,
     /// The phone that rings: the same for all numbers by which it is reached.
     pub phone: String,
     /// How often it may be rung in this hunt.
@@ -55,16 +60,40 @@ pub struct Callee {
     pub last_offered_at: Option<DateTime<Utc>>,
     /// Left in peace until then: quiet hours.
     pub quiet_until: Option<DateTime<Utc>>,
+    /// Rung so long after their turn came: they wanted to be told otherwise first.
+    pub after: TimeDelta,
+    /// When their turn came.
+    pub asked_at: Option<DateTime<Utc>>,
     /// What became of it, once that is settled.
     pub verdict: Option<Verdict>,
 }
 
 impl Callee {
-    /// May still be rung, now or later.
-    fn is_wanted(&self) -> bool {
-        self.verdict.is_none() && self.attempts < self.max_attempts
+    /// May still be rung, now or later, where this has become of the people in its step.
+    fn is_wanted(&self, settled: &BTreeSet<PersonId>) -> bool {
+        self.verdict.is_none() && self.attempts < self.max_attempts && self.person.is_none_or(|own| !settled.contains(&own))
+    }
+
+    /// The hunt has not come to them yet, and they are to be told so before they are rung.
+    fn is_to_be_asked(&self) -> bool {
+        self.after > TimeDelta::zero() && self.asked_at.is_none()
+    }
+
+    /// It is the first number by which its person is called.
+    fn is_first_way(&self, callees: &[Self]) -> bool {
+        let is_before = |other: &Self| other.person == self.person && other.position < self.position;
+        self.person.is_none() || !callees.iter().any(is_before)
     }
 }
+
+/// The people of whom nothing more is wanted, by whichever of their numbers they said so.
+fn settled(callees: &[Callee], by: &[Verdict]) -> BTreeSet<PersonId> {
+    let said = callees.iter().filter(|callee| callee.verdict.is_some_and(|verdict| by.contains(&verdict)));
+    said.filter_map(|callee| callee.person).collect()
+}
+
+/// What holds for all numbers of whoever said it by one. A number that must not be called, or is none, says nothing of the others.
+const OF_THE_PERSON: [Verdict; 3] = [Verdict::Answered, Verdict::Declined, Verdict::Skipped];
 
 /// An open dial of this hunt.
 #[derive(Clone, Debug)]
@@ -117,6 +146,8 @@ pub enum WaitReason {
     Interval,
     /// They have quiet hours.
     QuietHours,
+    /// They were told otherwise that their turn has come, and are called later.
+    Later,
     /// Somebody answered, and has time to confirm.
     Confirming,
     /// A person put it off.
@@ -163,7 +194,8 @@ pub fn decide(
     let next_close = open.iter().map(|dial| dial.deadline).min();
     let dialling = |until| Decision::Wait { until, why: WaitReason::Dialling };
 
-    if !callees.iter().any(Callee::is_wanted) || hunt.dials_left == 0 {
+    let settled = settled(callees, &OF_THE_PERSON);
+    if !callees.iter().any(|callee| callee.is_wanted(&settled)) || hunt.dials_left == 0 {
         return match next_close {
             Some(until) => dialling(until),
             None => finished(hunt, callees, answered),
@@ -177,7 +209,6 @@ pub fn decide(
     }
 
     let in_call: Vec<CalleeId> = open.iter().flat_map(|dial| dial.callees.iter().copied()).collect();
-    let passes_on = hunt.mode == Mode::Parallel || hunt.priority == Priority::Critical;
     let single = hunt.mode == Mode::Parallel || form == ListForm::One;
     let mut chosen: Vec<&Callee> = Vec::new();
     let mut wait: Option<(DateTime<Utc>, WaitReason)> = None;
@@ -189,7 +220,7 @@ pub fn decide(
     for Turn { callee, waits } in queue(callees, &in_call, busy, now) {
         if let Some((until, why)) = waits {
             wait_until(until, why);
-            if why == WaitReason::NumberBusy && !passes_on {
+            if keeps_the_others_waiting(hunt, callees, callee, why) {
                 break;
             }
             continue;
@@ -213,6 +244,38 @@ pub fn decide(
     Decision::Dial(plan(&chosen, hunt.mode == Mode::Sequential, if single { ListForm::One } else { form }))
 }
 
+/// Who has to be told, before anybody is rung, that their turn has come: they want to be called only some time after that. All numbers of
+/// theirs are meant, and those of nobody else. Asked beside [`decide`], with what it is asked with.
+#[must_use]
+pub fn asks<'c>(
+    hunt: &Hunt,
+    callees: &'c [Callee],
+    open: &[OpenDial],
+    busy: &HashMap<String, DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Option<&'c Callee> {
+    if hunt.mode == Mode::Sequential && !open.is_empty() {
+        return None;
+    }
+    let in_call: Vec<CalleeId> = open.iter().flat_map(|dial| dial.callees.iter().copied()).collect();
+    for Turn { callee, waits } in queue(callees, &in_call, busy, now) {
+        match waits {
+            Some((_, WaitReason::Later)) if callee.is_to_be_asked() => return Some(callee),
+            Some((_, why)) if keeps_the_others_waiting(hunt, callees, callee, why) => return None,
+            // It is their turn, and everybody else's comes later.
+            None if hunt.mode == Mode::Sequential => return None,
+            Some(_) | None => {}
+        }
+    }
+    None
+}
+
+/// Whether the order holds for somebody who waits, or the hunt goes on to the next.
+fn keeps_the_others_waiting(hunt: &Hunt, callees: &[Callee], callee: &Callee, why: WaitReason) -> bool {
+    let passes_on = hunt.mode == Mode::Parallel || hunt.priority == Priority::Critical;
+    !passes_on && (why == WaitReason::NumberBusy || (why == WaitReason::Later && callee.is_first_way(callees)))
+}
+
 /// One callee whose turn will come.
 #[derive(Clone, Copy, Debug)]
 pub struct Turn<'c> {
@@ -231,12 +294,19 @@ pub fn queue<'c>(
     busy: &HashMap<String, DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Vec<Turn<'c>> {
-    let mut order: Vec<&Callee> = callees.iter().filter(|callee| callee.is_wanted() && !in_call.contains(&callee.id)).collect();
+    let settled = settled(callees, &OF_THE_PERSON);
+    let called: BTreeSet<PersonId> =
+        callees.iter().filter(|callee| in_call.contains(&callee.id)).filter_map(|callee| callee.person).collect();
+    let is_called = |callee: &Callee| in_call.contains(&callee.id) || callee.person.is_some_and(|own| called.contains(&own));
+    let mut order: Vec<&Callee> = callees.iter().filter(|callee| callee.is_wanted(&settled) && !is_called(callee)).collect();
     order.sort_by_key(|callee| (callee.attempts + callee.failed, callee.position));
     let waits = |callee: &Callee| {
         let rested = callee.last_offered_at.map(|at| (at + callee.min_interval, WaitReason::Interval));
         let quiet = callee.quiet_until.map(|until| (until, WaitReason::QuietHours));
-        let resting = [rested, quiet].into_iter().flatten().filter(|(until, _)| *until > now).max_by_key(|(until, _)| *until);
+        let told = callee.after > TimeDelta::zero();
+        let later = told.then(|| (callee.asked_at.unwrap_or(now) + callee.after, WaitReason::Later));
+        let resting =
+            [rested, quiet, later].into_iter().flatten().filter(|(until, _)| *until > now).max_by_key(|(until, _)| *until);
         resting.or_else(|| busy.get(&callee.phone).map(|until| (*until, WaitReason::NumberBusy)))
     };
     order.into_iter().map(|callee| Turn { callee, waits: waits(callee) }).collect()
@@ -293,9 +363,13 @@ fn plan(chosen: &[&Callee], exclusive: bool, form: ListForm) -> DialPlan {
 }
 
 fn finished(hunt: &Hunt, callees: &[Callee], answered: bool) -> Decision {
-    let reason = if hunt.dials_left == 0 && callees.iter().any(Callee::is_wanted) {
+    let no_more = settled(callees, &OF_THE_PERSON);
+    let declined = settled(callees, &[Verdict::Declined]);
+    let has_declined =
+        |callee: &Callee| callee.verdict == Some(Verdict::Declined) || callee.person.is_some_and(|own| declined.contains(&own));
+    let reason = if hunt.dials_left == 0 && callees.iter().any(|callee| callee.is_wanted(&no_more)) {
         EndReason::HandOutLimit
-    } else if !callees.is_empty() && callees.iter().all(|callee| callee.verdict == Some(Verdict::Declined)) {
+    } else if !callees.is_empty() && callees.iter().all(has_declined) {
         EndReason::AllDeclined
     } else {
         EndReason::AttemptsUsed

@@ -322,6 +322,7 @@ impl<'a> World<'a> {
             .map(|(index, person)| Callee {
                 id: id(index),
                 position: person.position,
+                person: None,
                 phone: person.phone.clone(),
                 max_attempts: person.max_attempts,
                 attempts: 0,
@@ -329,6 +330,8 @@ impl<'a> World<'a> {
                 min_interval: TimeDelta::seconds(person.min_interval),
                 last_offered_at: None,
                 quiet_until: None,
+                after: TimeDelta::zero(),
+                asked_at: None,
                 verdict: None,
             })
             .collect();
@@ -494,7 +497,9 @@ impl<'a> World<'a> {
                 let until = match why {
                     WaitReason::Interval => until,
                     WaitReason::Dialling | WaitReason::NumberBusy => until.min(self.now + TimeDelta::seconds(LOOK_AGAIN)),
-                    WaitReason::QuietHours | WaitReason::Confirming | WaitReason::Snoozed => panic!("nothing here has that"),
+                    WaitReason::QuietHours | WaitReason::Later | WaitReason::Confirming | WaitReason::Snoozed => {
+                        panic!("nothing here has that")
+                    }
                 };
                 self.due = until.max(self.now + TimeDelta::seconds(1));
                 if !self.story.hand_outs.is_empty() {
@@ -910,7 +915,7 @@ proptest! {
             let earliest_close = asked.open.iter().map(|dial| dial.deadline).min();
             let mut waiting = asked.callees.iter().filter(|callee| slow_may_still_be_rung(callee));
             match why {
-                WaitReason::QuietHours | WaitReason::Confirming | WaitReason::Snoozed => {
+                WaitReason::QuietHours | WaitReason::Later | WaitReason::Confirming | WaitReason::Snoozed => {
                     prop_assert!(false, "nothing here has that");
                 }
                 WaitReason::Dialling => prop_assert_eq!(Some(until), earliest_close, "{:?}", asked),
@@ -1175,6 +1180,7 @@ fn hunt_for(people: usize) -> Example {
     let callee = |index| Callee {
         id: id(index),
         position: i32::try_from(index).unwrap(),
+        person: None,
         phone: own_number(index),
         max_attempts: 2,
         attempts: 0,
@@ -1182,6 +1188,8 @@ fn hunt_for(people: usize) -> Example {
         min_interval: TimeDelta::zero(),
         last_offered_at: None,
         quiet_until: None,
+        after: TimeDelta::zero(),
+        asked_at: None,
         verdict: None,
     };
     Example {

@@ -16,6 +16,7 @@ pub mod policy;
 pub mod ringing;
 pub mod script;
 pub mod storm;
+pub mod ways;
 
 use android_protocol::wire::CallOutcome;
 use serde::{Deserialize, Serialize};

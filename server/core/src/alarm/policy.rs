@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::ways::Way;
 use super::{Confirmation, Mode};
 use crate::ids::{PersonId, ScheduleId, TeamId};
 use crate::numbers::same_phone;
@@ -151,6 +152,10 @@ pub struct Reached {
     pub name: Option<String>,
     /// The number to ring, in its comparable form.
     pub number: String,
+    /// So many seconds after their turn has come.
+    pub after_s: i32,
+    /// Their other numbers by which they are called, and how long after that.
+    pub others: Vec<Way>,
     /// Why they are on duty; `None` when the step names them.
     pub duty: Option<Duty>,
 }
@@ -200,7 +205,8 @@ mod tests {
     }
 
     fn one(person: Option<u128>, number: &str) -> Reached {
-        Reached { person: person.map(|id| PersonId(Uuid::from_u128(id))), name: None, number: number.to_owned(), duty: None }
+        let person = person.map(|id| PersonId(Uuid::from_u128(id)));
+        Reached { person, name: None, number: number.to_owned(), after_s: 0, others: Vec::new(), duty: None }
     }
 
     #[test]

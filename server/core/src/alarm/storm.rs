@@ -36,8 +36,10 @@ pub fn join_key(like: &Like<'_>) -> String {
     let rung: Vec<_> =
         like.callees.iter().map(|callee| (&callee.phone, callee.max_attempts, callee.min_interval.num_seconds())).collect();
     let mut facts = serde_json::json!([like.mode, like.until, like.confirm_within, like.policy, like.begin_window_s, rung]);
-    if let (true, Some(facts)) = (like.wants_key, facts.as_array_mut()) {
-        facts.push("key".into());
+    let later: Vec<i64> = like.callees.iter().map(|callee| callee.after.num_seconds()).collect();
+    if let Some(facts) = facts.as_array_mut() {
+        facts.extend(like.wants_key.then(|| "key".into()));
+        facts.extend(later.iter().any(|after| *after > 0).then(|| later.into()));
     }
     hex(&Sha256::digest(facts.to_string()))
 }
@@ -102,6 +104,7 @@ mod tests {
         Callee {
             id: CalleeId(Uuid::nil()),
             position: 0,
+            person: None,
             phone: phone.to_owned(),
             max_attempts: 2,
             attempts: 0,
@@ -109,6 +112,8 @@ mod tests {
             min_interval: TimeDelta::seconds(60),
             last_offered_at: None,
             quiet_until: None,
+            after: TimeDelta::zero(),
+            asked_at: None,
             verdict: None,
         }
     }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::access::senders::Sender;
 use crate::alarm::policy::AlarmTexts;
+use crate::alarm::ways::Way;
 use crate::api::requests::merge::Patch;
 use crate::app::App;
 use crate::http::problem::Problem;
@@ -32,19 +33,24 @@ pub struct HowTold {
     shift_minutes: Option<i32>,
     /// They are told when somebody else puts them on duty now, or within 24 hours.
     put_on_duty: bool,
+    /// By which of their numbers, and how long after their turn has come, they are called for an alarm, and told of it by text message:
+    /// at least one call, at most one text message, at most eight. Empty (the default): they are called by their first number at once,
+    /// and told as `alarm_texts` says.
+    #[schema(max_items = 8)]
+    ways: Vec<Way>,
 }
 
 impl From<ToldRow> for HowTold {
     fn from(row: ToldRow) -> Self {
-        let ToldRow { alarm_texts, shift_minutes, put_on_duty } = row;
-        Self { alarm_texts, shift_minutes, put_on_duty }
+        let ToldRow { alarm_texts, shift_minutes, put_on_duty, ways } = row;
+        Self { alarm_texts, shift_minutes, put_on_duty, ways: ways.0 }
     }
 }
 
 impl From<HowTold> for ToldRow {
     fn from(body: HowTold) -> Self {
-        let HowTold { alarm_texts, shift_minutes, put_on_duty } = body;
-        Self { alarm_texts, shift_minutes, put_on_duty }
+        let HowTold { alarm_texts, shift_minutes, put_on_duty, ways } = body;
+        Self { alarm_texts, shift_minutes, put_on_duty, ways: ways.into() }
     }
 }
 
@@ -117,7 +123,8 @@ async fn find(app: &App, which: &str) -> Result<(PersonId, ToldRow), Problem> {
 }
 
 async fn set(app: &App, sender: &Sender, id: PersonId, wanted: HowTold, expected: &Expected) -> Result<Response, Problem> {
-    let row = ToldRow::from(wanted);
+    let mut row = ToldRow::from(wanted);
+    kept::numbers_as_kept(&mut row, app.config().default_region)?;
     app.engine.carry_out(sender.doer(), async |work| kept::set(work, id, &row, expected).await).await?;
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &kept::version(id, &row), &HowTold::from(row)))
 }

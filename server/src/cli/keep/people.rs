@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use clap::Subcommand;
 
 use crate::alarm::policy::AlarmTexts;
-use crate::cli::open;
+use crate::alarm::ways::{By, Way};
+use crate::cli::{open, refused_plainly};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Doer;
@@ -45,7 +46,29 @@ pub(in crate::cli) enum PeopleCommand {
         /// When somebody else puts them on duty: true or false
         #[arg(long)]
         put_on_duty: Option<bool>,
+        /// How they are reached when their turn comes, each way by itself: call:NUMBER or text:NUMBER, and :SECONDS after that; or none, to
+        /// be called by their first number at once
+        #[arg(long = "way", value_parser = way, value_name = "WAY")]
+        ways: Vec<OneWay>,
     },
+}
+
+/// One way to be reached, or that there is none of their own.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct OneWay(Option<Way>);
+
+fn way(word: &str) -> Result<OneWay, String> {
+    if word == "none" {
+        return Ok(OneWay(None));
+    }
+    let mut parts = word.split(':');
+    let (by, number, after) = (parts.next().and_then(By::parse), parts.next(), parts.next().map_or(Ok(0), str::parse));
+    match (by, number, after, parts.next()) {
+        (Some(by), Some(number), Ok(after_seconds), None) => {
+            Ok(OneWay(Some(Way { by, number: number.to_owned(), after_seconds })))
+        }
+        _ => Err("write call:NUMBER or text:NUMBER, with :SECONDS after it, or none".to_owned()),
+    }
 }
 
 /// How long before a shift somebody is told, if at all.
@@ -67,7 +90,7 @@ fn shift_minutes(word: &str) -> Result<Minutes, String> {
 
 pub(in crate::cli) async fn run(command: PeopleCommand, config: &Config) -> anyhow::Result<()> {
     match command {
-        PeopleCommand::Told { name, alarm_texts, shift_minutes, put_on_duty } => {
+        PeopleCommand::Told { name, alarm_texts, shift_minutes, put_on_duty, ways } => {
             let store = open(config).await?;
             let (person, old) = {
                 let mut reader = store.read().await?;
@@ -76,22 +99,27 @@ pub(in crate::cli) async fn run(command: PeopleCommand, config: &Config) -> anyh
                 let told = reader.db().told(person.id).await?;
                 (person.id, told)
             };
-            let new = ToldRow {
+            let own: Vec<Way> = ways.iter().filter_map(|OneWay(way)| way.clone()).collect();
+            let mut new = ToldRow {
+                ways: if ways.is_empty() { old.ways.clone() } else { own.into() },
                 alarm_texts: alarm_texts.unwrap_or(old.alarm_texts),
                 shift_minutes: shift_minutes.map_or(old.shift_minutes, |Minutes(minutes)| minutes),
                 put_on_duty: put_on_duty.unwrap_or(old.put_on_duty),
             };
+            told::numbers_as_kept(&mut new, config.default_region).map_err(refused_plainly)?;
             if new != old {
                 let expected = Expected::OneOf(vec![told::version(person, &old)]);
                 let set = async |work: &mut Work| told::set(work, person, &new, &expected).await;
                 store.carry_out(Clock::system().now(), Doer::CommandLine, set).await?;
             }
             store.close().await;
+            let ways: Vec<String> = new.ways.iter().map(Way::to_string).collect();
             let minutes = new.shift_minutes.map_or_else(|| "off".to_owned(), |minutes| minutes.to_string());
             println!(
-                "{name}\talarm texts: {}\tshift minutes: {minutes}\tput on duty: {}",
+                "{name}\talarm texts: {}\tshift minutes: {minutes}\tput on duty: {}\tways: {}",
                 new.alarm_texts.as_str(),
-                new.put_on_duty
+                new.put_on_duty,
+                if ways.is_empty() { "none".to_owned() } else { ways.join(", ") }
             );
         }
         PeopleCommand::Import { file, dry_run, encoding } => {

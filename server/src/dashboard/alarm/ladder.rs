@@ -128,6 +128,10 @@ enum State {
     InPeace {
         until: DateTime<Utc>,
     },
+    /// Told otherwise that their turn has come; called then.
+    Asked {
+        until: DateTime<Utc>,
+    },
     Spent,
     NotRung,
 }
@@ -136,7 +140,12 @@ impl State {
     /// Their phone may ring, or they may still be waited for.
     fn is_in_play(&self) -> bool {
         match self {
-            Self::Ringing(_) | Self::Answered { .. } | Self::Next { .. } | Self::Later { .. } | Self::InPeace { .. } => true,
+            Self::Ringing(_)
+            | Self::Answered { .. }
+            | Self::Next { .. }
+            | Self::Later { .. }
+            | Self::InPeace { .. }
+            | Self::Asked { .. } => true,
             Self::Lapsed { again_at } => again_at.is_some(),
             Self::WithoutKey { is_wanted, .. } => *is_wanted,
             Self::Confirmed { .. }
@@ -178,7 +187,7 @@ fn states(known: &Known<'_>) -> Vec<State> {
     // Whoever belongs to an earlier step is not rung any more.
     let wanted = |rung: &RungRow| {
         let in_step = standing.is_some_and(|standing| standing.step == rung.step);
-        in_step && rung.verdict.is_none() && rung.attempts < rung.max_attempts
+        in_step && rung.verdict.is_none() && rung.attempts < rung.max_attempts && !said_by_another_number(rungs, rung)
     };
     let rung_now = |rung: &RungRow| known.ringing.iter().position(|row| row.callee_id == rung.id);
     let next = standing.and_then(|standing| {
@@ -227,6 +236,11 @@ fn states(known: &Known<'_>) -> Vec<State> {
             None if let Some(until) = quiet.filter(|until| wanted(rung) && again_at.is_none_or(|again| again < *until)) => {
                 State::InPeace { until }
             }
+            None if let Some(until) =
+                called_at(rung).filter(|until| wanted(rung) && standing.is_some_and(|own| own.now < *until)) =>
+            {
+                State::Asked { until }
+            }
             None if wanted(rung) && next == Some(rung.id) => State::Next { again_at },
             None if wanted(rung) => State::Later { again_at },
             // Also a number that cannot be dialled, which has no tries.
@@ -237,11 +251,24 @@ fn states(known: &Known<'_>) -> Vec<State> {
     rungs.iter().map(state).collect()
 }
 
+/// Whoever has several numbers has said it for all of them.
+fn said_by_another_number(rungs: &[RungRow], rung: &RungRow) -> bool {
+    let own = |other: &&RungRow| other.person_id.is_some() && other.person_id == rung.person_id && other.step == rung.step;
+    let said = |other: &RungRow| matches!(other.verdict, Some(Verdict::Answered | Verdict::Declined | Verdict::Skipped));
+    rungs.iter().filter(own).any(said)
+}
+
+/// When somebody is called whose turn has come and who was told so first.
+fn called_at(rung: &RungRow) -> Option<DateTime<Utc>> {
+    rung.asked_at.map(|at| at + TimeDelta::seconds(i64::from(rung.after_s)))
+}
+
 /// What the rule needs to know of a rung.
 fn to_rule(position: i32, rung: &RungRow, standing: &Standing) -> hunt::Callee {
     hunt::Callee {
         id: rung.id,
         position,
+        person: rung.person_id,
         phone: phone_of(&rung.number).into_owned(),
         max_attempts: rung.max_attempts,
         attempts: rung.attempts,
@@ -249,6 +276,8 @@ fn to_rule(position: i32, rung: &RungRow, standing: &Standing) -> hunt::Callee {
         min_interval: TimeDelta::seconds(i64::from(rung.min_interval_s)),
         last_offered_at: rung.last_offered_at,
         quiet_until: standing.quiet.get(&rung.id).copied(),
+        after: TimeDelta::seconds(i64::from(rung.after_s)),
+        asked_at: rung.asked_at,
         verdict: rung.verdict,
     }
 }
@@ -289,6 +318,7 @@ fn show(reader: &Reader, rung: &RungRow, state: &State, known: &Known<'_>, alarm
             (Look::No, again(time, &words.rung_again_soon, &words.rung_again))
         }
         State::InPeace { until } => (Look::Later, fill(&words.rung_quiet, &[("at", Html(&at(*until)))])),
+        State::Asked { until } => (Look::Later, fill(&words.rung_asked, &[("at", Html(&at(*until)))])),
         State::Spent => (Look::No, fill(&words.rung_spent, &[("what", Text(what)), ("tries", Html(&tries))])),
         State::NotRung => (Look::Later, escape(&words.rung_not_rung)),
     };

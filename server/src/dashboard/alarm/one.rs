@@ -212,6 +212,8 @@ fn rung_of(hunt_id: HuntId, callee: CalleeRow, unreported: &[CalleeId]) -> RungR
         attempts: callee.attempts,
         failed: callee.failed,
         last_offered_at: callee.last_offered_at,
+        after_s: callee.after_s,
+        asked_at: callee.asked_at,
         verdict: callee.verdict,
         no_report: unreported.contains(&callee.id),
     }

@@ -477,13 +477,17 @@ impl Engine {
                 }
                 Decision::Wait { until, why } => {
                     let look_at = match why {
-                        WaitReason::Interval | WaitReason::QuietHours | WaitReason::Confirming | WaitReason::Snoozed => until,
+                        WaitReason::Interval
+                        | WaitReason::QuietHours
+                        | WaitReason::Later
+                        | WaitReason::Confirming
+                        | WaitReason::Snoozed => until,
                         WaitReason::Dialling | WaitReason::NumberBusy => until.min(now + LOOK_AGAIN),
                     };
                     let look_at = look_at.max(now + SHORTEST_WAIT);
                     // Whoever has quiet hours keeps a hunt from beginning; that is not for want of a handset.
                     let held = hunt.begun_at.is_some()
-                        || matches!(why, WaitReason::Interval | WaitReason::QuietHours | WaitReason::Snoozed);
+                        || matches!(why, WaitReason::Interval | WaitReason::QuietHours | WaitReason::Later | WaitReason::Snoozed);
                     // A dial is waited for until its deadline, and not for longer because nobody was here to end it.
                     let wanted_at = if why == WaitReason::Dialling { until.min(look_at) } else { look_at };
                     wait(work, &hunt, look_at, held.then_some(wanted_at)).await?;
@@ -643,6 +647,15 @@ pub(in crate::engine) async fn record_hand_out(
     }
     for target in &dial.targets {
         work.db().reserve_attempts(target.callee_id, target.attempts, now).await?;
+        let callee = callees.iter().find(|callee| callee.id == target.callee_id);
+        let waits =
+            |person| callees.iter().any(|other| other.person_id == Some(person) && other.asked_at.is_none() && other.after_s > 0);
+        if let Some((callee, person)) =
+            callee.and_then(|callee| Some((callee, callee.person_id?))).filter(|(_, person)| waits(*person))
+        {
+            // Their other numbers are called so long after this one.
+            work.db().asked(hunt.id, callee.step, person, now).await?;
+        }
     }
     // A parallel hunt wants the next handset at once; a sequential one not before this dial is over.
     let due_at = if dial.exclusive { dial.deadline } else { now };

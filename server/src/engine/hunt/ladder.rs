@@ -7,11 +7,12 @@ use futures_util::future::BoxFuture;
 
 use crate::alarm::escalation::{self, Ladder, Move, Unconfirmed};
 use crate::alarm::event::{self, Event};
-use crate::alarm::hunt::{self, Decision, ListForm, OpenDial};
+use crate::alarm::hunt::{self, Decision, ListForm, OpenDial, WaitReason};
 use crate::alarm::policy::{Place, Reached, Step, Whom};
 use crate::alarm::{Mode, Verdict};
+use crate::engine::lines::texts;
 use crate::engine::{Engine, EngineError, seconds};
-use crate::ids::{AnswerId, CalleeId, HuntId};
+use crate::ids::{AnswerId, HuntId};
 use crate::keep::whom::{self, Led};
 use crate::numbers::{Number, same_phone};
 use crate::roster::quiet;
@@ -65,7 +66,8 @@ impl Engine {
     ) -> Result<Next, EngineError> {
         let now = work.now();
         let mut hunt = hunt.clone();
-        // Each turn takes back an answer or goes up a step, and both come to an end.
+        let asks = !matches!(busy, Busy::Ignored);
+        // Each turn takes back an answer, goes up a step or tells somebody that it is their turn, and all of these come to an end.
         loop {
             let callees = work.db().callees(hunt.id).await?;
             let ladder = load(work, &hunt, &callees).await?;
@@ -81,6 +83,17 @@ impl Engine {
             match escalation::decide(&ladder, busy, form, now) {
                 Move::Lapse(answers) => lapse(work, &hunt, &answers).await?,
                 Move::NextStep => self.begin_next_step(work, &hunt).await?,
+                Move::Ask(callee) if asks => texts::at_turn(work, &hunt, &callees, callee).await?,
+                Move::Ask(_) => {
+                    // What comes at once may join it, and is told in the same message.
+                    work.db().set_hunt_wake(hunt.id, Some(now)).await?;
+                    return Ok(Next {
+                        hunt,
+                        callees,
+                        decision: Decision::Wait { until: now, why: WaitReason::Later },
+                        waits_for: None,
+                    });
+                }
                 Move::Hunt(decision) => {
                     let wake_at = escalation::wakes_at(&ladder).filter(|_| !matches!(decision, Decision::Finished { .. }));
                     if wake_at != hunt.wake_at {
@@ -212,31 +225,17 @@ impl Engine {
         let first_at = led.to.iter().map(may_ring).min().unwrap_or(now);
         let mut names = Vec::with_capacity(led.to.len());
         let mut dials = Vec::with_capacity(led.to.len());
-        for (position, one) in (0_i32..).zip(led.to) {
-            names.push(event::Led { name: one.name.clone(), number: one.number.clone(), duty: one.duty });
+        let of_step = CalleeRow { step: number, max_attempts, min_interval_s, ..CalleeRow::of(String::new(), now) };
+        let callees = led.to.iter().flat_map(|one| of_step.all_of(one, now));
+        for (position, callee) in (0_i32..).zip(callees) {
             dials.push(max_attempts);
-            let callee = CalleeRow {
-                id: CalleeId::new(now),
-                step: number,
-                position,
-                person_id: one.person,
-                name: one.name,
-                known_to_plan: Number::from_stored(one.number.as_str()).is_known_to_plan(),
-                // Rung a moment ago in another step: their interval counts on.
-                last_offered_at: known
-                    .iter()
-                    .filter(|callee| same_phone(&callee.number, &one.number))
-                    .filter_map(|c| c.last_offered_at)
-                    .max(),
-                number: one.number,
-                reference: None,
-                max_attempts,
-                min_interval_s,
-                attempts: 0,
-                failed: 0,
-                verdict: None,
-            };
-            work.db().insert_callee(hunt.id, &callee).await?;
+            // Rung a moment ago in another step: their interval counts on.
+            let before = known.iter().filter(|earlier| same_phone(&earlier.number, &callee.number));
+            let last_offered_at = before.filter_map(|earlier| earlier.last_offered_at).max();
+            work.db().insert_callee(hunt.id, &CalleeRow { position, last_offered_at, ..callee }).await?;
+        }
+        for one in led.to {
+            names.push(event::Led { name: one.name, number: one.number, duty: one.duty });
         }
         let begins_at = hunt.snoozed_until.map_or(first_at, |until| until.max(first_at));
         let new = NewStep {

@@ -9,14 +9,13 @@ use sha2::{Digest, Sha256};
 use crate::alarm::consequences;
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::Event;
-use crate::alarm::policy::{Reached, Step, Whom};
+use crate::alarm::policy::{Step, Whom};
 use crate::alarm::{AlarmKind, AlarmState, Confirm, Confirmation, HuntOutcome, Mode, Priority, Until, hunt};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, HandsetId, HuntId, hex};
 use crate::keep::whom::{self, Named};
 use crate::needs::Words;
-use crate::numbers::Number;
 use crate::store::alarm::alarms::{AlarmRow, NewAlarm};
 use crate::store::alarm::barista::BaristaCall;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewHunt};
@@ -452,15 +451,8 @@ impl Engine {
         let attempts = request.attempts.unwrap_or_else(|| i32::try_from(settings.attempts).unwrap_or(1));
         let interval = || i32::try_from(settings.min_interval.as_secs()).unwrap_or(i32::MAX);
         let min_interval_s = request.min_interval_s.unwrap_or_else(interval);
-        let row = |one: Reached| CalleeRow {
-            person_id: one.person,
-            name: one.name,
-            known_to_plan: Number::from_stored(one.number.as_str()).is_known_to_plan(),
-            max_attempts: attempts,
-            min_interval_s,
-            ..CalleeRow::of(one.number, now)
-        };
-        Ok(led.to.into_iter().map(row).collect())
+        let of_all = CalleeRow { max_attempts: attempts, min_interval_s, ..CalleeRow::of(String::new(), now) };
+        Ok(led.to.iter().flat_map(|one| of_all.all_of(one, now)).collect())
     }
 
     /// A person calls an alarm off: ringing stops, unless the hunt also serves another alarm.

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::hand_over::VERIFICATION;
 use crate::alarm::AlarmKind;
 use crate::alarm::event::Event;
+use crate::alarm::ways;
 use crate::engine::EngineError;
 use crate::ids::{AlarmId, CalleeId, HuntId, SmsId};
 use crate::keep::lines::gateways;
@@ -18,6 +19,7 @@ use crate::line::code;
 use crate::numbers::Number;
 use crate::store::alarm::dials::NewDial;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
+use crate::store::duty::told::ToldRow;
 use crate::store::lines::sms::{Purpose, Sentence, SmsRow};
 use crate::store::lines::texts::{NewText, TextRow, whom};
 use crate::store::{Announcement, Db, Tx, Work};
@@ -48,16 +50,53 @@ pub(in crate::engine) async fn beside_call(
         Some(id) => work.db().policy(id).await?.is_some_and(|policy| policy.definition.texts),
         None => false,
     };
-    for (callee, wish) in work.db().text_wishes(&dial.mid).await? {
-        let wants = wish.unwrap_or_default().wants(by_policy);
-        if let Some(callee) = callees.iter().find(|own| own.id == callee).filter(|_| wants) {
-            tell(work, hunt, callee).await?;
+    for target in &dial.targets {
+        let Some(callee) = callees.iter().find(|own| own.id == target.callee_id) else { continue };
+        let told = match callee.person_id {
+            Some(person) => work.db().told(person).await?,
+            None => ToldRow::default(),
+        };
+        if told.ways.is_empty() {
+            if told.alarm_texts.wants(by_policy) {
+                tell(work, hunt, callee, &callee.number, TimeDelta::zero()).await?;
+            }
+        } else {
+            by_own_way(work, hunt, callee, &told).await?;
         }
     }
     Ok(())
 }
 
-async fn tell(work: &mut Work, hunt: &HuntRow, callee: &CalleeRow) -> Result<(), EngineError> {
+/// The turn of somebody has come who wants to be called later: they are told by text message, if that is one of their ways.
+pub(in crate::engine) async fn at_turn(
+    work: &mut Work,
+    hunt: &HuntRow,
+    callees: &[CalleeRow],
+    callee: CalleeId,
+) -> Result<(), EngineError> {
+    let now = work.now();
+    let asked = callees.iter().find(|own| own.id == callee).and_then(|callee| Some((callee, callee.person_id?)));
+    let Some((callee, person)) = asked else { return Ok(()) };
+    work.db().asked(hunt.id, callee.step, person, now).await?;
+    work.announce(Announcement::Hunts);
+    if hunt.kind != AlarmKind::Alarm || hunt.dry_run {
+        return Ok(());
+    }
+    let told = work.db().told(person).await?;
+    by_own_way(work, hunt, callee, &told).await
+}
+
+async fn by_own_way(work: &mut Work, hunt: &HuntRow, callee: &CalleeRow, told: &ToldRow) -> Result<(), EngineError> {
+    let Some(person) = callee.person_id else { return Ok(()) };
+    let numbers = work.db().numbers_of(person).await?;
+    let Some(way) = ways::text(&told.ways, &numbers) else { return Ok(()) };
+    // Counted from when their turn came, which was a while ago where they are called later.
+    let due_at = callee.asked_at.unwrap_or(work.now()) + TimeDelta::seconds(i64::from(way.after_seconds));
+    tell(work, hunt, callee, &way.number, (due_at - work.now()).max(TimeDelta::zero())).await
+}
+
+/// Tells somebody by a number of theirs, after some time.
+async fn tell(work: &mut Work, hunt: &HuntRow, callee: &CalleeRow, number: &str, after: TimeDelta) -> Result<(), EngineError> {
     let now = work.now();
     let (sms, whom) = (SmsId::new(now), whom(callee.person_id, &callee.number));
     let code = code::fresh(sms.0.as_u64_pair().1, &work.db().codes_of(&whom, now - CODE_TAKEN).await?);
@@ -68,7 +107,7 @@ async fn tell(work: &mut Work, hunt: &HuntRow, callee: &CalleeRow) -> Result<(),
     let about = work.db().text_of_sms(sms).await?;
     let Some(first) = about.first() else { return Ok(()) };
     let Some(gateway) = gateways::for_people(&mut work.db(), None).await? else {
-        return not_sent(&mut work.db(), &about, &callee.number, &Outcome::NoGateway, false, now).await;
+        return not_sent(&mut work.db(), &about, number, &Outcome::NoGateway, false, now).await;
     };
     let others = work.db().told_lately(&whom, now - CODE_COUNTS, now).await?;
     let is_other = |row: &TextRow| row.is_open() && row.hunt_id != hunt.id;
@@ -94,7 +133,8 @@ async fn tell(work: &mut Work, hunt: &HuntRow, callee: &CalleeRow) -> Result<(),
         ("how".to_owned(), how),
     ];
     let sentence = Sentence { name: SENTENCE.to_owned(), language, places: places.into() };
-    let row = SmsRow { id: sms, ..SmsRow::saying(sentence, Purpose::Alarm, gateway.id, &callee.number, now, now + EXPIRES) };
+    let saying = SmsRow::saying(sentence, Purpose::Alarm, gateway.id, number, now, now + after + EXPIRES);
+    let row = SmsRow { id: sms, due_at: now + after, ..saying };
     work.db().insert_sms(&row).await?;
     work.announce(Announcement::Handsets);
     Ok(())

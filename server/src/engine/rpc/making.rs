@@ -150,6 +150,8 @@ impl Engine {
             attempts: 0,
             failed: 0,
             last_offered_at: None,
+            after_s: 0,
+            asked_at: None,
             verdict: None,
         };
         work.db().insert_callee(hunt, &callee).await?;

@@ -3,10 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alarm::doer::Doer;
+use crate::alarm::ways;
 use crate::ids::PersonId;
 use crate::keep::lines::gateways;
 use crate::keep::refused::Refused;
 use crate::line::duty::{Comes, comes, put_on};
+use crate::numbers::{Number, Region};
 use crate::roster::{Absences, Roster, Schedule, evaluate};
 use crate::store::duty::told::{DutyText, ToldRow};
 use crate::store::edits::Edited;
@@ -30,7 +32,19 @@ const TIME: &str = "%Y-%m-%d %H:%M";
 /// The version of how somebody is told.
 #[must_use]
 pub fn version(person: PersonId, told: &ToldRow) -> Version {
-    Version::of(&(person, told.alarm_texts.as_str(), told.shift_minutes, told.put_on_duty))
+    Version::of(&(person, told.alarm_texts.as_str(), told.shift_minutes, told.put_on_duty, &told.ways.0))
+}
+
+/// Writes the numbers of somebody's ways in their comparable form.
+///
+/// # Errors
+/// When one is no number.
+pub fn numbers_as_kept(told: &mut ToldRow, region: Region) -> Result<(), Refused> {
+    for way in &mut told.ways.0 {
+        let parsed = Number::parse(&way.number, region).map_err(|wrong| Refused::wrong("ways", wrong.to_string()))?;
+        parsed.number.as_str().clone_into(&mut way.number);
+    }
+    Ok(())
 }
 
 /// Has somebody told in this way from now on.
@@ -46,6 +60,7 @@ pub async fn set(work: &mut Work, person: PersonId, told: &ToldRow, expected: &E
         return Err(Refused::Missing { what: "person", name: person.to_string() });
     }
     expected.check(Some(&version(person, &work.db().told(person).await?)))?;
+    ways::check(&told.ways, &work.db().numbers_of(person).await?).map_err(|wrong| Refused::wrong("ways", wrong.to_string()))?;
     work.db().set_told(person, told).await?;
     work.announce(Announcement::People);
     Ok(())

@@ -39,6 +39,10 @@ row! {
         pub failed: i32,
         /// Last hand-out.
         pub last_offered_at: Option<DateTime<Utc>>,
+        /// Rung so many seconds after their turn has come.
+        pub after_s: i32,
+        /// When it came, where that matters.
+        pub asked_at: Option<DateTime<Utc>>,
         /// What became of it.
         pub verdict: Option<Verdict>,
         /// A call to them was given up for want of a report, and of none to them there is one: nobody knows whether they were rung.
@@ -142,7 +146,7 @@ statements! {
     /// Their ladders.
     OPEN_RUNGS = [
         "SELECT c.id, c.hunt_id, c.step, c.person_id, c.name, c.number, c.max_attempts, c.min_interval_s, c.attempts, c.failed,
-                c.last_offered_at, c.verdict," no_report "AS no_report
+                c.last_offered_at, c.after_s, c.asked_at, c.verdict," no_report "AS no_report
          FROM callees c
          WHERE c.hunt_id IN (SELECT id FROM hunts WHERE" open_of_alarms "ORDER BY priority DESC, created_at, id LIMIT $1)
          ORDER BY c.hunt_id, c.step, c.position LIMIT 2000"
@@ -166,7 +170,7 @@ statements! {
     /// The ladders of these hunts.
     RUNGS_OF = [
         "SELECT c.id, c.hunt_id, c.name, c.number, c.max_attempts, c.min_interval_s, c.attempts, 0 AS failed, NULL AS person_id,
-                c.last_offered_at, c.verdict, c.step, c.position," no_report "AS no_report
+                c.last_offered_at, 0 AS after_s, NULL AS asked_at, c.verdict, c.step, c.position," no_report "AS no_report
          FROM callees c WHERE c.hunt_id" in_list
         "ORDER BY c.hunt_id, c.step, c.position LIMIT 5000"
     ];

@@ -8,11 +8,11 @@ use sqlx::types::Json;
 
 use crate::alarm::consequences;
 use crate::alarm::hunt::{Callee, Hunt};
-use crate::alarm::policy::{Place, Step};
+use crate::alarm::policy::{Place, Reached, Step};
 use crate::alarm::{AlarmKind, Confirmation, EndReason, HuntOutcome, KeyAction, Mode, Priority, Until, Verdict};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId, PolicyId};
 use crate::needs::Words;
-use crate::numbers::{phone_of, same_phone};
+use crate::numbers::{Number, phone_of, same_phone};
 use crate::roster::quiet::{self, QuietHours};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{FromRow, Row, changed_one, execute, fetch_all, fetch_optional, row};
@@ -193,6 +193,10 @@ row! {
         pub failed: i32,
         /// Last hand-out.
         pub last_offered_at: Option<DateTime<Utc>>,
+        /// Rung so many seconds after their turn has come.
+        pub after_s: i32,
+        /// When it came, where that matters.
+        pub asked_at: Option<DateTime<Utc>>,
         /// What became of it.
         pub verdict: Option<Verdict>,
     }
@@ -253,8 +257,26 @@ impl CalleeRow {
             attempts: 0,
             failed: 0,
             last_offered_at: None,
+            after_s: 0,
+            asked_at: None,
             verdict: None,
         }
+    }
+
+    /// The callees by which whoever this leads to is called: one for each number of theirs.
+    #[must_use]
+    pub fn all_of(&self, one: &Reached, now: DateTime<Utc>) -> Vec<Self> {
+        let by = |number: &str, after_s| Self {
+            id: CalleeId::new(now),
+            person_id: one.person,
+            name: one.name.clone(),
+            known_to_plan: Number::from_stored(number).is_known_to_plan(),
+            number: number.to_owned(),
+            after_s,
+            ..self.clone()
+        };
+        let others = one.others.iter().map(|way| by(&way.number, way.after_seconds));
+        std::iter::once(by(&one.number, one.after_s)).chain(others).collect()
     }
 
     /// The same person; where one of the two is not known, the same phone under no other name.
@@ -285,6 +307,7 @@ impl CalleeRow {
         Callee {
             id: self.id,
             position: self.position,
+            person: self.person_id,
             phone: self.phone().into_owned(),
             max_attempts: self.max_attempts,
             attempts: self.attempts,
@@ -292,6 +315,8 @@ impl CalleeRow {
             min_interval: TimeDelta::seconds(i64::from(self.min_interval_s)),
             last_offered_at: self.last_offered_at,
             quiet_until: None,
+            after: TimeDelta::seconds(i64::from(self.after_s)),
+            asked_at: self.asked_at,
             verdict: self.verdict,
         }
     }
@@ -340,8 +365,12 @@ statements! {
     /// A new callee.
     INSERT_CALLEE = [
         "INSERT INTO callees (id, hunt_id, step, position, person_id, name, number, known_to_plan, ref, max_attempts, min_interval_s,
-                              attempts, last_offered_at, verdict, phone)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+                              attempts, last_offered_at, verdict, phone, after_s, asked_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+    ];
+    /// The turn of a person has come.
+    ASKED = [
+        "UPDATE callees SET asked_at = $4 WHERE hunt_id = $1 AND step = $2 AND person_id = $3 AND asked_at IS NULL"
     ];
     /// The most urgent due hunt that nobody else is working on, locked: of those, one of the queue that was served longest ago. Of those that
     /// want a key, only what has been due for longer; and only what needs no more than the handset can.
@@ -656,8 +685,15 @@ impl Db<'_> {
             callee.last_offered_at,
             callee.verdict,
             &*phone,
+            callee.after_s,
+            callee.asked_at,
         )
         .map(|_| ())
+    }
+
+    /// Notes that the turn of somebody has come, by whichever of their numbers in that step, unless it had before.
+    pub async fn asked(&mut self, hunt: HuntId, step: i32, person: PersonId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, ASKED, hunt, step, person, now).map(|_| ())
     }
 
     /// Takes the most urgent due hunt that this handset may ring for and no other transaction is working on, and locks it. `needs`: one of

@@ -1,8 +1,10 @@
 //! How people are told by text message, and of which duties they were.
 
 use chrono::{DateTime, Utc};
+use sqlx::types::Json;
 
 use crate::alarm::policy::AlarmTexts;
+use crate::alarm::ways::Way;
 use crate::ids::{PersonId, ScheduleId};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
@@ -18,6 +20,9 @@ row! {
         pub shift_minutes: Option<i32>,
         /// They are told when somebody else puts them on duty.
         pub put_on_duty: bool,
+        /// By which numbers, and how long after their turn has come, they are called and told of an alarm; empty: called by their first
+        /// number, at once.
+        pub ways: Json<Vec<Way>>,
     }
 }
 
@@ -43,12 +48,12 @@ pub enum DutyText {
 
 statements! {
     /// How somebody is told.
-    GET = ["SELECT alarm_texts, shift_minutes, put_on_duty FROM person_told WHERE person_id = $1"];
+    GET = ["SELECT alarm_texts, shift_minutes, put_on_duty, ways FROM person_told WHERE person_id = $1"];
     /// Is told otherwise from now on.
     SET = [
-        "INSERT INTO person_told (person_id, alarm_texts, shift_minutes, put_on_duty) VALUES ($1, $2, $3, $4)
+        "INSERT INTO person_told (person_id, alarm_texts, shift_minutes, put_on_duty, ways) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (person_id) DO UPDATE SET alarm_texts = excluded.alarm_texts, shift_minutes = excluded.shift_minutes,
-           put_on_duty = excluded.put_on_duty"
+           put_on_duty = excluded.put_on_duty, ways = excluded.ways"
     ];
     /// Who is told of their shifts.
     OF_SHIFTS = ["SELECT person_id, shift_minutes AS minutes FROM person_told WHERE shift_minutes IS NOT NULL"];
@@ -74,7 +79,7 @@ impl Db<'_> {
 
     /// Has somebody told in this way from now on.
     pub async fn set_told(&mut self, person: PersonId, told: &ToldRow) -> Result<()> {
-        execute!(self, SET, person, told.alarm_texts, told.shift_minutes, told.put_on_duty).map(|_| ())
+        execute!(self, SET, person, told.alarm_texts, told.shift_minutes, told.put_on_duty, &told.ways).map(|_| ())
     }
 
     /// Who is told before their shifts begin.

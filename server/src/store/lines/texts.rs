@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::alarm::policy::AlarmTexts;
 use crate::alarm::{HuntOutcome, Priority};
 use crate::ids::{AlarmId, CalleeId, HuntId, PersonId, SmsId};
 use crate::numbers::phone_of;
@@ -90,12 +89,6 @@ pub fn whom(person: Option<PersonId>, number: &str) -> String {
 }
 
 statements! {
-    /// What those want whom a dial calls; of whoever has said nothing, and of a number that is nobody's, nothing.
-    WISHES = [
-        "SELECT t.callee_id, p.alarm_texts FROM dial_targets t JOIN callees c ON c.id = t.callee_id
-           LEFT JOIN person_told p ON p.person_id = c.person_id
-         WHERE t.mid = $1"
-    ];
     /// Somebody is told of all alarms of a hunt of which they were not told when these were as urgent; not of those that only test a
     /// public number.
     TELL = [
@@ -120,11 +113,6 @@ statements! {
 }
 
 impl Db<'_> {
-    /// Whether those whom a dial calls want a text message beside it, as far as they have said so.
-    pub async fn text_wishes(&mut self, mid: &str) -> Result<Vec<(CalleeId, Option<AlarmTexts>)>> {
-        fetch_all!(self, WISHES, mid)
-    }
-
     /// Notes that a message tells somebody of all alarms of a hunt that are news to them; gives of how many. Those that came through the
     /// door `tests` only test a public number.
     pub async fn tell_of_hunt(&mut self, text: NewText<'_>, tests: &str, now: DateTime<Utc>) -> Result<u64> {
