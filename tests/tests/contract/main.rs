@@ -48,6 +48,7 @@ mod pairing;
 mod phone_calls;
 mod plans;
 mod pressing;
+mod reached;
 mod recordings;
 mod replies;
 mod reports_anywhere;

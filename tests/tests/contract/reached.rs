@@ -1,0 +1,189 @@
+//! How people want to be reached when their turn comes: text first, called later, by one number and then by another.
+
+use autocall::store::watch::handsets::Profile;
+use serde_json::{Value, json};
+
+use crate::gateway::{Gateway, add_smsgate, near, send, taken};
+use crate::harness::{A, B, Home, Server, on_both};
+use crate::replies::{smsgate, told};
+use crate::roster;
+
+on_both!(
+    text_at_once_call_later_and_another_number_after_that,
+    what_is_critical_rings_the_next_one_meanwhile,
+    an_answer_to_the_text_ends_it_before_anybody_is_called,
+    who_declines_is_called_by_no_other_number,
+    called_at_once_and_told_later_and_not_when_it_is_over,
+    alarms_that_come_at_once_are_told_in_one_text,
+    what_cannot_be_meant_is_told_and_changes_nothing,
+    a_number_that_is_taken_away_is_called_no_more,
+);
+
+/// A server with Ann (A and another number) and Bob (B), a gateway, and the path under which that reports. Ann is told at once, called after two minutes,
+/// and by her other number after five.
+async fn start(home: Home) -> (Server, Gateway, String) {
+    let server = near(home).start().await;
+    roster::people(&server).await;
+    numbers(&server, &[A, OTHER]).await;
+    let (gateway, url) = Gateway::open().await;
+    let inbound = add_smsgate(&server, &url).await;
+    ways(&server, json!([way("text", A, 0), way("call", A, 120), way("call", OTHER, 300)])).await;
+    (server, gateway, inbound)
+}
+
+/// Another number of Ann's.
+const OTHER: &str = "18612345678";
+
+async fn numbers(server: &Server, numbers: &[&str]) {
+    let (status, body) = roster::send(server, "PATCH", "/api/v1/people/Ann", Some(json!({ "numbers": numbers }))).await;
+    assert_eq!(status, 200, "{body}");
+}
+
+fn way(by: &str, number: &str, after: i64) -> Value {
+    json!({ "by": by, "number": number, "after_seconds": after })
+}
+
+async fn ways(server: &Server, ways: Value) {
+    let (status, body) = server.put("/api/v1/people/Ann/told", &json!({ "ways": ways })).await;
+    assert_eq!(status, 200, "{body}");
+}
+
+/// An alarm for these people, one after the other.
+async fn raise(server: &Server, names: &[&str], more: Value) -> String {
+    let ring: Vec<Value> = names.iter().map(|name| json!({ "person": name })).collect();
+    let mut body = json!({ "ring": ring, "attempts": 1, "summary": "Disk full" });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    server.raise(&[], body).await
+}
+
+async fn text_at_once_call_later_and_another_number_after_that(home: Home) {
+    let (server, gateway, _) = start(home).await;
+    let desk = server.pair("desk", Profile::App).await;
+    let id = raise(&server, &["Ann", "Bob"], json!({})).await;
+    server.pass(0).await;
+    let sent = taken(&server, &gateway, 1).await;
+    assert!(sent[0].0 == "+8618712345678" && sent[0].1.contains("Disk full"), "{sent:?}");
+    server.app_idle(&desk).await;
+    server.pass(119).await;
+    server.app_idle(&desk).await;
+    server.pass(1).await;
+    let (mid, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [A], "Bob waits for her first call");
+    server.report(&desk, &mid, None).await;
+    server.pass(76).await;
+    let (mid, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [B], "and not for her second");
+    server.report(&desk, &mid, None).await;
+    server.pass(76).await;
+    server.app_idle(&desk).await;
+    server.pass(30).await;
+    let (mid, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [OTHER]);
+    server.report(&desk, &mid, Some(OTHER)).await;
+    let alarm = server.alarm(&id).await;
+    assert_eq!((alarm["state"].as_str(), alarm["answer"]["name"].as_str()), (Some("answered"), Some("Ann")), "{alarm}");
+    send(&server).await;
+    assert_eq!(gateway.sent().len(), 1, "once");
+}
+
+async fn what_is_critical_rings_the_next_one_meanwhile(home: Home) {
+    let (server, gateway, _) = start(home).await;
+    let desk = server.pair("desk", Profile::App).await;
+    raise(&server, &["Ann", "Bob"], json!({ "priority": "critical" })).await;
+    assert_eq!(server.app_dial(&desk).await.1, [B]);
+    taken(&server, &gateway, 1).await;
+}
+
+async fn an_answer_to_the_text_ends_it_before_anybody_is_called(home: Home) {
+    let (server, gateway, inbound) = start(home).await;
+    let desk = server.pair("desk", Profile::App).await;
+    let id = raise(&server, &["Ann", "Bob"], json!({})).await;
+    server.pass(5).await;
+    taken(&server, &gateway, 1).await;
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E1", A, "1")).await, "confirmed");
+    assert_eq!(server.state(&id).await, "answered");
+    server.pass(400).await;
+    server.app_idle(&desk).await;
+}
+
+async fn who_declines_is_called_by_no_other_number(home: Home) {
+    let (server, gateway, inbound) = start(home).await;
+    let desk = server.pair("desk", Profile::App).await;
+    let id = raise(&server, &["Ann"], json!({})).await;
+    server.pass(5).await;
+    taken(&server, &gateway, 1).await;
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E1", A, "2")).await, "declined");
+    assert_eq!(server.state(&id).await, "no_answer");
+    server.pass(400).await;
+    server.app_idle(&desk).await;
+}
+
+async fn called_at_once_and_told_later_and_not_when_it_is_over(home: Home) {
+    let (server, gateway, _) = start(home).await;
+    ways(&server, json!([way("call", OTHER, 0), way("text", A, 120)])).await;
+    let desk = server.pair("desk", Profile::App).await;
+    let first = raise(&server, &["Ann"], json!({ "attempts": 5 })).await;
+    let (mid, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [OTHER], "the number that she wants");
+    server.pass(60).await;
+    send(&server).await;
+    assert_eq!(gateway.sent().len(), 0, "not yet");
+    server.report(&desk, &mid, None).await;
+    server.pass(60).await;
+    let sent = taken(&server, &gateway, 1).await;
+    assert_eq!(sent[0].0, "+8618712345678");
+    assert_eq!(server.post(&format!("/api/v1/alarms/{first}/cancel"), &json!({})).await.0, 200);
+    // Another one, which is over before it is time for the text.
+    server.pass(100).await;
+    let second = raise(&server, &["Ann"], json!({})).await;
+    let (mid, _) = server.app_dial(&desk).await;
+    server.report(&desk, &mid, Some(OTHER)).await;
+    assert_eq!(server.post(&format!("/api/v1/alarms/{second}/resolve"), &json!({})).await.0, 200);
+    server.pass(121).await;
+    send(&server).await;
+    assert_eq!(gateway.sent().len(), 1);
+}
+
+async fn alarms_that_come_at_once_are_told_in_one_text(home: Home) {
+    let (server, gateway, _) = start(home.set("AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS", "120")).await;
+    for summary in ["one", "two", "three"] {
+        raise(&server, &["Ann"], json!({ "summary": summary })).await;
+    }
+    server.pass(1).await;
+    let sent = taken(&server, &gateway, 1).await;
+    assert!(sent[0].1.contains("and 2 more"), "{sent:?}");
+}
+
+async fn what_cannot_be_meant_is_told_and_changes_nothing(home: Home) {
+    let (server, ..) = start(home).await;
+    let before = server.get("/api/v1/people/Ann/told").await;
+    assert_eq!(before["ways"][1], json!({ "by": "call", "number": "+8618712345678", "after_seconds": 120 }));
+    for (wrong, why) in [
+        (json!([way("text", A, 0)]), "at least one call"),
+        (json!([way("call", A, 1801)]), "0 to 1800"),
+        (json!([way("call", B, 0)]), "one of the person's numbers"),
+        (json!([way("call", A, 0), way("call", "+8618712345678", 60)]), "only once for calls"),
+        (json!([way("call", "12", 0)]), "ways"),
+        (json!([way("fax", A, 0)]), "ways"),
+    ] {
+        let (status, body) = server.put("/api/v1/people/Ann/told", &json!({ "ways": wrong })).await;
+        assert!((status == 422 || status == 400) && body.to_string().contains(why), "{wrong}: {status} {body}");
+    }
+    assert_eq!(server.get("/api/v1/people/Ann/told").await, before);
+}
+
+async fn a_number_that_is_taken_away_is_called_no_more(home: Home) {
+    let (server, ..) = start(home).await;
+    let desk = server.pair("desk", Profile::App).await;
+    numbers(&server, &[OTHER]).await;
+    raise(&server, &["Ann"], json!({})).await;
+    server.pass(299).await;
+    server.app_idle(&desk).await;
+    server.pass(1).await;
+    assert_eq!(server.app_dial(&desk).await.1, [OTHER]);
+    numbers(&server, &["18700001111"]).await;
+    let server = server.restart().await;
+    let phone = server.pair("phone", Profile::App).await;
+    raise(&server, &["Ann"], json!({ "summary": "another" })).await;
+    assert_eq!(server.app_dial(&phone).await.1, ["18700001111"], "as everybody is, at once");
+}
