@@ -89,7 +89,7 @@ pub async fn reach(db: &mut Db<'_>, whom: &[Whom], at: DateTime<Utc>) -> Result<
             Whom::Number(number) => {
                 let person = db.person_with_number(number).await?;
                 let (person, name) = person.map(|person| (person.id, person.name)).unzip();
-                led.to.push(Reached { person, name, number: number.clone(), after_s: 0, others: Vec::new(), duty: None });
+                led.to.push(Reached { person, name, number: number.clone(), after_s: None, others: Vec::new(), duty: None });
             }
             Whom::Team(id) => {
                 let team = roster.teams.iter().find(|team| team.id == *id).map(|team| team.name.clone());
@@ -126,13 +126,14 @@ async fn on_duty(
 
 async fn person(db: &mut Db<'_>, id: PersonId, duty: Option<Duty>, led: &mut Led) -> Result<()> {
     let Some(person) = db.person(id).await? else { return Ok(()) };
-    let mut calls = ways::calls(&db.told(id).await?.ways, &db.numbers_of(id).await?).into_iter();
+    let ways = db.told(id).await?.ways;
+    let mut calls = ways::calls(&ways, &db.numbers_of(id).await?).into_iter();
     match calls.next() {
         Some(first) => led.to.push(Reached {
             person: Some(id),
             name: Some(person.name),
             number: first.number,
-            after_s: first.after_seconds,
+            after_s: (!ways.is_empty()).then_some(first.after_seconds),
             others: calls.collect(),
             duty,
         }),

@@ -10,7 +10,11 @@ use crate::roster;
 
 on_both!(
     text_at_once_call_later_and_another_number_after_that,
-    what_is_critical_rings_the_next_one_meanwhile,
+    for_what_is_critical_the_first_call_does_not_wait,
+    a_number_that_must_not_be_called_keeps_nobody_waiting,
+    whoever_is_removed_keeps_nobody_waiting,
+    a_step_waits_for_nobody_s_other_number,
+    numbers_that_are_named_by_themselves_are_called_as_ever,
     an_answer_to_the_text_ends_it_before_anybody_is_called,
     who_declines_is_called_by_no_other_number,
     called_at_once_and_told_later_and_not_when_it_is_over,
@@ -86,12 +90,62 @@ async fn text_at_once_call_later_and_another_number_after_that(home: Home) {
     assert_eq!(gateway.sent().len(), 1, "once");
 }
 
-async fn what_is_critical_rings_the_next_one_meanwhile(home: Home) {
+async fn for_what_is_critical_the_first_call_does_not_wait(home: Home) {
     let (server, gateway, _) = start(home).await;
     let desk = server.pair("desk", Profile::App).await;
     raise(&server, &["Ann", "Bob"], json!({ "priority": "critical" })).await;
-    assert_eq!(server.app_dial(&desk).await.1, [B]);
+    let (mid, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [A]);
     taken(&server, &gateway, 1).await;
+    server.report(&desk, &mid, None).await;
+    server.pass(76).await;
+    assert_eq!(server.app_dial(&desk).await.1, [B]);
+}
+
+async fn a_number_that_must_not_be_called_keeps_nobody_waiting(home: Home) {
+    let (server, ..) = start(home).await;
+    ways(&server, json!([way("call", A, 1800)])).await;
+    assert_eq!(server.post("/api/v1/do-not-call", &json!({ "number": A })).await.0, 201);
+    let desk = server.pair("desk", Profile::App).await;
+    raise(&server, &["Ann", "Bob"], json!({})).await;
+    assert_eq!(server.app_dial(&desk).await.1, [B]);
+}
+
+async fn whoever_is_removed_keeps_nobody_waiting(home: Home) {
+    let (server, ..) = start(home).await;
+    let desk = server.pair("desk", Profile::App).await;
+    raise(&server, &["Bob", "Ann"], json!({})).await;
+    let (mid, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [B]);
+    let (status, body) = roster::send(&server, "DELETE", "/api/v1/people/Ann", None).await;
+    assert_eq!(status, 204, "{body}");
+    server.report(&desk, &mid, None).await;
+    server.pass(76).await;
+    assert_eq!(server.app_dial(&desk).await.1, [A], "by the number that is known of her, at once");
+}
+
+async fn a_step_waits_for_nobody_s_other_number(home: Home) {
+    let (server, ..) = start(home).await;
+    ways(&server, json!([way("call", A, 0), way("call", OTHER, 1800)])).await;
+    let desk = server.pair("desk", Profile::App).await;
+    let steps = json!([{ "ring": [{ "person": "Ann" }], "attempts": 1 }, { "ring": [{ "person": "Bob" }], "attempts": 1 }]);
+    assert_eq!(server.put("/api/v1/policies/ops", &json!({ "steps": steps })).await.0, 201);
+    server.raise(&[], json!({ "policy": "ops" })).await;
+    let (mid, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [A]);
+    server.report(&desk, &mid, None).await;
+    server.pass(76).await;
+    assert_eq!(server.app_dial(&desk).await.1, [B]);
+}
+
+async fn numbers_that_are_named_by_themselves_are_called_as_ever(home: Home) {
+    let (server, ..) = start(home).await;
+    let desk = server.pair("desk", Profile::App).await;
+    let phone = server.pair("phone", Profile::App).await;
+    server.raise(&[A, OTHER], json!({ "mode": "parallel", "attempts": 1 })).await;
+    let mut phones = [server.app_dial(&desk).await.1, server.app_dial(&phone).await.1].concat();
+    phones.sort();
+    assert_eq!(phones, [OTHER, A], "both at once, whoever they are of");
 }
 
 async fn an_answer_to_the_text_ends_it_before_anybody_is_called(home: Home) {

@@ -403,8 +403,11 @@ async fn a_long_alarm_is_cut_and_what_to_reply_stays(home: Home) {
 async fn how_somebody_is_told_is_kept_like_everything_else(home: Home) {
     let (server, _, _) = start(home).await;
     let path = "/api/v1/people/Ann/told";
-    assert_eq!(server.get(path).await, json!({ "alarm_texts": "policy", "shift_minutes": null, "put_on_duty": false }));
-    let all = json!({ "alarm_texts": "always", "shift_minutes": 30, "put_on_duty": true });
+    assert_eq!(
+        server.get(path).await,
+        json!({ "alarm_texts": "policy", "shift_minutes": null, "put_on_duty": false, "ways": [] })
+    );
+    let all = json!({ "alarm_texts": "always", "shift_minutes": 30, "put_on_duty": true, "ways": [] });
     assert_eq!(server.put(path, &all).await, (200, all.clone()));
     assert_eq!(server.get(path).await, all);
     let patched = crate::roster::send(&server, "PATCH", path, Some(json!({ "shift_minutes": null }))).await;
@@ -556,7 +559,7 @@ async fn whoever_a_file_puts_on_duty_is_told(home: Home) {
     assert_eq!(server.post("/api/v1/schedules/ops/overrides", &swap).await.0, 201);
     taken(&server, &gateway, 1).await;
     // What a file removes is removed before it adds anything.
-    let file = "managed = [\"overrides\"]\n\n[[teams]]\nname = \"new\"\nmembers = [\"Bob\"]\n";
+    let file = "managed = [\"overrides\"]\n\n[[teams]]\nname = \"new\"\nmembers = [\"Bob\"]\n\n[end]\n";
     let document = reading::read(file).unwrap();
     let wish = Wish { document, remove: false, region: Region::CN, at: server.now() };
     let app = &server.app;

@@ -8,14 +8,16 @@
 //! 4. A step gives way to the next when its time is over, or as soon as it has nobody left to ring. A call that is under way is
 //!    never cut off by that: a sequential step waits for it, a parallel one begins beside it.
 //! 5. The last step lasts until its attempts are used up.
-//! 6. Whoever wants to be told otherwise before they are called is told when their turn comes.
+//! 6. Whoever wants to be told otherwise before they are called is told when their turn comes. For what is critical they are called at
+//!    once, by the first of their numbers.
+//! 7. A step without a time of its own waits for nobody's other numbers: where only these are left, it gives way.
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::hunt::{self, Callee, Decision, Hunt, ListForm, OpenDial, WaitReason};
-use super::{EndReason, HuntOutcome, Until, Verdict};
+use super::{EndReason, HuntOutcome, Priority, Until, Verdict};
 use crate::ids::{AnswerId, CalleeId};
 
 /// An answer that nobody has confirmed yet.
@@ -58,10 +60,22 @@ impl Ladder {
             Decision::Wait { why, .. } if wants_nobody.contains(why) => return None,
             Decision::Wait { .. } | Decision::Dial(_) => {}
         }
-        let in_step: Vec<Callee> =
-            self.callees.iter().filter(|(step, _)| *step == self.step).map(|(_, callee)| callee.clone()).collect();
+        let in_step = self.current();
         let in_call: Vec<CalleeId> = self.open.iter().flat_map(|dial| dial.callees.iter().copied()).collect();
-        hunt::waits_for(&hunt::queue(&in_step, &in_call, busy, now)).map(str::to_owned)
+        hunt::waits_for(&self.hunt, &in_step, &hunt::queue(&in_step, &in_call, busy, now)).map(str::to_owned)
+    }
+
+    /// Those of the current step.
+    fn current(&self) -> Vec<Callee> {
+        let mut current: Vec<Callee> =
+            self.callees.iter().filter(|(step, _)| *step == self.step).map(|(_, callee)| callee.clone()).collect();
+        if self.hunt.priority == Priority::Critical {
+            let at_once: Vec<bool> = current.iter().map(|callee| callee.is_first_way(&current)).collect();
+            for (callee, _) in current.iter_mut().zip(at_once).filter(|(_, at_once)| *at_once) {
+                callee.after = TimeDelta::zero();
+            }
+        }
+        current
     }
 }
 
@@ -99,13 +113,14 @@ pub fn decide(ladder: &Ladder, busy: &HashMap<String, DateTime<Utc>>, form: List
     if let Some(until) = ladder.snoozed_until.filter(|until| *until > now) {
         return Move::Hunt(Decision::Wait { until, why: WaitReason::Snoozed });
     }
-    let current: Vec<Callee> =
-        ladder.callees.iter().filter(|(step, _)| *step == ladder.step).map(|(_, callee)| callee.clone()).collect();
+    let current = ladder.current();
     let decision = hunt::decide(&ladder.hunt, &current, &ladder.open, busy, form, now);
     let no_handset = matches!(decision, Decision::Finished { reason: Some(EndReason::NoHandset), .. });
     if ladder.has_next_step && !no_handset {
         let time_is_over = ladder.step_ends_at.is_some_and(|ends_at| ends_at <= now);
-        if time_is_over || matches!(decision, Decision::Finished { .. }) {
+        let others_are_left =
+            ladder.step_ends_at.is_none() && ladder.open.is_empty() && only_other_numbers(&current, &decision, now);
+        if time_is_over || others_are_left || matches!(decision, Decision::Finished { .. }) {
             return Move::NextStep;
         }
     }
@@ -128,6 +143,15 @@ pub fn decide(ladder: &Ladder, busy: &HashMap<String, DateTime<Utc>>, form: List
         }
         other => other,
     })
+}
+
+/// Whoever is still to be called in a step has been called, and waits for the time of another number.
+fn only_other_numbers(current: &[Callee], decision: &Decision, now: DateTime<Utc>) -> bool {
+    let waits = matches!(decision, Decision::Wait { why: WaitReason::Later, .. });
+    let queue = hunt::queue(current, &[], &HashMap::new(), now);
+    let is_other =
+        |turn: &hunt::Turn<'_>| matches!(turn.waits, Some((_, WaitReason::Later))) && !turn.callee.is_first_way(current);
+    waits && queue.iter().all(is_other)
 }
 
 /// Nobody it named can be called at all.
@@ -163,10 +187,9 @@ pub fn wakes_at(ladder: &Ladder) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
-    use super::super::{Mode, Priority};
+    use super::super::Mode;
     use super::*;
     use crate::ids::{CalleeId, PersonId};
-    use chrono::TimeDelta;
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -373,16 +396,52 @@ mod tests {
     }
 
     #[test]
-    fn what_is_critical_goes_on_to_the_next_meanwhile() {
+    fn for_what_is_critical_nobody_s_first_call_waits() {
         let mut own = with_ways(Priority::Critical, Mode::Sequential);
-        assert_eq!(ask(&own, 0), Move::Ask(CalleeId(Uuid::from_u128(11))));
+        assert_eq!(dials(&ask(&own, 0)), [11]);
         asked(&mut own, 0);
-        assert_eq!(dials(&ask(&own, 0)), [2]);
+        rung(&mut own, 11, 0);
+        assert_eq!(dials(&ask(&own, 30)), [2]);
         assert_eq!(
             dials(&ask(&with_ways(Priority::Normal, Mode::Parallel), 0)),
             [] as [u128; 0],
             "all are told before anybody is rung"
         );
+    }
+
+    #[test]
+    fn a_step_waits_for_nobody_s_other_number() {
+        let mut own = with_ways(Priority::Normal, Mode::Sequential);
+        own.callees.pop();
+        own.has_next_step = true;
+        asked(&mut own, 0);
+        assert_eq!(ask(&own, 1), Move::Hunt(Decision::Wait { until: at(120), why: WaitReason::Later }), "for the first call");
+        rung(&mut own, 11, 120);
+        assert_eq!(ask(&own, 150), Move::NextStep);
+        own.step_ends_at = Some(at(400));
+        assert_eq!(ask(&own, 150), Move::Hunt(Decision::Wait { until: at(300), why: WaitReason::Later }));
+    }
+
+    #[test]
+    fn whoever_was_removed_or_is_in_peace_is_asked_nothing() {
+        let mut own = with_ways(Priority::Normal, Mode::Sequential);
+        for (_, callee) in own.callees.iter_mut().take(2) {
+            callee.quiet_until = Some(at(60));
+        }
+        assert_eq!(dials(&ask(&own, 0)), [2], "their turn is after their quiet hours");
+        assert_eq!(ask(&own, 60), Move::Ask(CalleeId(Uuid::from_u128(11))));
+        for (_, callee) in own.callees.iter_mut() {
+            (callee.person, callee.quiet_until) = (None, None);
+        }
+        assert_eq!(dials(&ask(&own, 60)), [11], "nobody can be told, so they are called");
+    }
+
+    #[test]
+    fn who_answered_by_another_number_is_rung_by_it_no_earlier() {
+        let mut own = with_ways(Priority::Normal, Mode::Sequential);
+        own.callees[1].1.position = -1;
+        own.callees[0].1.after = TimeDelta::zero();
+        assert_eq!(dials(&ask(&own, 0)), [11], "the earliest way is the first one, wherever it stands");
     }
 
     #[test]
@@ -511,7 +570,8 @@ mod tests {
                         let person = own.callees.iter().find(|(_, own)| own.id == rung).and_then(|(_, own)| own.person);
                         for (_, callee) in own.callees.iter_mut().filter(|(_, own)| own.person == person) {
                             if callee.id == rung {
-                                prop_assert!(callee.after.is_zero() || callee.asked_at.is_some_and(|asked| asked + callee.after <= at(now)));
+                                let waits = !callee.after.is_zero() && priority != Priority::Critical;
+                                prop_assert!(!waits || callee.asked_at.is_some_and(|asked| asked + callee.after <= at(now)));
                                 callee.attempts += 1;
                                 callee.last_offered_at = Some(at(now));
                             }

@@ -8,8 +8,8 @@
 //!    never left the phone counts here as well, although it costs no attempt.
 //! 4. A callee that was rung less than its own interval ago, or has quiet hours, is passed over.
 //! 5. A phone that is in another call is waited for, so that the order holds; a critical or parallel hunt goes on to the next callee.
-//!    So is somebody who wants to be called only some time after their turn has come ([`asks`]), until their first call; their other numbers
-//!    are passed over until it is time for them. What somebody answered or declined by one number holds for all of theirs, and while one
+//!    So is somebody who wants to be called only some time after their turn has come ([`asks`]), until their first call (for what is critical
+//!    that does not wait); their other numbers are passed over until it is time for them. What somebody answered or declined by one number holds for all of theirs, and while one
 //!    rings no other does.
 //! 6. How many callees go into one dial depends on the handset: one, a list without repeats, or the copied sequence.
 //! 7. Hand-outs are limited to twice the attempts (but for those that are given back because no call left the handset), so that a handset that takes dials and rings nobody cannot keep a hunt open for ever.
@@ -43,7 +43,7 @@ pub struct Callee {
     pub id: CalleeId,
     /// Place in the order, lower first.
     pub position: i32,
-    /// Whose number it is, where that is known: one person may be reached by several.
+    /// Who is reached by this number as one of the ways of their own; `None` where a number alone was named.
     pub person: Option<PersonId>,
     /// The phone that rings: the same for all numbers by which it is reached.
     pub phone: String,
@@ -76,12 +76,20 @@ impl Callee {
 
     /// The hunt has not come to them yet, and they are to be told so before they are rung.
     fn is_to_be_asked(&self) -> bool {
-        self.after > TimeDelta::zero() && self.asked_at.is_none()
+        // Whoever was removed meanwhile cannot be told.
+        self.after > TimeDelta::zero() && self.asked_at.is_none() && self.person.is_some()
+    }
+
+    /// When they are called who want to be called later, and whether that is known only once they are asked.
+    fn called_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let asked_at = self.asked_at.or(self.is_to_be_asked().then_some(now))?;
+        (self.after > TimeDelta::zero()).then(|| asked_at + self.after)
     }
 
     /// It is the first number by which its person is called.
-    fn is_first_way(&self, callees: &[Self]) -> bool {
-        let is_before = |other: &Self| other.person == self.person && other.position < self.position;
+    pub(super) fn is_first_way(&self, callees: &[Self]) -> bool {
+        let place = |own: &Self| (own.after, own.position);
+        let is_before = |other: &Self| other.person == self.person && place(other) < place(self);
         self.person.is_none() || !callees.iter().any(is_before)
     }
 }
@@ -273,7 +281,11 @@ pub fn asks<'c>(
 /// Whether the order holds for somebody who waits, or the hunt goes on to the next.
 fn keeps_the_others_waiting(hunt: &Hunt, callees: &[Callee], callee: &Callee, why: WaitReason) -> bool {
     let passes_on = hunt.mode == Mode::Parallel || hunt.priority == Priority::Critical;
-    !passes_on && (why == WaitReason::NumberBusy || (why == WaitReason::Later && callee.is_first_way(callees)))
+    match why {
+        WaitReason::NumberBusy => !passes_on,
+        WaitReason::Later => hunt.mode == Mode::Sequential && callee.is_first_way(callees),
+        _ => false,
+    }
 }
 
 /// One callee whose turn will come.
@@ -303,8 +315,10 @@ pub fn queue<'c>(
     let waits = |callee: &Callee| {
         let rested = callee.last_offered_at.map(|at| (at + callee.min_interval, WaitReason::Interval));
         let quiet = callee.quiet_until.map(|until| (until, WaitReason::QuietHours));
-        let told = callee.after > TimeDelta::zero();
-        let later = told.then(|| (callee.asked_at.unwrap_or(now) + callee.after, WaitReason::Later));
+        let is_quiet = callee.quiet_until.is_some_and(|until| until > now);
+        // Nobody's turn comes in their quiet hours.
+        let later = callee.called_at(now).filter(|_| callee.asked_at.is_some() || !is_quiet);
+        let later = later.map(|until| (until, WaitReason::Later));
         let resting =
             [rested, quiet, later].into_iter().flatten().filter(|(until, _)| *until > now).max_by_key(|(until, _)| *until);
         resting.or_else(|| busy.get(&callee.phone).map(|until| (*until, WaitReason::NumberBusy)))
@@ -314,9 +328,12 @@ pub fn queue<'c>(
 
 /// The phone that a hunt would ring now, were it not in another call: that of the first in the queue who waits for nothing else.
 #[must_use]
-pub fn waits_for<'c>(queue: &[Turn<'c>]) -> Option<&'c str> {
+pub fn waits_for<'c>(hunt: &Hunt, callees: &[Callee], queue: &[Turn<'c>]) -> Option<&'c str> {
+    let keeps = |turn: &&Turn<'c>| {
+        turn.waits.is_some_and(|(_, why)| why == WaitReason::Later && keeps_the_others_waiting(hunt, callees, turn.callee, why))
+    };
     let is_busy = |turn: &&Turn<'c>| matches!(turn.waits, Some((_, WaitReason::NumberBusy)));
-    queue.iter().find(is_busy).map(|turn| turn.callee.phone.as_str())
+    queue.iter().take_while(|turn| !keeps(turn)).find(is_busy).map(|turn| turn.callee.phone.as_str())
 }
 
 /// Who is rung next, whenever that is: the first in the queue of those who may be rung now, else of those who may be first.

@@ -152,8 +152,9 @@ pub struct Reached {
     pub name: Option<String>,
     /// The number to ring, in its comparable form.
     pub number: String,
-    /// So many seconds after their turn has come.
-    pub after_s: i32,
+    /// So many seconds after their turn has come, where that is one of the ways they want; `None`: they have no wishes, or the number alone
+    /// was named.
+    pub after_s: Option<i32>,
     /// Their other numbers by which they are called, and how long after that.
     pub others: Vec<Way>,
     /// Why they are on duty; `None` when the step names them.
@@ -206,7 +207,7 @@ mod tests {
 
     fn one(person: Option<u128>, number: &str) -> Reached {
         let person = person.map(|id| PersonId(Uuid::from_u128(id)));
-        Reached { person, name: None, number: number.to_owned(), after_s: 0, others: Vec::new(), duty: None }
+        Reached { person, name: None, number: number.to_owned(), after_s: None, others: Vec::new(), duty: None }
     }
 
     #[test]

@@ -253,14 +253,15 @@ fn states(known: &Known<'_>) -> Vec<State> {
 
 /// Whoever has several numbers has said it for all of them.
 fn said_by_another_number(rungs: &[RungRow], rung: &RungRow) -> bool {
-    let own = |other: &&RungRow| other.person_id.is_some() && other.person_id == rung.person_id && other.step == rung.step;
+    let way = |own: &RungRow| own.person_id.filter(|_| own.after_s.is_some());
+    let own = |other: &&RungRow| way(other).is_some() && way(other) == way(rung) && other.step == rung.step;
     let said = |other: &RungRow| matches!(other.verdict, Some(Verdict::Answered | Verdict::Declined | Verdict::Skipped));
     rungs.iter().filter(own).any(said)
 }
 
 /// When somebody is called whose turn has come and who was told so first.
 fn called_at(rung: &RungRow) -> Option<DateTime<Utc>> {
-    rung.asked_at.map(|at| at + TimeDelta::seconds(i64::from(rung.after_s)))
+    rung.asked_at.map(|at| at + TimeDelta::seconds(i64::from(rung.after_s.unwrap_or_default())))
 }
 
 /// What the rule needs to know of a rung.
@@ -268,7 +269,7 @@ fn to_rule(position: i32, rung: &RungRow, standing: &Standing) -> hunt::Callee {
     hunt::Callee {
         id: rung.id,
         position,
-        person: rung.person_id,
+        person: rung.person_id.filter(|_| rung.after_s.is_some()),
         phone: phone_of(&rung.number).into_owned(),
         max_attempts: rung.max_attempts,
         attempts: rung.attempts,
@@ -276,7 +277,7 @@ fn to_rule(position: i32, rung: &RungRow, standing: &Standing) -> hunt::Callee {
         min_interval: TimeDelta::seconds(i64::from(rung.min_interval_s)),
         last_offered_at: rung.last_offered_at,
         quiet_until: standing.quiet.get(&rung.id).copied(),
-        after: TimeDelta::seconds(i64::from(rung.after_s)),
+        after: TimeDelta::seconds(i64::from(rung.after_s.unwrap_or_default())),
         asked_at: rung.asked_at,
         verdict: rung.verdict,
     }

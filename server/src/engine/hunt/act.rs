@@ -307,8 +307,9 @@ fn refuse_if_ended(hunt: &HuntRow) -> Result<(), EngineError> {
 /// The same people once more. Whoever said no for these alarms is asked again only when a person asks for everybody, or nobody else is
 /// left.
 fn again(callees: Vec<CalleeRow>, why: RingsAgain) -> Vec<NewCallee> {
-    let all = why == RingsAgain::Asked || callees.iter().all(CalleeRow::said_no);
-    let wanted = callees.into_iter().filter(|callee| all || !callee.said_no());
+    let all = why == RingsAgain::Asked || callees.iter().all(|callee| callee.said_no_by_any(&callees));
+    let said_no: Vec<bool> = callees.iter().map(|callee| callee.said_no_by_any(&callees)).collect();
+    let wanted = callees.into_iter().zip(said_no).filter(|(_, said_no)| all || !said_no).map(|(callee, _)| callee);
     wanted
         .map(|callee| NewCallee {
             number: callee.number,

@@ -619,9 +619,19 @@ pub(in crate::engine) async fn bar_forbidden(
     callees: &[CalleeRow],
     plan: &DialPlan,
 ) -> Result<bool, EngineError> {
+    bar_forbidden_of(work, hunt, callees.iter().filter(|callee| plan.targets.iter().any(|target| target.callee == callee.id)))
+        .await
+}
+
+/// The same of these callees.
+pub(super) async fn bar_forbidden_of<'c>(
+    work: &mut Work,
+    hunt: &HuntRow,
+    callees: impl Iterator<Item = &'c CalleeRow>,
+) -> Result<bool, EngineError> {
     let now = work.now();
     let mut barred = false;
-    for callee in callees.iter().filter(|callee| plan.targets.iter().any(|target| target.callee == callee.id)) {
+    for callee in callees {
         if let Some(entry) = work.db().forbidden(&callee.number).await? {
             work.db().set_verdict(callee.id, Verdict::DoNotCall).await?;
             let (name, number) = (callee.name.clone(), callee.number.clone());
@@ -648,8 +658,9 @@ pub(in crate::engine) async fn record_hand_out(
     for target in &dial.targets {
         work.db().reserve_attempts(target.callee_id, target.attempts, now).await?;
         let callee = callees.iter().find(|callee| callee.id == target.callee_id);
-        let waits =
-            |person| callees.iter().any(|other| other.person_id == Some(person) && other.asked_at.is_none() && other.after_s > 0);
+        let waits = |person| {
+            callees.iter().any(|other| other.person_id == Some(person) && other.asked_at.is_none() && other.after_s > Some(0))
+        };
         if let Some((callee, person)) =
             callee.and_then(|callee| Some((callee, callee.person_id?))).filter(|(_, person)| waits(*person))
         {

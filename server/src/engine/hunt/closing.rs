@@ -14,7 +14,7 @@ use crate::alarm::{AlarmKind, DialOutcome, EndReason, HuntOutcome};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{CalleeId, HuntId};
 use crate::store::alarm::dials::{TargetRow, without_word};
-use crate::store::alarm::hunts::{CalleeRow, HuntRow};
+use crate::store::alarm::hunts::HuntRow;
 use crate::store::alarm::live::NewLiveCommand;
 use crate::store::{Announcement, Work};
 
@@ -136,7 +136,8 @@ impl Engine {
         if let (HuntOutcome::NoAnswer, Some(begun_at)) = (outcome, hunt.begun_at) {
             let late = work.db().alarms_joined_after(hunt.id, begun_at).await?;
             // Whoever says no says it of all alarms that are in the hunt by then.
-            let all_said_no = work.db().callees(hunt.id).await?.iter().all(CalleeRow::said_no);
+            let callees = work.db().callees(hunt.id).await?;
+            let all_said_no = callees.iter().all(|callee| callee.said_no_by_any(&callees));
             if !late.is_empty() && !all_said_no {
                 // Boxed, because what begins a hunt may end it at once.
                 Box::pin(self.ring_afresh(work, &late, hunt, RingsAgain::JoinedLater)).await?;

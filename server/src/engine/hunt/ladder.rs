@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
+use super::claim::bar_forbidden_of;
 use crate::alarm::escalation::{self, Ladder, Move, Unconfirmed};
 use crate::alarm::event::{self, Event};
 use crate::alarm::hunt::{self, Decision, ListForm, OpenDial, WaitReason};
 use crate::alarm::policy::{Place, Reached, Step, Whom};
-use crate::alarm::{Mode, Verdict};
+use crate::alarm::{AlarmKind, Mode, Verdict};
 use crate::engine::lines::texts;
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AnswerId, HuntId};
@@ -83,7 +84,15 @@ impl Engine {
             match escalation::decide(&ladder, busy, form, now) {
                 Move::Lapse(answers) => lapse(work, &hunt, &answers).await?,
                 Move::NextStep => self.begin_next_step(work, &hunt).await?,
-                Move::Ask(callee) if asks => texts::at_turn(work, &hunt, &callees, callee).await?,
+                Move::Ask(callee) if asks => {
+                    let person = callees.iter().find(|own| own.id == callee).and_then(|own| own.person_id);
+                    let ways =
+                        callees.iter().filter(|own| own.step == hunt.step && own.person_id == person && own.verdict.is_none());
+                    // Nobody waits for a number that must not be called.
+                    if !bar_forbidden_of(work, &hunt, ways).await? {
+                        texts::at_turn(work, &hunt, &callees, callee).await?;
+                    }
+                }
                 Move::Ask(_) => {
                     // What comes at once may join it, and is told in the same message.
                     work.db().set_hunt_wake(hunt.id, Some(now)).await?;
@@ -105,6 +114,18 @@ impl Engine {
             }
             hunt = work.db().lock_hunt(hunt.id).await?;
         }
+    }
+
+    /// Tells whoever wants to be told before they are called that their turn has come, whether or not a handset asks.
+    pub(in crate::engine) async fn ask_whose_turn_it_is(&self, work: &mut Work, hunt: HuntId) -> Result<(), EngineError> {
+        let now = work.now();
+        let hunt = work.db().lock_hunt(hunt).await?;
+        let follows_the_rule = !matches!(hunt.kind, AlarmKind::Shout | AlarmKind::Call);
+        if hunt.ended_at.is_none() && follows_the_rule {
+            let busy = Busy::Elsewhere(work.db().busy_phones(hunt.id, now).await?);
+            self.next_move(work, &hunt, &busy, ListForm::One).await?;
+        }
+        Ok(())
     }
 
     /// Begins the next step of a hunt's policy that leads to somebody; those that lead to nobody are passed, and said so. When no

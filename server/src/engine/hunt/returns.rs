@@ -195,7 +195,12 @@ impl Engine {
         let mut others: Vec<CalleeRow> = Vec::new();
         for one in self.named_one_by_one(work, request).await? {
             let is_known = |other: &CalleeRow| one.is_same_person(other) || same_phone(&one.number, &other.number);
-            if !said_no(&one) && !known.iter().chain(&others).any(is_known) {
+            // The other ways of the same person come along with the first.
+            let is_another_way =
+                |other: &CalleeRow| one.after_s.is_some() && other.person_id.is_some() && other.person_id == one.person_id;
+            let is_among =
+                others.iter().any(|other| is_known(other) && (!is_another_way(other) || same_phone(&one.number, &other.number)));
+            if !said_no(&one) && !known.iter().any(is_known) && !is_among {
                 others.push(one);
             }
         }

@@ -133,8 +133,8 @@ async fn tell(work: &mut Work, hunt: &HuntRow, callee: &CalleeRow, number: &str,
         ("how".to_owned(), how),
     ];
     let sentence = Sentence { name: SENTENCE.to_owned(), language, places: places.into() };
-    let saying = SmsRow::saying(sentence, Purpose::Alarm, gateway.id, number, now, now + after + EXPIRES);
-    let row = SmsRow { id: sms, due_at: now + after, ..saying };
+    let due_at = now + after;
+    let row = SmsRow { id: sms, ..SmsRow::saying(sentence, Purpose::Alarm, gateway.id, number, due_at, due_at + EXPIRES) };
     work.db().insert_sms(&row).await?;
     work.announce(Announcement::Handsets);
     Ok(())

@@ -150,7 +150,7 @@ impl Engine {
             attempts: 0,
             failed: 0,
             last_offered_at: None,
-            after_s: 0,
+            after_s: None,
             asked_at: None,
             verdict: None,
         };

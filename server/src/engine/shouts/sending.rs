@@ -339,7 +339,7 @@ fn callee(id: CalleeId, position: i32, number: &str, known_to_plan: bool) -> Cal
         attempts: 0,
         failed: 0,
         last_offered_at: None,
-        after_s: 0,
+        after_s: None,
         asked_at: None,
         verdict: None,
     }

@@ -360,6 +360,7 @@ impl Engine {
         let count = waking.len();
         for id in waking {
             let mut work = self.work_at(now, Doer::Server).await?;
+            self.ask_whose_turn_it_is(&mut work, id).await?;
             self.settle(&mut work, id).await?;
             work.commit().await?;
         }

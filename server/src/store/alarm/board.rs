@@ -39,8 +39,8 @@ row! {
         pub failed: i32,
         /// Last hand-out.
         pub last_offered_at: Option<DateTime<Utc>>,
-        /// Rung so many seconds after their turn has come.
-        pub after_s: i32,
+        /// Rung so many seconds after their turn has come, as one of the ways of their own; read of open hunts alone.
+        pub after_s: Option<i32>,
         /// When it came, where that matters.
         pub asked_at: Option<DateTime<Utc>>,
         /// What became of it.
@@ -170,7 +170,7 @@ statements! {
     /// The ladders of these hunts.
     RUNGS_OF = [
         "SELECT c.id, c.hunt_id, c.name, c.number, c.max_attempts, c.min_interval_s, c.attempts, 0 AS failed, NULL AS person_id,
-                c.last_offered_at, 0 AS after_s, NULL AS asked_at, c.verdict, c.step, c.position," no_report "AS no_report
+                c.last_offered_at, NULL AS after_s, NULL AS asked_at, c.verdict, c.step, c.position," no_report "AS no_report
          FROM callees c WHERE c.hunt_id" in_list
         "ORDER BY c.hunt_id, c.step, c.position LIMIT 5000"
     ];

@@ -193,8 +193,8 @@ row! {
         pub failed: i32,
         /// Last hand-out.
         pub last_offered_at: Option<DateTime<Utc>>,
-        /// Rung so many seconds after their turn has come.
-        pub after_s: i32,
+        /// Rung so many seconds after their turn has come, as one of the ways of their own; `None`: by no such way.
+        pub after_s: Option<i32>,
         /// When it came, where that matters.
         pub asked_at: Option<DateTime<Utc>>,
         /// What became of it.
@@ -240,6 +240,13 @@ impl CalleeRow {
         matches!(self.verdict, Some(Verdict::Declined | Verdict::Skipped))
     }
 
+    /// They, or one who is called by another number as the same person, declined or were taken off.
+    #[must_use]
+    pub fn said_no_by_any(&self, all: &[Self]) -> bool {
+        let way = |own: &Self| own.person_id.filter(|_| own.after_s.is_some());
+        self.said_no() || all.iter().any(|other| other.said_no() && way(other).is_some() && way(other) == way(self))
+    }
+
     /// A callee with this number, of whom nothing else is known, and who has not been rung.
     #[must_use]
     pub fn of(number: String, now: DateTime<Utc>) -> Self {
@@ -257,7 +264,7 @@ impl CalleeRow {
             attempts: 0,
             failed: 0,
             last_offered_at: None,
-            after_s: 0,
+            after_s: None,
             asked_at: None,
             verdict: None,
         }
@@ -275,7 +282,7 @@ impl CalleeRow {
             after_s,
             ..self.clone()
         };
-        let others = one.others.iter().map(|way| by(&way.number, way.after_seconds));
+        let others = one.others.iter().map(|way| by(&way.number, Some(way.after_seconds)));
         std::iter::once(by(&one.number, one.after_s)).chain(others).collect()
     }
 
@@ -307,7 +314,7 @@ impl CalleeRow {
         Callee {
             id: self.id,
             position: self.position,
-            person: self.person_id,
+            person: self.person_id.filter(|_| self.after_s.is_some()),
             phone: self.phone().into_owned(),
             max_attempts: self.max_attempts,
             attempts: self.attempts,
@@ -315,7 +322,7 @@ impl CalleeRow {
             min_interval: TimeDelta::seconds(i64::from(self.min_interval_s)),
             last_offered_at: self.last_offered_at,
             quiet_until: None,
-            after: TimeDelta::seconds(i64::from(self.after_s)),
+            after: TimeDelta::seconds(i64::from(self.after_s.unwrap_or_default())),
             asked_at: self.asked_at,
             verdict: self.verdict,
         }
