@@ -231,6 +231,7 @@ async fn a_number_that_is_taken_away_is_called_no_more(home: Home) {
     let desk = server.pair("desk", Profile::App).await;
     numbers(&server, &[OTHER]).await;
     raise(&server, &["Ann"], json!({})).await;
+    server.pass(0).await;
     server.pass(299).await;
     server.app_idle(&desk).await;
     server.pass(1).await;

@@ -411,7 +411,7 @@ async fn how_somebody_is_told_is_kept_like_everything_else(home: Home) {
     assert_eq!(server.put(path, &all).await, (200, all.clone()));
     assert_eq!(server.get(path).await, all);
     let patched = crate::roster::send(&server, "PATCH", path, Some(json!({ "shift_minutes": null }))).await;
-    assert_eq!(patched, (200, json!({ "alarm_texts": "always", "shift_minutes": null, "put_on_duty": true })));
+    assert_eq!(patched, (200, json!({ "alarm_texts": "always", "shift_minutes": null, "put_on_duty": true, "ways": [] })));
     for (wrong, at) in [(json!({ "shift_minutes": 1441 }), "shift_minutes"), (json!({ "shift_minutes": -1 }), "shift_minutes")] {
         let (status, body) = server.put(path, &wrong).await;
         assert_eq!((status, body["errors"][0]["pointer"].as_str()), (422, Some(&*format!("/{at}"))), "{body}");

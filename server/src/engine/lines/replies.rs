@@ -195,22 +195,27 @@ impl Engine {
         // To stop is always possible for whoever was rung, but after the window it is not about an alarm any more.
         let back_to = if word.reply == Reply::OptOut { STOP_WINDOW } else { window };
         let (given, alarms) = if let Some(code) = word.code {
-            let until = written_at + TOLERANCE;
-            let Some(named) = texts::named(&mut work.db(), word.numbers, code, written_at, until).await? else {
+            let Some(named) = named(&mut work.db(), word, Some(code)).await? else {
                 // Nobody else is answered: whoever wrote it may be anybody.
                 let known = is_known(&mut work.db(), word, window).await?;
                 return Ok(if known { TextEffect::Unclear } else { TextEffect::Stranger }.into());
             };
-            let texts::Named { hunt, callee, at, alarms } = named;
-            (GivenRow { hunt_id: hunt, callee_id: callee, offered_at: at, test: false }, alarms)
+            let alarms = named.alarms.clone();
+            (named.into(), alarms)
         } else {
-            let given = given(&mut work.db(), word, back_to).await?;
-            let alarms = match &given {
+            let mut given = given(&mut work.db(), word, back_to).await?;
+            let mut alarms = match &given {
                 Some(given) => work.db().alarms_in_call(given.hunt_id, given.offered_at).await?,
                 None => Vec::new(),
             };
             if let Some(which) = which(work, word, given.as_ref(), &alarms, window).await? {
-                return Ok(Did { which, ..TextEffect::Unclear.into() });
+                // Told by one message, and not called yet: nothing else can be meant.
+                let only = which.first().filter(|_| given.is_none() && which.len() == 1).map(|(code, _)| code.as_str());
+                let Some(named) = named(&mut work.db(), word, only).await? else {
+                    return Ok(Did { which, ..TextEffect::Unclear.into() });
+                };
+                alarms = named.alarms.clone();
+                given = Some(named.into());
             }
             let Some(given) = given else {
                 return match word.reply {
@@ -429,6 +434,20 @@ async fn correct_order(work: &mut Work, sms: SmsId, at: DateTime<Utc>) -> Result
         work.db().send_sms_again(latest, &Outcome::SentAgain.to_string(), now).await?;
     }
     Ok(())
+}
+
+/// The alarms that a code names, where there is one.
+async fn named(db: &mut Db<'_>, word: &Word<'_>, code: Option<&str>) -> Result<Option<texts::Named>, EngineError> {
+    match code {
+        Some(code) => texts::named(db, word.numbers, code, word.written_at, word.written_at + TOLERANCE).await,
+        None => Ok(None),
+    }
+}
+
+impl From<texts::Named> for GivenRow {
+    fn from(named: texts::Named) -> Self {
+        Self { hunt_id: named.hunt, callee_id: named.callee, offered_at: named.at, test: false }
+    }
 }
 
 /// Between which alarms somebody has to choose who takes or declines and names none: a text message has told them of one that still waits, and

@@ -141,10 +141,11 @@ pub async fn apply(work: &mut Work, wish: &Wish, planned: &Plan, by: &str) -> Re
         of(policy, policies::forget(work, &policy.name, &Expected::Anything).await)?;
     }
     // What goes of the roster goes first: some of it would go with people, and so would not be found any more.
+    let before = roster.clone();
     take_from_roster(work, roster, planned).await?;
     change_people(work, planned).await?;
     if planned.changes_roster() {
-        add_to_roster(work, planned, by).await?;
+        add_to_roster(work, before, planned, by).await?;
     }
     for policy in planned.policies.added.iter().chain(planned.policies.changed.iter().map(|(_, after)| after)) {
         let set = policies::set(work, &policy.name, &policy_body(policy), wish.region, &Expected::Anything).await;
@@ -264,10 +265,10 @@ async fn take_from_roster(work: &mut Work, roster: Roster, planned: &Plan) -> Re
 }
 
 /// The last part: what comes, and what becomes something else, with the people who are there by now.
-async fn add_to_roster(work: &mut Work, planned: &Plan, by: &str) -> Result<(), ComingError> {
+async fn add_to_roster(work: &mut Work, before: Roster, planned: &Plan, by: &str) -> Result<(), ComingError> {
     let followed = kept::followed(&mut work.db()).await?;
     let roster = work.db().roster().await?;
-    let mut editing = Editing::with(work, roster);
+    let mut editing = Editing::with(work, roster).since(before);
     for own in &planned.teams.added {
         of(own, teams::add_to(&mut editing, &team_form(own)).await)?;
     }

@@ -319,6 +319,11 @@ impl<'w> Editing<'w> {
         Self { work, roster, before: None }
     }
 
+    /// It is the last part of a change that began with this roster.
+    pub(in crate::keep) fn since(self, before: Roster) -> Self {
+        Self { before: Some(before), ..self }
+    }
+
     /// As it is by now.
     pub(in crate::keep) fn roster(&self) -> &Roster {
         &self.roster
