@@ -430,7 +430,7 @@ mod tests {
         }
         assert_eq!(dials(&ask(&own, 0)), [2], "their turn is after their quiet hours");
         assert_eq!(ask(&own, 60), Move::Ask(CalleeId(Uuid::from_u128(11))));
-        for (_, callee) in own.callees.iter_mut() {
+        for (_, callee) in &mut own.callees {
             (callee.person, callee.quiet_until) = (None, None);
         }
         assert_eq!(dials(&ask(&own, 60)), [11], "nobody can be told, so they are called");

@@ -368,6 +368,8 @@ mod tests {
             attempts,
             failed: 0,
             last_offered_at: (attempts > 0).then_some(DateTime::UNIX_EPOCH),
+            after_s: None,
+            asked_at: None,
             verdict: None,
             no_report: false,
         }

@@ -120,7 +120,7 @@ async fn changed(app: &App, reader: &Reader, person: &PersonRow, address: &str, 
             let expected = Expected::in_form(fields.get("version"));
             match app.engine.carry_out(reader.doer(), async |work| told::set(work, person.id, &row, &expected).await).await {
                 Ok(()) => return Ok(go_to("/people?done=saved")),
-                Err(Refused::Wrong { field, .. }) if field == "ways" => Wrong::new("way0", &reader.words.told_ways_bad),
+                Err(Refused::Wrong { field: "ways", .. }) => Wrong::new("way0", &reader.words.told_ways_bad),
                 Err(Refused::Wrong { .. }) => Wrong::new("shift", &reader.words.told_shift_bad),
                 Err(refused) => return Err(refused.into()),
             }
