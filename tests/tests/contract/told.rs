@@ -566,6 +566,6 @@ async fn whoever_a_file_puts_on_duty_is_told(home: Home) {
     let plan = apply::plan(&mut app.engine.store.read().await.unwrap().db(), &wish).await.unwrap();
     app.engine.carry_out(Doer::CommandLine, async |work| apply::apply(work, &wish, &plan, "test").await).await.unwrap();
     let last = taken(&server, &gateway, 2).await.remove(1);
-    let text = "You were put on duty: ops, 2026-11-20 04:00 to";
+    let text = "You were put on duty: ops, from 2026-11-20 04:00";
     assert!(last.0 == "+8618712345678" && last.1.starts_with(text), "{last:?}");
 }
