@@ -401,3 +401,6 @@ fn ended(answered: bool, reason: EndReason) -> Decision {
         Decision::Finished { outcome: HuntOutcome::NoAnswer, reason: Some(reason) }
     }
 }
+
+#[cfg(test)]
+mod model;

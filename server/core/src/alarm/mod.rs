@@ -9,8 +9,6 @@ pub mod doer;
 pub mod escalation;
 pub mod event;
 pub mod hunt;
-#[cfg(test)]
-mod hunt_model;
 pub mod live_command;
 pub mod policy;
 pub mod ringing;

@@ -9,11 +9,11 @@ use futures_util::future::BoxFuture;
 
 use super::ladder::{Busy, Next, open_dials};
 use crate::alarm::AlarmKind;
-use crate::alarm::Verdict;
 use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, Rung};
 use crate::alarm::hunt::{self, Decision, DialPlan, ListForm, WaitReason};
 use crate::alarm::ringing::{self, Asked, Line};
+use crate::engine::lines::forbidden::bar_forbidden;
 use crate::engine::lines::texts;
 use crate::engine::watch::idle::{IdleReason, Poller, voices_first};
 use crate::engine::{Engine, EngineError, delta, seconds};
@@ -610,37 +610,6 @@ pub(in crate::engine) async fn note_busy_number(
         work.db().set_busy_phone(hunt.id, waits_for.as_deref(), now).await?;
     }
     Ok(())
-}
-
-/// Takes callees of a plan off whose number must not be called; true when there was one, and the plan no longer holds.
-pub(in crate::engine) async fn bar_forbidden(
-    work: &mut Work,
-    hunt: &HuntRow,
-    callees: &[CalleeRow],
-    plan: &DialPlan,
-) -> Result<bool, EngineError> {
-    bar_forbidden_of(work, hunt, callees.iter().filter(|callee| plan.targets.iter().any(|target| target.callee == callee.id)))
-        .await
-}
-
-/// The same of these callees.
-pub(super) async fn bar_forbidden_of<'c>(
-    work: &mut Work,
-    hunt: &HuntRow,
-    callees: impl Iterator<Item = &'c CalleeRow>,
-) -> Result<bool, EngineError> {
-    let now = work.now();
-    let mut barred = false;
-    for callee in callees {
-        if let Some(entry) = work.db().forbidden(&callee.number).await? {
-            work.db().set_verdict(callee.id, Verdict::DoNotCall).await?;
-            let (name, number) = (callee.name.clone(), callee.number.clone());
-            let event = Event::DoNotCall { callee: callee.id, name, number, reason: entry.reason };
-            work.db().insert_event(None, Some(hunt.id), now, &event).await?;
-            barred = true;
-        }
-    }
-    Ok(barred)
 }
 
 /// Reserves the attempts of a dial that was inserted, begins the records of its calls, and moves its hunt on. A dry run calls nobody.

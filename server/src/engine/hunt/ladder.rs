@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
-use super::claim::bar_forbidden_of;
 use crate::alarm::escalation::{self, Ladder, Move, Unconfirmed};
 use crate::alarm::event::{self, Event};
 use crate::alarm::hunt::{self, Decision, ListForm, OpenDial, WaitReason};
 use crate::alarm::policy::{Place, Reached, Step, Whom};
 use crate::alarm::{AlarmKind, Mode, Verdict};
+use crate::engine::lines::forbidden::bar_forbidden_of;
 use crate::engine::lines::texts;
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AnswerId, HuntId};

@@ -18,11 +18,11 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use uuid::Uuid;
 
-use super::attribution::{DialledCallee, attribute};
-use super::hunt::{
+use crate::alarm::attribution::{DialledCallee, attribute};
+use crate::alarm::hunt::{
     Callee, Decision, DialPlan, Hunt, ListForm, OpenDial, Target, WaitReason, begin_before, decide, hand_out_limit,
 };
-use super::{EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
+use crate::alarm::{EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
 use crate::ids::CalleeId;
 
 // ---------------------------------------------------------------------------------------------------------------------------
