@@ -62,7 +62,7 @@ impl Ladder {
         }
         let in_step = self.current();
         let in_call: Vec<CalleeId> = self.open.iter().flat_map(|dial| dial.callees.iter().copied()).collect();
-        hunt::waits_for(&self.hunt, &in_step, &hunt::queue(&in_step, &in_call, busy, now)).map(str::to_owned)
+        hunt::waits_for(&self.hunt, &hunt::queue(&in_step, &in_call, busy, now)).map(str::to_owned)
     }
 
     /// Those of the current step.
@@ -149,8 +149,7 @@ pub fn decide(ladder: &Ladder, busy: &HashMap<String, DateTime<Utc>>, form: List
 fn only_other_numbers(current: &[Callee], decision: &Decision, now: DateTime<Utc>) -> bool {
     let waits = matches!(decision, Decision::Wait { why: WaitReason::Later, .. });
     let queue = hunt::queue(current, &[], &HashMap::new(), now);
-    let is_other =
-        |turn: &hunt::Turn<'_>| matches!(turn.waits, Some((_, WaitReason::Later))) && !turn.callee.is_first_way(current);
+    let is_other = |turn: &hunt::Turn<'_>| matches!(turn.waits, Some((_, WaitReason::Later))) && !turn.is_first_way;
     waits && queue.iter().all(is_other)
 }
 

@@ -225,10 +225,11 @@ pub fn decide(
             wait = Some((until, why));
         }
     };
-    for Turn { callee, waits } in queue(callees, &in_call, busy, now) {
-        if let Some((until, why)) = waits {
+    for turn in queue(callees, &in_call, busy, now) {
+        let callee = turn.callee;
+        if let Some((until, why)) = turn.waits {
             wait_until(until, why);
-            if keeps_the_others_waiting(hunt, callees, callee, why) {
+            if keeps_the_others_waiting(hunt, &turn) {
                 break;
             }
             continue;
@@ -266,10 +267,10 @@ pub fn asks<'c>(
         return None;
     }
     let in_call: Vec<CalleeId> = open.iter().flat_map(|dial| dial.callees.iter().copied()).collect();
-    for Turn { callee, waits } in queue(callees, &in_call, busy, now) {
-        match waits {
-            Some((_, WaitReason::Later)) if callee.is_to_be_asked() => return Some(callee),
-            Some((_, why)) if keeps_the_others_waiting(hunt, callees, callee, why) => return None,
+    for turn in queue(callees, &in_call, busy, now) {
+        match turn.waits {
+            Some((_, WaitReason::Later)) if turn.callee.is_to_be_asked() => return Some(turn.callee),
+            Some(_) if keeps_the_others_waiting(hunt, &turn) => return None,
             // It is their turn, and everybody else's comes later.
             None if hunt.mode == Mode::Sequential => return None,
             Some(_) | None => {}
@@ -279,11 +280,10 @@ pub fn asks<'c>(
 }
 
 /// Whether the order holds for somebody who waits, or the hunt goes on to the next.
-fn keeps_the_others_waiting(hunt: &Hunt, callees: &[Callee], callee: &Callee, why: WaitReason) -> bool {
-    let passes_on = hunt.mode == Mode::Parallel || hunt.priority == Priority::Critical;
-    match why {
-        WaitReason::NumberBusy => !passes_on,
-        WaitReason::Later => hunt.mode == Mode::Sequential && callee.is_first_way(callees),
+fn keeps_the_others_waiting(hunt: &Hunt, turn: &Turn<'_>) -> bool {
+    match turn.waits {
+        Some((_, WaitReason::NumberBusy)) => hunt.mode == Mode::Sequential && hunt.priority != Priority::Critical,
+        Some((_, WaitReason::Later)) => hunt.mode == Mode::Sequential && turn.is_first_way,
         _ => false,
     }
 }
@@ -295,6 +295,8 @@ pub struct Turn<'c> {
     pub callee: &'c Callee,
     /// Until when they are not rung, and why; `None`: they may be rung now.
     pub waits: Option<(DateTime<Utc>, WaitReason)>,
+    /// It is the first number by which its person is called.
+    pub is_first_way: bool,
 }
 
 /// Whoever may still be rung and is not in a call of the hunt, in the order in which they are rung, each with what they wait for. The
@@ -323,23 +325,24 @@ pub fn queue<'c>(
             [rested, quiet, later].into_iter().flatten().filter(|(until, _)| *until > now).max_by_key(|(until, _)| *until);
         resting.or_else(|| busy.get(&callee.phone).map(|until| (*until, WaitReason::NumberBusy)))
     };
-    order.into_iter().map(|callee| Turn { callee, waits: waits(callee) }).collect()
+    order.into_iter().map(|callee| Turn { callee, waits: waits(callee), is_first_way: callee.is_first_way(callees) }).collect()
 }
 
 /// The phone that a hunt would ring now, were it not in another call: that of the first in the queue who waits for nothing else.
 #[must_use]
-pub fn waits_for<'c>(hunt: &Hunt, callees: &[Callee], queue: &[Turn<'c>]) -> Option<&'c str> {
-    let keeps = |turn: &&Turn<'c>| {
-        turn.waits.is_some_and(|(_, why)| why == WaitReason::Later && keeps_the_others_waiting(hunt, callees, turn.callee, why))
-    };
+pub fn waits_for<'c>(hunt: &Hunt, queue: &[Turn<'c>]) -> Option<&'c str> {
     let is_busy = |turn: &&Turn<'c>| matches!(turn.waits, Some((_, WaitReason::NumberBusy)));
+    let keeps = |turn: &Turn<'c>| !is_busy(&turn) && keeps_the_others_waiting(hunt, turn);
     queue.iter().take_while(|turn| !keeps(turn)).find(is_busy).map(|turn| turn.callee.phone.as_str())
 }
 
-/// Who is rung next, whenever that is: the first in the queue of those who may be rung now, else of those who may be first.
+/// Who is rung next, whenever that is: the first in the queue of those who may be rung now, else of those who may be first; nobody behind
+/// somebody whose first call comes later.
 #[must_use]
 pub fn next<'c>(queue: &[Turn<'c>]) -> Option<&'c Callee> {
-    queue.iter().min_by_key(|turn| turn.waits.map(|(until, _)| until)).map(|turn| turn.callee)
+    let comes_later = |turn: &Turn<'_>| turn.is_first_way && matches!(turn.waits, Some((_, WaitReason::Later)));
+    let upto = queue.iter().position(comes_later).map_or(queue.len(), |place| place + 1);
+    queue[..upto].iter().min_by_key(|turn| turn.waits.map(|(until, _)| until)).map(|turn| turn.callee)
 }
 
 /// When a hunt that was begun is given up for want of a handset: its window, counted from when it next wanted one.

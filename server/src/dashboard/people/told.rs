@@ -198,8 +198,6 @@ fn fields_of(reader: &Reader, numbers: &[String], form: &ToldForm, wrong: Option
     let mut fields = vec![
         Field::plain("alarm_texts", &words.told_alarm_texts, Input::Choice(choices)).value(&form.alarm_texts),
         Field::plain("shift", &words.told_shift, Input::Number).value(&form.shift).how(&words.told_shift_how),
-        Field::plain("put_on_duty", &words.told_put_on_duty, Input::Tick(&words.told_put_on_duty_tick))
-            .value(if form.put_on_duty { "yes" } else { "" }),
     ];
     let mut ways = vec![Choice::new("", &words.told_way_none)];
     for (by, says) in [(By::Call, &words.told_way_call), (By::Text, &words.told_way_text)] {
@@ -214,5 +212,8 @@ fn fields_of(reader: &Reader, numbers: &[String], form: &ToldForm, wrong: Option
         fields.push(Field::new(format!("way{at}"), &words.told_way, how, which, Input::Choice(ways.clone()), wrong));
         fields.push(Field::new(format!("after{at}"), &words.told_after, "", after, Input::Line, wrong));
     }
+    // Last, so that each way stands beside its time.
+    let put_on_duty = Field::plain("put_on_duty", &words.told_put_on_duty, Input::Tick(&words.told_put_on_duty_tick));
+    fields.push(put_on_duty.value(if form.put_on_duty { "yes" } else { "" }));
     fields
 }
