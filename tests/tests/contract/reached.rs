@@ -44,7 +44,7 @@ async fn numbers(server: &Server, numbers: &[&str]) {
 }
 
 fn way(by: &str, number: &str, after: i64) -> Value {
-    json!({ "by": by, "number": number, "after_seconds": after })
+    json!({ "by": by, "phone_number": number, "after_seconds": after })
 }
 
 async fn ways(server: &Server, ways: Value) {
@@ -211,7 +211,7 @@ async fn alarms_that_come_at_once_are_told_in_one_text(home: Home) {
 async fn what_cannot_be_meant_is_told_and_changes_nothing(home: Home) {
     let (server, ..) = start(home).await;
     let before = server.get("/api/v1/people/Ann/told").await;
-    assert_eq!(before["ways"][1], json!({ "by": "call", "number": "+8618712345678", "after_seconds": 120 }));
+    assert_eq!(before["ways"][1], json!({ "by": "call", "phone_number": "+8618712345678", "after_seconds": 120 }));
     for (wrong, why) in [
         (json!([way("text", A, 0)]), "at least one call"),
         (json!([way("call", A, 1801)]), "0 to 1800"),

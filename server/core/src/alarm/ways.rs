@@ -18,6 +18,7 @@ pub struct Way {
     /// By a call or by a text message.
     pub by: By,
     /// Which number of theirs.
+    #[serde(rename = "phone_number")]
     pub number: String,
     /// So many seconds after their turn has come, 0 to 1800.
     #[serde(default)]
