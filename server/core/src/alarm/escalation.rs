@@ -440,6 +440,8 @@ mod tests {
         let mut own = with_ways(Priority::Normal, Mode::Sequential);
         own.callees[1].1.position = -1;
         own.callees[0].1.after = TimeDelta::zero();
+        assert_eq!(ask(&own, 0), Move::Ask(CalleeId(Uuid::from_u128(12))), "it is her turn");
+        asked(&mut own, 0);
         assert_eq!(dials(&ask(&own, 0)), [11], "the earliest way is the first one, wherever it stands");
     }
 
