@@ -175,7 +175,8 @@ macro_rules! fragment {
            a.cancelled_at, h.outcome,
            (SELECT count(*) FROM answers n WHERE n.hunt_id = a.hunt_id AND n.callee_id = t.callee_id) AS own_answers,
            EXISTS (SELECT 1 FROM callees c WHERE c.id = t.callee_id AND c.verdict = 'declined') AS declined,
-           EXISTS (SELECT 1 FROM sms_outbox o WHERE o.id = t.sms_id AND o.gave_up_at IS NULL) AS stands "
+           (SELECT o.created_at FROM sms_outbox o WHERE o.id = t.sms_id AND o.gave_up_at IS NULL
+              AND (o.sent_at IS NOT NULL OR o.taken_until IS NOT NULL OR o.command_id IS NOT NULL)) AS left_at "
     };
     ($_dialect:ident $text:literal) => {
         $text

@@ -19,6 +19,7 @@ on_both!(
     who_declines_is_called_by_no_other_number,
     called_at_once_and_told_later_and_not_when_it_is_over,
     alarms_that_come_at_once_are_told_in_one_text,
+    a_word_from_before_the_text_left_takes_nothing,
     what_cannot_be_meant_is_told_and_changes_nothing,
     a_number_that_is_taken_away_is_called_no_more,
 );
@@ -208,6 +209,18 @@ async fn alarms_that_come_at_once_are_told_in_one_text(home: Home) {
     assert!(sent[0].1.contains("and 2 more"), "{sent:?}");
 }
 
+async fn a_word_from_before_the_text_left_takes_nothing(home: Home) {
+    let (server, gateway, inbound) = start(home).await;
+    ways(&server, json!([way("text", A, 600), way("call", A, 1200)])).await;
+    let id = raise(&server, &["Ann"], json!({})).await;
+    server.pass(5).await;
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E1", A, "ok")).await, "stranger", "about something else");
+    assert_eq!(server.state(&id).await, "waiting");
+    server.pass(600).await;
+    taken(&server, &gateway, 1).await;
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E2", A, "1")).await, "confirmed");
+}
+
 async fn what_cannot_be_meant_is_told_and_changes_nothing(home: Home) {
     let (server, ..) = start(home).await;
     let before = server.get("/api/v1/people/Ann/told").await;
@@ -232,13 +245,15 @@ async fn a_number_that_is_taken_away_is_called_no_more(home: Home) {
     numbers(&server, &[OTHER]).await;
     raise(&server, &["Ann"], json!({})).await;
     server.pass(0).await;
-    server.pass(299).await;
+    server.pass(119).await;
     server.app_idle(&desk).await;
     server.pass(1).await;
-    assert_eq!(server.app_dial(&desk).await.1, [OTHER]);
+    assert_eq!(server.app_dial(&desk).await.1, [OTHER], "when the first call was to come");
     numbers(&server, &["18700001111"]).await;
     let server = server.restart().await;
     let phone = server.pair("phone", Profile::App).await;
     raise(&server, &["Ann"], json!({ "summary": "another" })).await;
-    assert_eq!(server.app_dial(&phone).await.1, ["18700001111"], "as everybody is, at once");
+    server.pass(0).await;
+    server.pass(120).await;
+    assert_eq!(server.app_dial(&phone).await.1, ["18700001111"], "the new one takes its place");
 }

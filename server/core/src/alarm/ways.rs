@@ -95,12 +95,22 @@ pub fn check(ways: &[Way], numbers: &[String]) -> Result<(), Wrong> {
     }
 }
 
-/// By which numbers somebody with these numbers is called, the earliest first. A way whose number they have not any more is none; where no
-/// call is left, and where nothing was said, it is their first number, at once.
+/// By which numbers somebody with these numbers is called, the earliest first. A number that they have not any more is replaced by one that
+/// no way names, or is no way; the first call comes when it was to come all the same. Where no call is left, and where nothing was said, it
+/// is their first number, at once.
 #[must_use]
 pub fn calls(ways: &[Way], numbers: &[String]) -> Vec<Way> {
-    let mut calls: Vec<Way> = ways.iter().filter(|way| way.by == By::Call && numbers.contains(&way.number)).cloned().collect();
+    let wanted = || ways.iter().filter(|way| way.by == By::Call);
+    let mut new = numbers.iter().filter(|number| !ways.iter().any(|way| way.number == **number));
+    let by = |way: &Way| match numbers.contains(&way.number) {
+        true => Some(way.clone()),
+        false => new.next().map(|number| Way { number: number.clone(), ..way.clone() }),
+    };
+    let mut calls: Vec<Way> = wanted().filter_map(by).collect();
     calls.sort_by_key(|way| way.after_seconds);
+    if let Some((first, at)) = calls.first_mut().zip(wanted().map(|way| way.after_seconds).min()) {
+        first.after_seconds = at;
+    }
     if calls.is_empty() {
         let first = numbers.first().map(|number| Way { by: By::Call, number: number.clone(), after_seconds: 0 });
         calls.extend(first);
@@ -108,10 +118,13 @@ pub fn calls(ways: &[Way], numbers: &[String]) -> Vec<Way> {
     calls
 }
 
-/// The text message among the ways of somebody with these numbers.
+/// The text message among the ways of somebody with these numbers: to which, and how many seconds after their turn has come. To their first
+/// number where they have the one that was meant no more.
 #[must_use]
-pub fn text<'w>(ways: &'w [Way], numbers: &[String]) -> Option<&'w Way> {
-    ways.iter().find(|way| way.by == By::Text && numbers.contains(&way.number))
+pub fn text<'n>(ways: &[Way], numbers: &'n [String]) -> Option<(&'n str, i32)> {
+    let way = ways.iter().find(|way| way.by == By::Text)?;
+    let number = numbers.iter().find(|number| **number == way.number).or_else(|| numbers.first())?;
+    Some((number, way.after_seconds))
 }
 
 impl fmt::Display for Way {
@@ -149,11 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_was_taken_away_is_no_way_any_more() {
-        let ways = [way(By::Text, "+1", 0), way(By::Call, "+1", 0), way(By::Call, "+8618812345678", 60)];
-        assert_eq!(calls(&ways, &numbers()), [way(By::Call, "+8618812345678", 60)]);
-        assert_eq!(text(&ways, &numbers()), None);
-        assert_eq!(calls(&ways[..2], &numbers()), [way(By::Call, "+8618712345678", 0)], "their first number, at once");
+    fn a_number_that_was_taken_away_makes_nobody_later() {
+        let [a, b] = ["+8618712345678", "+8618812345678"];
+        let ways = [way(By::Text, "+1", 0), way(By::Call, "+1", 30), way(By::Call, b, 600)];
+        assert_eq!(calls(&ways, &numbers()), [way(By::Call, a, 30), way(By::Call, b, 600)], "the new one takes its place");
+        assert_eq!(calls(&ways, &[b.to_owned()]), [way(By::Call, b, 30)], "no later than the first call was to come");
+        assert_eq!(text(&ways, &numbers()), Some((a, 0)), "to their first number");
+        assert_eq!(calls(&[], &numbers()), [way(By::Call, a, 0)], "their first number, at once");
     }
 
     proptest! {

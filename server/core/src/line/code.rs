@@ -31,7 +31,7 @@ fn is_code(text: &str) -> bool {
 }
 
 /// Reads a message: what it says, and which code stands before or behind that. A code counts only beside a word that takes or declines:
-/// by itself it says nothing.
+/// by itself it says nothing. To stop, and to come back, is about all alarms, whatever code stands there.
 #[must_use]
 pub fn read(text: &str, words: &ReplyWords) -> (Reply, Option<String>) {
     let whole = reply::read(text, words);
@@ -49,8 +49,11 @@ pub fn read(text: &str, words: &ReplyWords) -> (Reply, Option<String>) {
     ];
     for (code, word) in apart.into_iter().flatten() {
         let (code, meant) = (reply::plain(code).to_ascii_uppercase(), reply::read(word, words));
-        if is_code(&code) && matches!(meant, Reply::Confirm | Reply::Decline) {
-            return (meant, Some(code));
+        match meant {
+            _ if !is_code(&code) => {}
+            Reply::Confirm | Reply::Decline => return (meant, Some(code)),
+            Reply::OptOut | Reply::OptIn => return (meant, None),
+            Reply::Unknown => {}
         }
     }
     (Reply::Unknown, None)
@@ -95,7 +98,10 @@ mod tests {
             assert_eq!(reading(text).1, None, "{text}");
         }
         assert_eq!(reading("ok"), (Reply::Confirm, None));
-        assert_eq!(reading("stop"), (Reply::OptOut, None));
+        for text in ["stop", "STOP 4K7", "4k7 stop", "stop4K7"] {
+            assert_eq!(reading(text), (Reply::OptOut, None), "{text}");
+        }
+        assert_eq!(reading("start 4K7"), (Reply::OptIn, None));
     }
 
     #[test]

@@ -89,10 +89,10 @@ pub(in crate::engine) async fn at_turn(
 async fn by_own_way(work: &mut Work, hunt: &HuntRow, callee: &CalleeRow, told: &ToldRow) -> Result<(), EngineError> {
     let Some(person) = callee.person_id else { return Ok(()) };
     let numbers = work.db().numbers_of(person).await?;
-    let Some(way) = ways::text(&told.ways, &numbers) else { return Ok(()) };
+    let Some((number, after_seconds)) = ways::text(&told.ways, &numbers) else { return Ok(()) };
     // Counted from when their turn came, which was a while ago where they are called later.
-    let due_at = callee.asked_at.unwrap_or(work.now()) + TimeDelta::seconds(i64::from(way.after_seconds));
-    tell(work, hunt, callee, &way.number, (due_at - work.now()).max(TimeDelta::zero())).await
+    let due_at = callee.asked_at.unwrap_or(work.now()) + TimeDelta::seconds(i64::from(after_seconds));
+    tell(work, hunt, callee, number, (due_at - work.now()).max(TimeDelta::zero())).await
 }
 
 /// Tells somebody by a number of theirs, after some time.
@@ -202,7 +202,7 @@ pub(super) struct Choice {
 }
 
 /// The alarms that wait for whoever has these numbers, and of which messages had told them when they wrote: the latest first. Not what they
-/// have declined, and not what was only to be told.
+/// have declined, and not what was only to be told: of a message that has not left, nobody can mean anything.
 pub(super) async fn open_for(
     db: &mut Db<'_>,
     numbers: &[Number],
@@ -210,7 +210,7 @@ pub(super) async fn open_for(
     written_at: DateTime<Utc>,
 ) -> Result<Vec<Choice>, EngineError> {
     let mut rows = told_to(db, numbers, from, written_at).await?;
-    rows.retain(|row| row.is_open() && !row.declined && row.stands);
+    rows.retain(|row| row.is_open() && !row.declined && row.left_at.is_some_and(|at| at <= written_at));
     Ok(choices(rows))
 }
 

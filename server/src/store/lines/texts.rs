@@ -39,8 +39,8 @@ row! {
         pub own_answers: i64,
         /// They said no.
         pub declined: bool,
-        /// There is a message, and it was not given up.
-        pub stands: bool,
+        /// Since when there is a message that a gateway was given, and that was not given up.
+        pub left_at: Option<DateTime<Utc>>,
     }
 }
 
