@@ -521,9 +521,9 @@ async fn state(
     if heard.end_moves {
         tracing::warn!(
             sender.name = sender.name(),
-            "it tells ever later ends of the same alert: its clock is behind, so it rings"
+            "it tells ever later ends of the same alert: its clock is behind, so it rings; set its clock, such as by NTP"
         );
-        heard = hear(Told { starts_at: None, ..told }, true, full().await?).await?;
+        heard = hear(told, true, full().await?).await?;
     }
     if heard.called_off {
         return Ok(Became::nothing("ignored", Some("a person called it off")));

@@ -665,6 +665,22 @@ async fn what_is_said_again_and_again_is_meant_by_how_its_end_moves(home: Home) 
     assert_eq!(alerts(&server, &[state("b", 360)]).await, ["created"], "what is over has one end");
     assert_eq!(alerts(&server, &[state("b", 420)]).await, ["repeated"]);
     assert_eq!(alerts(&server, &[state("b", 415)]).await, ["resolved"]);
+    // It burns anew: as it was the first time.
+    let anew = |ends_at: i64| {
+        let mut state = state("b", ends_at);
+        state["startsAt"] = json!((since + chrono::TimeDelta::seconds(500)).to_rfc3339());
+        state
+    };
+    assert_eq!(alerts(&server, &[anew(740)]).await, ["nothing_open"]);
+    assert_eq!(alerts(&server, &[anew(800)]).await, ["reopened"]);
+    assert_eq!(alerts(&server, &[anew(860)]).await, ["repeated"]);
+    // A person calls it off, and it is told on.
+    let id = server.items("/api/v1/alarms").await[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await.0, 200);
+    for ends_at in [920, 980, 1_040, 1_100] {
+        let became = alerts(&server, &[anew(ends_at)]).await;
+        assert!(became == ["nothing_open"] || became == ["ignored"], "{became:?}");
+    }
 }
 
 async fn one_of_two_that_watch_the_same_does_not_mute_the_other(home: Home) {

@@ -228,7 +228,8 @@ impl Burning {
     }
 }
 
-/// An end that is farther ahead than this is none yet, whatever was said before: a clock is hardly wrong by more.
+/// An end that is farther ahead than this, or than half of what the last word held for, is none yet: a clock is hardly wrong by more, and a
+/// word may have been overtaken by another one.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::seconds(60);
 /// An end is told at once, and by a clock that may be so much ahead.
 const JUST_NOW: TimeDelta = TimeDelta::seconds(2);
@@ -246,7 +247,7 @@ pub fn meant(open: &[Option<Burning>], ended: &[Burning], message: &Message, now
         let last = words.filter(|named| named.over.is_none()).filter_map(|named| named.until).max();
         told.burns = match last {
             // It never moves back while something burns.
-            Some(last) if until < last => until > now + CLOCKS_DIFFER,
+            Some(last) if until < last => until > now + ((last - now) / 2).clamp(JUST_NOW, CLOCKS_DIFFER),
             // Nor does it move on when it is over.
             Some(last) if until > last => true,
             _ => by_clock,
@@ -286,11 +287,14 @@ pub fn hear(open: &[Option<Burning>], ended: &[Burning], message: &Message, now:
             && ended.iter().filter_map(|burning| burning.named_by(&message.address, told.mark)).any(|named| {
                 told.ends_at.is_some_and(|end| named.over.and_then(|over| over.ended_at).is_some_and(|last| end <= last))
             });
-        of_another
-            || known.iter().filter_map(|burning| burning.named_by(&message.address, told.mark)).any(|named| match told.burns {
-                true => was_over_already(told, named, now),
-                false => is_of_an_earlier_fire(told, named, now),
-            })
+        !message.as_said
+            && (of_another
+                || known.iter().filter_map(|burning| burning.named_by(&message.address, told.mark)).any(|named| {
+                    match told.burns {
+                        true => was_over_already(told, named, now),
+                        false => is_of_an_earlier_fire(told, named, now),
+                    }
+                }))
     };
     let (late, fresh): (Vec<Told>, Vec<Told>) = message.alerts.iter().copied().partition(|told| comes_late(told));
     let (fire, out): (Vec<Told>, Vec<Told>) = fresh.iter().copied().partition(|told| told.burns && !message.over);
@@ -318,7 +322,10 @@ pub fn ends_alone<'b>(known: impl IntoIterator<Item = &'b Burning>, message: &Me
         let ended_at = past(told.ends_at, now)?;
         let over = Over { ended_at: Some(ended_at), heard_at: now };
         let named = Named { starts_at: past(told.starts_at, now), over: Some(over), until: None, last_end: None };
-        (!known.iter().any(|burning| burning.ever(told.mark))).then_some((told.mark, named))
+        let told_before = known.iter().flat_map(|burning| burning.0.values()).filter_map(|word| word.alerts.get(&told.mark));
+        // An end that is later than the known one is that of another fire.
+        let is_known = |known: &Named| told.until.is_none() || known.over.is_none_or(|over| over.ended_at >= Some(ended_at));
+        (!told_before.into_iter().any(is_known)).then_some((told.mark, named))
     });
     let alerts: BTreeMap<Mark, Named> = ends.take(MOST_ALONE).collect();
     (!alerts.is_empty()).then(|| Burning([(message.address.clone(), Word { alerts, more: false })].into()))

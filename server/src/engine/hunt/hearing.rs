@@ -85,10 +85,7 @@ impl Engine {
         let (message, clocks_differ) = burning::meant(&before, &burnt, message, now);
         let message = &message;
         if clocks_differ {
-            tracing::warn!(
-                sender.name = request.sender,
-                "a sender's clock or that of this server is wrong by more than its words hold"
-            );
+            tracing::debug!(sender.name = request.sender, "what it says is not what its clock says, or was overtaken");
         }
         let mut heard = burning::hear(&before, &burnt, message, now);
         if matches!(heard.raises, Raises::Own { .. })
@@ -228,13 +225,15 @@ impl Engine {
         request: &RaiseRequest,
     ) -> Result<Vec<Open>, EngineError> {
         let now = work.now();
+        // Only what is open tells whether a word that holds no longer is an end.
+        let may_end = message.over || message.alerts.iter().any(|told| told.until.is_some_and(|until| until <= now));
         let mut open = Vec::new();
         for alarm in work.db().open_of_group(&request.integration_id, group).await? {
             let (alarm, hunt) = lock_alarm(work, alarm.id).await?;
             if !alarm.dedup_open {
                 continue;
             }
-            if !message.over && now - alarm.last_repeat_at > delta(self.config.alarms.dedup) {
+            if !may_end && now - alarm.last_repeat_at > delta(self.config.alarms.dedup) {
                 work.db().close_dedup(alarm.id).await?;
                 continue;
             }
