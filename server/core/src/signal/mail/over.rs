@@ -20,7 +20,7 @@ const IN_FRONT: &[&str] = &[
     // Nagios and Icinga; Pingdom.
     "W service alert : *",
     "W host alert : *",
-    "UP alert : *",
+    "CAPITALS alert : *",
     // UptimeRobot, StatusCake, Pingdom.
     "monitor is UP : *",
     "site UP : *",
@@ -39,8 +39,8 @@ const BEHIND: &[&str] = &[
     "* is W",
     "* is W now",
     "* is now W",
-    "* is UP",
-    "* is now UP",
+    "* is CAPITALS",
+    "* is now CAPITALS",
     "* has W",
     "* has been W",
     // Netdata.
@@ -121,8 +121,16 @@ const GOES_ON: &[&str] = &[
     "?",
     "→",
 ];
+/// In front it ends something, but it is the name of a job as well.
+const JOB: &str = "recovery";
 /// Words that deny, or leave it open.
 const DENIES: &[&str] = &[
+    "please",
+    "verify",
+    "ensure",
+    "confirm",
+    "sure",
+    "nobody",
     "not",
     "no",
     "never",
@@ -335,10 +343,13 @@ impl<'s> Found<'s> {
         };
         // OK is a state as others are: which of two holds, nobody can know.
         let is_state = self.word.is_none_or(|word| word == "ok" || !OVER.contains(&word));
+        // A recovery may be a job, and fail.
+        let is_job = self.word == Some(JOB);
         !all_denied
             && !(0..lower.len()).any(turns)
             && !lower.iter().any(is_undone)
             && !lower.iter().any(|word| goes_on(word) || (is_state && is_bad(word)))
+            && !(is_job && lower.iter().any(|word| is_bad(word) || is_doubtful(word)))
             && !is_a_part(&lower)
     }
 
@@ -347,9 +358,12 @@ impl<'s> Found<'s> {
         let all: Vec<String> = self.before.iter().chain(&self.behind).map(|word| word.to_lowercase()).collect();
         // One thing is well, and another is not.
         let joins = |word: &&str| matches!(*word, "," | "and" | "&" | "y" | "with");
-        let is_split = self.before.iter().any(joins) && self.before.iter().any(|word| is_bad(word));
+        // OK and UP say it of the last one only.
+        let is_state = matches!(self.word, Some("ok" | "UP" | "Up"));
+        let is_split = self.before.iter().any(joins) && (is_state || self.before.iter().any(|word| is_bad(word)));
         let says_bad = |pair: &[&str]| matches!(pair, [mark, bad] if matches!(*mark, ":" | "-" | "[" | "is") && is_bad(bad));
-        !is_split
+        self.word != Some(JOB)
+            && !is_split
             && !self.before.windows(2).any(says_bad)
             && !all.iter().any(|word| is_doubtful(word))
             && !self.behind.iter().any(|word| is_bad(word))
@@ -450,6 +464,8 @@ fn fits<'s>(form: &[&str], said: &'s [String], over: &'s [String], found: &mut F
             "UP" | "Up" => found.word = Some(word),
             _ => return false,
         },
+        "CAPITALS" if word != "UP" => return false,
+        "CAPITALS" => found.word = Some(word),
         "G" => match surely(word, over) {
             Some((before, own)) => {
                 found.push(before);
@@ -615,6 +631,21 @@ mod tests {
         "db1 recovered - degraded",
         "Waiting until db1 is OK",
         "Only db2 is OK",
+        "Recovery: database restore failed",
+        "[Recovery] db1 replica failed",
+        "Recovery - job did not complete",
+        "db1 boot mode: recovery",
+        "ESXi db1 - Recovery",
+        "Temp: HIGH, Hum: OK",
+        "PSU1: Lost, PSU2: OK",
+        "UPS on battery, load: OK",
+        "Link lost on eth0 and eth1 is OK",
+        "db1 timed out, db2 is OK",
+        "Please verify that the generator is OK",
+        "Make sure db1 is OK",
+        "Temperature Is Up",
+        "Error Rate Is Now Up",
+        "Up Alert: queue length",
         "okay: disk",
         "OKs: 3",
         "tokio broke",
