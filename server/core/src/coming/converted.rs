@@ -1,5 +1,6 @@
 //! What the lists of another product become: the entries of a file, put together by the ids of that product; and what is lost on the way.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDateTime, NaiveTime, TimeDelta, Utc};
@@ -45,8 +46,8 @@ pub struct Converted {
     pub losses: Vec<String>,
     /// What those people are called there whose names had to be made others.
     pub called: BTreeMap<String, String>,
-    /// The layers of each schedule that could not be read.
-    pub unread: BTreeMap<String, BTreeSet<String>>,
+    /// Teams, schedules and policies of which something could not be read.
+    pub partly: BTreeSet<(Kind, String)>,
 }
 
 /// The elements of a list, also where it is still wrapped as the API gave it.
@@ -105,9 +106,9 @@ pub struct Building {
     teams: BTreeMap<String, String>,
     /// A schedule of theirs may become several of ours.
     schedules: BTreeMap<String, Vec<String>>,
-    /// What was left out of the schedule that comes next.
-    left_out: BTreeSet<String>,
-    unread: BTreeMap<String, BTreeSet<String>>,
+    /// Something in the team, schedule or policy that is read now could not be.
+    gap: Cell<bool>,
+    partly: BTreeSet<(Kind, String)>,
 }
 
 impl Building {
@@ -126,8 +127,8 @@ impl Building {
             people: BTreeMap::new(),
             teams: BTreeMap::new(),
             schedules: BTreeMap::new(),
-            left_out: BTreeSet::new(),
-            unread: BTreeMap::new(),
+            gap: Cell::new(false),
+            partly: BTreeSet::new(),
         }
     }
 
@@ -145,7 +146,7 @@ impl Building {
             temporaries.truncate(Kind::Temporaries.most());
         }
         (self.settings.overrides, self.settings.temporaries) = (overrides, temporaries);
-        Converted { settings: self.settings, losses: self.losses, called: self.called, unread: self.unread }
+        Converted { settings: self.settings, losses: self.losses, called: self.called, partly: self.partly }
     }
 
     /// Something that has no counterpart.
@@ -236,7 +237,32 @@ impl Building {
     /// Their name here.
     #[must_use]
     pub fn name_of(&self, id: &str) -> Option<String> {
-        self.people.get(id).cloned()
+        self.or_gap(self.people.get(id).cloned())
+    }
+
+    /// Whether the file has a user of that id.
+    #[must_use]
+    pub fn knows(&self, id: &str) -> bool {
+        self.people.contains_key(id)
+    }
+
+    /// What comes next is a schedule or a policy of its own.
+    pub fn begin(&self) {
+        self.gap.set(false);
+    }
+
+    fn or_gap<T>(&self, found: Option<T>) -> Option<T> {
+        if found.is_none() {
+            self.gap.set(true);
+        }
+        found
+    }
+
+    /// An entry of that name is to stay as it is here, where it is there, if something in it could not be read.
+    fn note_gap(&mut self, kind: Kind, name: &str) {
+        if self.gap.get() {
+            self.partly.insert((kind, name.to_owned()));
+        }
     }
 
     /// The same of somebody whom a list names; whoever is no user of the file is told of.
@@ -279,7 +305,9 @@ impl Building {
         }
         let own = self.unique(Kind::Teams, name.as_deref().unwrap_or(id), None);
         let whose = format!("team {own}");
+        self.begin();
         let members = members.iter().filter_map(|id| self.known(&whose, id)).collect();
+        self.note_gap(Kind::Teams, &own);
         self.teams.insert(id.to_owned(), own.clone());
         self.settings.teams.push(TeamEntry { name: own, members });
     }
@@ -287,18 +315,17 @@ impl Building {
     /// Its name here.
     #[must_use]
     pub fn team_named(&self, id: &str) -> Option<String> {
-        self.teams.get(id).cloned()
+        self.or_gap(self.teams.get(id).cloned())
     }
 
-    /// A part of the schedule that comes next could not be read: a layer of that name stays as it is here.
-    pub fn left_out(&mut self, part: Option<String>) {
-        self.left_out.extend(part.map(|name| plain_name(&name)));
+    /// A part of the schedule that comes next could not be read.
+    pub fn left_out(&self) {
+        self.gap.set(true);
     }
 
     /// A schedule. Here the first layer that has somebody decides, so that parts which are on duty together become schedules of their own.
     pub fn schedule(&mut self, id: &str, name: Option<String>, zone: Tz, team: Option<String>, mut parts: Vec<Part>) {
         let title = name.unwrap_or_else(|| id.to_owned());
-        let left_out = std::mem::take(&mut self.left_out);
         if self.is_full(Kind::Schedules, self.settings.schedules.len() + 1) {
             return;
         }
@@ -351,7 +378,7 @@ impl Building {
                 layers,
             };
             self.settings.schedules.push(entry);
-            self.unread.insert(own.clone(), left_out.clone());
+            self.note_gap(Kind::Schedules, &own);
             names.push(own);
         }
         self.schedules.insert(id.to_owned(), names);
@@ -360,7 +387,11 @@ impl Building {
     /// The names of what a schedule has become.
     #[must_use]
     pub fn schedules_named(&self, id: &str) -> Vec<String> {
-        self.schedules.get(id).cloned().unwrap_or_default()
+        let names = self.schedules.get(id).cloned().unwrap_or_default();
+        if names.is_empty() || names.iter().any(|name| self.partly.contains(&(Kind::Schedules, name.clone()))) {
+            self.gap.set(true);
+        }
+        names
     }
 
     /// Whether there is such a schedule by now.
@@ -375,6 +406,7 @@ impl Building {
             return;
         }
         let own = self.unique(Kind::Policies, name, None);
+        self.note_gap(Kind::Policies, &own);
         let mut kept = Vec::new();
         for (mut ring, wait) in steps {
             if ring.is_empty() {

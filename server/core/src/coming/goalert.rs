@@ -111,6 +111,7 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>, rotations: &BTreeM
     let Some(id) = schedule.text("id") else { return };
     let title = schedule.text("name").unwrap_or_else(|| id.clone());
     let zone = building.zone(&format!("schedule {title}"), schedule.text("timeZone"));
+    building.begin();
     let mut parts = Vec::new();
     for own in schedule.list("targets") {
         let spans: Vec<Span> = own.list("rules").flat_map(rule).collect();
@@ -135,7 +136,7 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>, rotations: &BTreeM
         };
         match layer {
             Some(layer) => parts.push(Part { level: 0, layer }),
-            None => building.left_out(target.text("name")),
+            None => building.left_out(),
         }
     }
     building.schedule(&id, Some(title.clone()), zone, None, parts);
@@ -210,6 +211,7 @@ fn read_override(building: &mut Building, entry: Said<'_>) {
 }
 
 fn read_policy(building: &mut Building, policy: Said<'_>, rotations: &BTreeMap<String, Said<'_>>) {
+    building.begin();
     let name = policy.text("name").unwrap_or_else(|| "policy".to_owned());
     let mut steps = Vec::new();
     for step in policy.list("steps") {

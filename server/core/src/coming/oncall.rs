@@ -62,6 +62,7 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>, shifts: &BTreeMap<
     }
     let zone = building.zone(&format!("schedule {title}"), schedule.text("time_zone"));
     let team = schedule.text("team_id").and_then(|team| building.team_named(&team));
+    building.begin();
     let now = walls::local(zone, building.at);
     let mut parts = Vec::new();
     let mut single = Vec::new();
@@ -74,7 +75,7 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>, shifts: &BTreeMap<
             Some("single_event" | "override") => single.push(own),
             _ if begins(own, "until", zone).is_some_and(|until| until <= now) => {}
             _ => match turns(building, &title, zone, own) {
-                none if none.is_empty() => building.left_out(own.text("name")),
+                none if none.is_empty() => building.left_out(),
                 found => parts.extend(found),
             },
         }
@@ -235,6 +236,7 @@ fn read_chains(building: &mut Building, root: Said<'_>) {
 }
 
 fn read_chain(building: &mut Building, name: &str, own: &[Said<'_>]) {
+    building.begin();
     let mut steps: Vec<(Vec<Ring>, Option<i64>)> = Vec::new();
     let mut rounds = 1;
     for step in own {

@@ -87,6 +87,7 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>) {
     }
     let zone = building.zone(&format!("schedule {title}"), schedule.text("timezone"));
     let team = schedule.at(&["ownerTeam", "id"]).and_then(Said::as_text).and_then(|team| building.team_named(&team));
+    building.begin();
     let mut parts = Vec::new();
     for rotation in schedule.list("rotations") {
         if rotation.instant("endDate", TimeDelta::zero()).is_some_and(|end| end <= building.at) {
@@ -94,7 +95,7 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>) {
         }
         match read_rotation(building, &title, zone, rotation) {
             Some(part) => parts.push(part),
-            None => building.left_out(rotation.text("name")),
+            None => building.left_out(),
         }
     }
     building.schedule(&id, Some(title), zone, team, parts);
@@ -184,6 +185,7 @@ fn read_override(building: &mut Building, schedule: &str, entry: Said<'_>) {
 }
 
 fn read_escalation(building: &mut Building, escalation: Said<'_>) {
+    building.begin();
     let name = escalation.text("name").unwrap_or_else(|| "escalation".to_owned());
     let mut steps: Vec<(Vec<Ring>, i64)> = Vec::new();
     for rule in escalation.list("rules") {
@@ -227,7 +229,7 @@ fn recipients(building: &mut Building, policy: &str, recipient: Said<'_>) -> Vec
     let found = match kind.as_str() {
         "user" => {
             let other = recipient.text("username").unwrap_or_default();
-            building.name_of(&id).or_else(|| building.name_of(&other)).map(Ring::Person).into_iter().collect()
+            building.name_of(if building.knows(&id) { &id } else { &other }).map(Ring::Person).into_iter().collect()
         }
         "schedule" => building.schedules_named(&id).into_iter().map(Ring::Schedule).collect(),
         "team" => building.team_named(&id).map(Ring::Team).into_iter().collect::<Vec<_>>(),

@@ -82,6 +82,7 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>) {
     let title = schedule.first(&["name", "summary"]).unwrap_or_else(|| id.clone());
     let zone = building.zone(&format!("schedule {title}"), schedule.text("time_zone"));
     let team = schedule.list("teams").find_map(|team| building.team_named(&team.text("id")?));
+    building.begin();
     if schedule.list("teams").count() > 1 {
         building.lost(format!("schedule {title} is of several teams: here it is of one"));
     }
@@ -97,7 +98,7 @@ fn read_schedule(building: &mut Building, schedule: Said<'_>) {
         }
         match read_layer(building, &title, zone, layer) {
             Some(layer) => parts.push(Part { level, layer }),
-            None => building.left_out(layer.text("name")),
+            None => building.left_out(),
         }
     }
     building.schedule(&id, Some(title), zone, team, parts);
@@ -167,6 +168,7 @@ fn read_override(building: &mut Building, schedule: &str, entry: Said<'_>) {
 }
 
 fn read_policy(building: &mut Building, policy: Said<'_>) {
+    building.begin();
     let name = policy.first(&["name", "summary"]).unwrap_or_else(|| "policy".to_owned());
     let mut steps = Vec::new();
     for rule in policy.list("escalation_rules") {

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::converted::{Converted, Given};
-use super::file::{LayerEntry, PersonEntry, PolicyEntry, Ring, ScheduleEntry, Settings, TeamEntry};
+use super::file::{Kind, PersonEntry, PolicyEntry, Ring, ScheduleEntry, Settings, TeamEntry};
 use crate::numbers::phone_of;
 
 /// Gives people the names by which they are known here. Lists come in any order, and people of one name come and go: whoever had a name
@@ -23,49 +23,57 @@ pub fn recognise(converted: &mut Converted, known: &Settings) -> Vec<String> {
         renamed.insert(before, name);
     }
     rename(&mut converted.settings, &renamed);
+    let partly = |kind: Kind, name: &str| converted.partly.contains(&(kind, name.to_owned()));
     for team in &mut converted.settings.teams {
-        notes.extend(known.teams.iter().find(|own| own.name == team.name).and_then(|own| keep_members(team, own)));
+        let own = known.teams.iter().find(|own| own.name == team.name);
+        notes.extend(own.and_then(|own| keep_members(team, own, partly(Kind::Teams, &own.name))));
     }
     for schedule in &mut converted.settings.schedules {
         if let Some(own) = known.schedules.iter().find(|own| own.name == schedule.name) {
-            let unread = converted.unread.get(&schedule.name);
-            notes.extend(keep_duty(schedule, own, |layer| unread.is_some_and(|all| all.contains(layer))));
+            notes.extend(keep_duty(schedule, own, partly(Kind::Schedules, &own.name)));
         }
     }
     for policy in &mut converted.settings.policies {
         if let Some(own) = known.policies.iter().find(|own| own.name == policy.name) {
+            notes.extend(keep_steps(policy, own, partly(Kind::Policies, &own.name)));
             keep_patience(policy, own);
         }
     }
     notes
 }
 
+/// Of what was not read as a whole nobody can say what is gone: it stays as it is here.
+fn stays(what: &str, name: &str, which: &str) -> String {
+    format!("{what} {name}: it was not read as a whole: its {which} stay as they are here")
+}
+
 /// A team of which nobody was read is no team without people.
-fn keep_members(team: &mut TeamEntry, known: &TeamEntry) -> Option<String> {
-    if !team.members.is_empty() || known.members.is_empty() {
+fn keep_members(team: &mut TeamEntry, known: &TeamEntry, partly: bool) -> Option<String> {
+    if known.members.is_empty() || !(partly || team.members.is_empty()) {
         return None;
     }
     team.members.clone_from(&known.members);
-    Some(format!("team {}: nobody of it was read: its people stay as they are here", team.name))
+    Some(stays("team", &team.name, "people"))
 }
 
-/// The same of a schedule without layers or without some of them, or without a team. Whether gaps are allowed, they do not tell.
-fn keep_duty(schedule: &mut ScheduleEntry, known: &ScheduleEntry, is_unread: impl Fn(&str) -> bool) -> Vec<String> {
+/// The same of what a policy rings.
+fn keep_steps(policy: &mut PolicyEntry, known: &PolicyEntry, partly: bool) -> Option<String> {
+    if !partly {
+        return None;
+    }
+    policy.steps.clone_from(&known.steps);
+    Some(stays("policy", &policy.name, "steps"))
+}
+
+/// The same of a schedule without layers or with some that were not read, or without a team. Whether gaps are allowed, they do not tell.
+fn keep_duty(schedule: &mut ScheduleEntry, known: &ScheduleEntry, partly: bool) -> Vec<String> {
     let mut notes = Vec::new();
     schedule.gaps_allowed = known.gaps_allowed;
-    let is_there = |layer: &LayerEntry| schedule.layers.iter().any(|own| own.name == layer.name);
-    let unread: Vec<(usize, &LayerEntry)> =
-        known.layers.iter().enumerate().filter(|(_, layer)| is_unread(&layer.name) && !is_there(layer)).collect();
     // Their wall times are those of their zone.
-    if !known.layers.is_empty() && (schedule.layers.is_empty() || !unread.is_empty() && schedule.zone != known.zone) {
+    if !known.layers.is_empty() && (partly || schedule.layers.is_empty()) {
         schedule.zone.clone_from(&known.zone);
         schedule.layers.clone_from(&known.layers);
-        notes.push(format!("schedule {}: it was not read as a whole: its layers stay as they are here", schedule.name));
-    } else {
-        for (place, layer) in unread {
-            schedule.layers.insert(place.min(schedule.layers.len()), layer.clone());
-            notes.push(format!("schedule {}: its layer {} was not read: it stays as it is here", schedule.name, layer.name));
-        }
+        notes.push(stays("schedule", &schedule.name, "layers"));
     }
     if schedule.team.is_none()
         && let Some(team) = &known.team
@@ -76,11 +84,13 @@ fn keep_duty(schedule: &mut ScheduleEntry, known: &ScheduleEntry, is_unread: imp
     notes
 }
 
-/// Which word ends an alarm, and how often each is called, they do not tell.
+/// Which word ends an alarm, who is told by text message, and how often each is called, they do not tell.
 fn keep_patience(policy: &mut PolicyEntry, known: &PolicyEntry) {
-    (policy.confirm_within_seconds, policy.confirm) = (known.confirm_within_seconds, known.confirm);
-    for (step, own) in policy.steps.iter_mut().zip(&known.steps).filter(|(step, own)| step.ring == own.ring) {
-        (step.attempts, step.min_interval_seconds) = (own.attempts, own.min_interval_seconds);
+    (policy.confirm_within_seconds, policy.confirm, policy.texts) = (known.confirm_within_seconds, known.confirm, known.texts);
+    for step in &mut policy.steps {
+        if let Some(own) = known.steps.iter().find(|own| own.ring == step.ring) {
+            (step.attempts, step.min_interval_seconds) = (own.attempts, own.min_interval_seconds);
+        }
     }
 }
 
@@ -293,7 +303,7 @@ mod tests {
         let bob = layer.replace(r#""a""#, r#""b""#);
         let mut again = file(r#"{"id": "b", "name": "Bob", "teams": [{"id": "t"}]}"#, r#"{"id": "t"}"#, &bob);
         assert_eq!(recognise(&mut again, &first.settings), Vec::<String>::new());
-        let layers: &[LayerEntry] = &again.settings.schedules[0].layers;
+        let layers: &[crate::coming::file::LayerEntry] = &again.settings.schedules[0].layers;
         assert_eq!(
             (again.settings.teams[0].members.as_slice(), &layers[0].people),
             (&["Bob".to_owned()][..], &vec!["Bob".to_owned()])
@@ -301,7 +311,42 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_that_was_not_read_stays_beside_those_that_were() {
+    fn what_was_read_in_part_stays_as_it_is() {
+        let read = |product: &str, text: &str| {
+            let product = Product::named(product).unwrap();
+            product.read(text.as_bytes(), Region::CN, "2026-11-20T12:00:00Z".parse().unwrap()).unwrap()
+        };
+        let users = r#"{"id": "a", "name": "Ann", "teams": [{"id": "t"}]}, {"id": "b", "name": "Bob", "teams": [{"id": "t"}]}"#;
+        let schedules = r#"{"id": "s", "name": "ops", "time_zone": "UTC", "schedule_layers": [{"start": "2026-11-02T09:00:00Z",
+            "rotation_virtual_start": "2026-11-02T09:00:00Z", "rotation_turn_length_seconds": 86400,
+            "users": [{"user": {"id": "a"}}, {"user": {"id": "b"}}]}]}"#;
+        let rest = r#""teams": [{"id": "t", "name": "team"}], "escalation_policies": [{"name": "p", "escalation_rules": [
+            {"targets": [{"type": "schedule_reference", "id": "s"}]}, {"targets": [{"type": "user_reference", "id": "a"}]}]}]"#;
+        let file = |users: &str, schedules: &str| {
+            read("pagerduty", &format!(r#"{{"users": [{users}], "schedules": [{schedules}], {rest}}}"#))
+        };
+        let mut known = file(users, schedules).settings;
+        known.policies[0].texts = true;
+        let layers = |own: &Converted| own.settings.schedules.clone();
+        assert_eq!((known.policies[0].steps.len(), known.schedules[0].layers[0].people.len()), (2, 2));
+        // A list of the schedules was not asked for.
+        let mut again = file(users, "");
+        assert!(recognise(&mut again, &known).iter().any(|told| told.contains("policy p: it was not read as a whole")));
+        assert_eq!(again.settings.policies, known.policies);
+        // Of the users only the first page; or turns that cannot be said here, of a layer without a name.
+        let first_page = r#"{"id": "a", "name": "Ann", "teams": [{"id": "t"}]}"#;
+        for mut again in [file(first_page, schedules), file(users, &schedules.replace("86400", "5400"))] {
+            let told = recognise(&mut again, &known);
+            assert_eq!((layers(&again), &again.settings.policies), (known.schedules.clone(), &known.policies), "{told:?}");
+        }
+        // As a whole it is as it was read, and whoever is told by text message is so still.
+        let mut again = file(users, &schedules.replace(r#", {"user": {"id": "b"}}"#, ""));
+        assert_eq!(recognise(&mut again, &known), Vec::<String>::new());
+        assert_eq!((layers(&again)[0].layers[0].people.len(), again.settings.policies[0].texts), (1, true));
+    }
+
+    #[test]
+    fn a_schedule_of_which_a_layer_was_not_read_stays_as_it_is() {
         let file = |zone: &str, night: &str| {
             let layer = |name: &str, seconds: &str| {
                 format!(
@@ -323,7 +368,7 @@ mod tests {
         assert_eq!(again.settings.schedules[0].layers.len(), 1);
         let told = recognise(&mut again, &known);
         assert_eq!(again.settings.schedules, known.schedules, "{told:?}");
-        assert!(matches!(told.as_slice(), [one] if one.contains("its layer night was not read")), "{told:?}");
+        assert!(matches!(told.as_slice(), [one] if one.contains("it was not read as a whole")), "{told:?}");
         // A wall time of another zone is another time.
         let mut again = file("Europe/Berlin", "5400");
         let told = recognise(&mut again, &known);
