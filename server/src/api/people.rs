@@ -59,18 +59,23 @@ struct Known {
     emails: Vec<String>,
 }
 
+/// Finds somebody by name or id.
+pub(in crate::api) async fn person(db: &mut Db<'_>, which: &str) -> Result<PersonRow, Problem> {
+    let by_id = match which.parse::<PersonId>() {
+        Ok(id) => db.person(id).await?,
+        Err(_) => None,
+    };
+    let row = match by_id {
+        Some(row) => Some(row),
+        None => db.person_by_name(which).await?,
+    };
+    row.ok_or_else(|| Problem::not_found("there is no such person"))
+}
+
 impl Known {
     /// By name or id.
     async fn find(db: &mut Db<'_>, which: &str) -> Result<Self, Problem> {
-        let by_id = match which.parse::<PersonId>() {
-            Ok(id) => db.person(id).await?,
-            Err(_) => None,
-        };
-        let row = match by_id {
-            Some(row) => Some(row),
-            None => db.person_by_name(which).await?,
-        };
-        let row = row.ok_or_else(|| Problem::not_found("there is no such person"))?;
+        let row = person(db, which).await?;
         let numbers = db.numbers_of(row.id).await?;
         let emails = db.emails().await?.remove(&row.id).unwrap_or_default();
         Ok(Self { row, numbers, emails })

@@ -210,6 +210,25 @@ async fn how_people_are_told_is_said_on_the_page(home: Home) {
         assert!(page.status == 422 && page.shows("Write 0 to 1440 minutes"), "{wrong}: {}", page.body);
     }
     assert_eq!(told().await, row, "nothing was changed");
+    // Each way with its time, as minutes or as minutes and seconds; what is sent back as it was shown changes nothing.
+    let (text, call) = ("text +8618712345678", "call +8618712345678");
+    let ways =
+        [("alarm_texts", "always"), ("shift", "30"), ("put_on_duty", "yes"), ("way0", text), ("after0", ""), ("way2", call)];
+    assert_eq!(lin.post(&path, &[&ways[..], &[("after2", "2:30")]].concat()).await.location(), "/people?done=saved");
+    let with_ways = told().await;
+    let kept: Vec<String> = with_ways.ways.iter().map(ToString::to_string).collect();
+    assert_eq!(kept, ["text:+8618712345678:0", "call:+8618712345678:150"]);
+    let page = lin.get(&path).await;
+    assert!(page.shows("value=\"2:30\"") && page.shows("call +8618712345678\" selected"), "{}", page.body);
+    for (after, sentence) in [("31", "Write 0 to 30 minutes"), ("-1", "Write 0 to 30 minutes"), ("x", "Write 0 to 30 minutes")] {
+        let page = lin.post(&path, &[&ways[..], &[("after2", after)]].concat()).await;
+        assert!(page.status == 422 && page.shows(sentence), "{after}: {}", page.body);
+    }
+    let only_text = lin.post(&path, &ways[..5]).await;
+    assert!(only_text.status == 422 && only_text.shows("Choose at least one call"), "{}", only_text.body);
+    assert_eq!(told().await, with_ways, "nothing was changed");
+    assert_eq!(lin.post(&path, &form).await.location(), "/people?done=saved");
+    assert_eq!(told().await, row);
     // Somebody else changed it since the page was opened.
     let stale = [("alarm_texts", "never"), ("shift", ""), ("version", "made-up")];
     assert_eq!(lin.post(&path, &stale).await.status, 409);

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use crate::access::senders::Sender;
 use crate::alarm::policy::AlarmTexts;
 use crate::alarm::ways::Way;
+use crate::api::people;
 use crate::api::requests::merge::Patch;
 use crate::app::App;
 use crate::http::problem::Problem;
@@ -109,15 +110,7 @@ pub async fn patch(
 async fn find(app: &App, which: &str) -> Result<(PersonId, ToldRow), Problem> {
     let mut reader = app.engine.store.read().await?;
     let mut db = reader.db();
-    let by_id = match which.parse::<PersonId>() {
-        Ok(id) => db.person(id).await?,
-        Err(_) => None,
-    };
-    let person = match by_id {
-        Some(row) => Some(row),
-        None => db.person_by_name(which).await?,
-    };
-    let person = person.ok_or_else(|| Problem::not_found("there is no such person"))?;
+    let person = people::person(&mut db, which).await?;
     let told = db.told(person.id).await?;
     Ok((person.id, told))
 }
