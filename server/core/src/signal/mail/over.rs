@@ -345,12 +345,10 @@ impl<'s> Found<'s> {
         let is_state = self.word.is_none_or(|word| word == "ok" || !OVER.contains(&word));
         // A recovery may be a job, and fail.
         let is_job = self.word == Some(JOB);
-        !all_denied
-            && !(0..lower.len()).any(turns)
-            && !lower.iter().any(is_undone)
-            && !lower.iter().any(|word| goes_on(word) || (is_state && is_bad(word)))
-            && !(is_job && lower.iter().any(|word| is_bad(word) || is_doubtful(word)))
-            && !is_a_part(&lower)
+        let takes_back = |word: &String| {
+            is_undone(word) || goes_on(word) || (is_state && is_bad(word)) || (is_job && (is_bad(word) || is_doubtful(word)))
+        };
+        !all_denied && !(0..lower.len()).any(turns) && !lower.iter().any(takes_back) && !is_a_part(&lower)
     }
 
     /// Whether nothing takes it back, nor leaves it open.
