@@ -26,11 +26,9 @@ use crate::kinds::words;
 use crate::line::parts;
 use crate::net::unanswered;
 use crate::store::lines::numbers::{HandOverRow, LineRow};
-use crate::store::lines::sms::{GatewayRow, Purpose, SmsRow};
+use crate::store::lines::sms::{GatewayRow, Purpose, SmsRow, TAKEN_FOR};
 use crate::store::{Announcement, Tx, Waiting};
 
-/// A message that was taken is free for another node after this: longer than a try can take.
-const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
 /// A message that was taken longer ago is not sent any more by whoever took it.
 const FRESH: TimeDelta = TimeDelta::seconds(30);
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);

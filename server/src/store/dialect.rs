@@ -175,8 +175,11 @@ macro_rules! fragment {
            a.cancelled_at, h.outcome,
            (SELECT count(*) FROM answers n WHERE n.hunt_id = a.hunt_id AND n.callee_id = t.callee_id) AS own_answers,
            EXISTS (SELECT 1 FROM callees c WHERE c.id = t.callee_id AND c.verdict = 'declined') AS declined,
-           (SELECT o.created_at FROM sms_outbox o WHERE o.id = t.sms_id AND o.gave_up_at IS NULL
-              AND (o.sent_at IS NOT NULL OR o.taken_until IS NOT NULL OR o.command_id IS NOT NULL)) AS left_at "
+           (SELECT o.due_at FROM sms_outbox o WHERE o.id = t.sms_id AND o.gave_up_at IS NULL AND o.command_id IS NULL
+              AND (o.sent_at IS NOT NULL OR o.taken_until IS NOT NULL)) AS taken_until,
+           (SELECT o.sent_at FROM sms_outbox o WHERE o.id = t.sms_id) AS sent_at,
+           (SELECT m.handed_at FROM sms_outbox o JOIN handset_commands m ON m.id = o.command_id
+            WHERE o.id = t.sms_id AND o.gave_up_at IS NULL) AS handed_at "
     };
     ($_dialect:ident $text:literal) => {
         $text

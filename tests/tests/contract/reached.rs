@@ -219,6 +219,24 @@ async fn a_word_from_before_the_text_left_takes_nothing(home: Home) {
     server.pass(600).await;
     taken(&server, &gateway, 1).await;
     assert_eq!(told(&server, &inbound, smsgate(&server, "E2", A, "1")).await, "confirmed");
+    taken(&server, &gateway, 2).await;
+    // It was to leave at once, and leaves late: what was written before that comes later still.
+    ways(&server, json!([way("text", A, 0), way("call", A, 1200)])).await;
+    gateway.set_away(true);
+    let id = raise(&server, &["Ann"], json!({ "summary": "another" })).await;
+    server.pass(5).await;
+    let asked = gateway.requests();
+    send(&server).await;
+    assert!(gateway.requests() > asked && gateway.sent().len() == 2, "it is away");
+    server.pass(100).await;
+    let early = smsgate(&server, "E3", A, "ok");
+    server.pass(100).await;
+    gateway.set_away(false);
+    server.pass(300).await;
+    taken(&server, &gateway, 3).await;
+    assert_ne!(told(&server, &inbound, early).await, "confirmed", "about something else");
+    assert_eq!(server.state(&id).await, "waiting");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E4", A, "ok")).await, "confirmed");
 }
 
 async fn what_cannot_be_meant_is_told_and_changes_nothing(home: Home) {

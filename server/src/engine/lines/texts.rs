@@ -210,7 +210,7 @@ pub(super) async fn open_for(
     written_at: DateTime<Utc>,
 ) -> Result<Vec<Choice>, EngineError> {
     let mut rows = told_to(db, numbers, from, written_at).await?;
-    rows.retain(|row| row.is_open() && !row.declined && row.left_at.is_some_and(|at| at <= written_at));
+    rows.retain(|row| row.is_open() && !row.declined && row.left_at().is_some_and(|at| at <= written_at));
     Ok(choices(rows))
 }
 

@@ -241,6 +241,8 @@ row! {
     }
 }
 
+/// A message that was taken is free for another node after this: longer than a try can take.
+pub const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
 /// A public number is rung to prove a hand-over no later after it than this.
 const LONGEST_HAND_OVER: TimeDelta = TimeDelta::days(30);
 

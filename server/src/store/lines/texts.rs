@@ -6,6 +6,7 @@ use crate::alarm::{HuntOutcome, Priority};
 use crate::ids::{AlarmId, CalleeId, HuntId, PersonId, SmsId};
 use crate::numbers::phone_of;
 use crate::store::dialect::{fragment, statements};
+use crate::store::lines::sms::TAKEN_FOR;
 use crate::store::statement::{execute, fetch_all, row};
 use crate::store::{Db, Result};
 
@@ -39,8 +40,12 @@ row! {
         pub own_answers: i64,
         /// They said no.
         pub declined: bool,
-        /// Since when there is a message that a gateway was given, and that was not given up.
-        pub left_at: Option<DateTime<Utc>>,
+        /// Until when a gateway was given the message for its last try; none where nothing was tried, or nothing came of it.
+        pub taken_until: Option<DateTime<Utc>>,
+        /// When its gateway said that it was sent.
+        pub sent_at: Option<DateTime<Utc>>,
+        /// When a handset fetched it.
+        pub handed_at: Option<DateTime<Utc>>,
     }
 }
 
@@ -55,6 +60,15 @@ impl TextRow {
     #[must_use]
     pub fn is_open(&self) -> bool {
         !self.is_over() && self.outcome != Some(HuntOutcome::Answered)
+    }
+
+    /// Since when the message may have been read: when the try began that was the last. What was written before cannot mean it.
+    #[must_use]
+    pub fn left_at(&self) -> Option<DateTime<Utc>> {
+        let tried_at = self.taken_until.map(|until| until - TAKEN_FOR);
+        // Of what was sent although the gateway gave no answer, the next try is ahead.
+        let by_gateway = tried_at.map(|at| self.sent_at.map_or(at, |sent| at.min(sent)));
+        self.handed_at.or(by_gateway).or(self.sent_at)
     }
 
     /// Somebody else has taken it.
