@@ -121,6 +121,13 @@ const GOES_ON: &[&str] = &[
     "?",
     "→",
 ];
+/// What stands between two things, of which one may be well and another not.
+const JOINS: &[&str] = &[
+    ",", "!", "&", "and", "plus", "or", "with", "while", "whereas", "though", "although", "however", "y", "e", "et", "und",
+    "mientras", "aunque",
+];
+/// The same where no blanks stand between words, anywhere in one.
+const JOINS_GLUED: &[&str] = &["和", "与", "與", "及", "且", "而", "と", "だが"];
 /// In front it ends something, but it is the name of a job as well.
 const JOB: &str = "recovery";
 /// Words that deny, or leave it open.
@@ -284,6 +291,7 @@ fn said(subject: &str) -> Vec<String> {
             '!' | '！' | '。' => '!',
             '?' | '？' => '?',
             '→' => '→',
+            '&' | '＆' | '+' | '＋' => '&',
             '"' | '/' | '“' | '”' | '「' | '」' | '《' | '》' | '*' | '#' | '{' | '}' => ' ',
             other => {
                 spaced.push(other);
@@ -293,11 +301,18 @@ fn said(subject: &str) -> Vec<String> {
         spaced.extend([' ', mark, ' ']);
     }
     let word = |word: &str| match word {
-        "[" | "]" | "(" | ")" | ":" | "," | "!" | "?" | "→" => word.to_owned(),
+        "[" | "]" | "(" | ")" | ":" | "," | "!" | "?" | "→" | "&" => word.to_owned(),
         "-" | "--" | "–" | "—" => "-".to_owned(),
         other => other.trim_matches(|c: char| !c.is_alphanumeric() && c != '%').to_owned(),
     };
-    let mut words: Vec<String> = spaced.split_whitespace().map(word).filter(|word| !word.is_empty()).collect();
+    let mut words: Vec<String> = Vec::new();
+    for own in spaced.split_whitespace() {
+        words.extend(Some(word(own)).filter(|word| !word.is_empty()));
+        // A sentence ends, as in `Disk full. CPU is OK`.
+        if own.len() > 2 && own.ends_with('.') {
+            words.push("!".to_owned());
+        }
+    }
     while words.last().is_some_and(|last| last == "!") {
         words.pop();
     }
@@ -313,6 +328,8 @@ struct Found<'s> {
     before: Vec<&'s str>,
     /// What stands behind it.
     behind: Vec<&'s str>,
+    /// Whether the state before is told as well, as in `CRIT -> OK`.
+    tells_both: bool,
 }
 
 impl<'s> Found<'s> {
@@ -354,11 +371,11 @@ impl<'s> Found<'s> {
     /// Whether nothing takes it back, nor leaves it open.
     fn holds_behind(&self) -> bool {
         let all: Vec<String> = self.before.iter().chain(&self.behind).map(|word| word.to_lowercase()).collect();
-        // One thing is well, and another is not.
-        let joins = |word: &&str| matches!(*word, "," | "and" | "&" | "y" | "with");
-        // OK and UP say it of the last one only.
+        // One thing is well, and another is not: OK and UP say it of the last one only.
         let is_state = matches!(self.word, Some("ok" | "UP" | "Up"));
-        let is_split = self.before.iter().any(joins) && (is_state || self.before.iter().any(|word| is_bad(word)));
+        let parts = |word: &&str| is_state && !self.tells_both && *word == ":";
+        let is_split = self.before.iter().any(parts)
+            || (self.before.iter().any(|word| joins(word)) && (is_state || self.before.iter().any(|word| is_bad(word))));
         let says_bad = |pair: &[&str]| matches!(pair, [mark, bad] if matches!(*mark, ":" | "-" | "[" | "is") && is_bad(bad));
         self.word != Some(JOB)
             && !is_split
@@ -371,6 +388,11 @@ impl<'s> Found<'s> {
 
 fn is_bad(word: &str) -> bool {
     BAD.contains(&word.to_lowercase().as_str())
+}
+
+fn joins(word: &str) -> bool {
+    let word = word.to_lowercase();
+    JOINS.contains(&word.as_str()) || JOINS_GLUED.iter().any(|glued| word.contains(glued))
 }
 
 fn goes_on(word: &str) -> bool {
@@ -477,7 +499,8 @@ fn fits<'s>(form: &[&str], said: &'s [String], over: &'s [String], found: &mut F
         // It took an hour, and five minutes.
         "T" if is_time(&lower) && fits(form, rest, over, found) => return true,
         "T" if !is_time(&lower) => return false,
-        "B" | "N" | "T" => {}
+        "B" => found.tells_both = true,
+        "N" | "T" => {}
         exactly if lower != exactly => return false,
         _ => {}
     }
@@ -542,6 +565,13 @@ mod tests {
         "db1 is OK now",
         "Re: resolved",
         "Fwd: [OK] disk",
+        "[OK] disk & cpu",
+        "OK: R&D server",
+        "disk & cpu - recovered",
+        "db1: disk: resolved",
+        "db1: CRIT -> OK",
+        "db1 is OK.",
+        "db1 has recovered.",
     ];
 
     /// In doubt a letter rings.
@@ -590,6 +620,21 @@ mod tests {
         "CRITICAL: disk - OK",
         "Host db1 - previous state: OK",
         "Previous state OK, now CRITICAL",
+        "disk full & cpu OK",
+        "disk is full & cpu is OK",
+        "db1 & db2: OK",
+        "db1&db2 is UP",
+        "disk full + cpu is OK",
+        "disk full | cpu is OK",
+        "disk full: cpu is OK",
+        "db1: disk: OK",
+        "disk full plus cpu is OK",
+        "disk is full while cpu is OK",
+        "Disk full. CPU is OK",
+        "Disk full! CPU is OK",
+        "Platte voll und CPU is OK",
+        "disque plein et CPU is OK",
+        "磁盘和CPU - OK",
         "Is it resolved?",
         "disk: resolved?",
         "Unresolved: disk",
