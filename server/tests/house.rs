@@ -63,13 +63,15 @@ const ROOTS: [&str; 2] = ["core/src", "src"];
 
 /// Faces do not use each other, but for these: whom, and why.
 const FACES: [&str; 5] = ["handset", "intake", "api", "compat", "dashboard"];
-const BETWEEN_FACES: [(&str, &str); 3] = [
+const BETWEEN_FACES: [(&str, &str); 4] = [
     // An alarm that is posted to the API is an alarm in.
     ("api", "intake"),
     // Barista's calls are alarms too.
     ("compat", "intake"),
     // What is sent from the page to try a sender goes the sender's own way.
     ("dashboard", "intake"),
+    // A file of alarms that is taken from the page holds what the API says of them.
+    ("dashboard", "api"),
 ];
 
 /// More files than this in one folder are no map.

@@ -404,6 +404,14 @@ pub fn warm_up(region: Region) {
     }
 }
 
+/// A name for who may not see numbers: where only a number is known, that number, masked.
+#[must_use]
+pub fn masked_name(name: &str) -> String {
+    let digits = name.chars().filter(char::is_ascii_digit).count();
+    let bare = digits >= 3 && name.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | ' ' | '(' | ')' | '.'));
+    if bare { masked(name) } else { name.to_owned() }
+}
+
 /// A number for logs and pages: the first three and the last two digits, stars between (`187******78`).
 ///
 /// At least half of a shorter number stays hidden, and a number of five digits or more is never shown whole. Works on any

@@ -1,5 +1,7 @@
 //! An alarm as the API shows it.
 
+pub mod file;
+
 use std::collections::{BTreeMap, HashMap};
 
 use android_protocol::voice::detector;
@@ -12,6 +14,7 @@ use crate::alarm::AnswerVia;
 use crate::alarm::{AlarmKind, AlarmState, Confirm, DialOutcome, EndReason, Mode, Priority, Until, Verdict};
 use crate::engine::EngineError;
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, RecordingId, short_mid};
+use crate::numbers::{masked, masked_name};
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
 use crate::store::alarm::dials::{DialRow, TargetRow};
@@ -36,6 +39,8 @@ pub struct AlarmJson {
     priority: Priority,
     labels: BTreeMap<String, String>,
     dedup_key: Option<String>,
+    /// The one team that it asked for.
+    team: Option<String>,
     repeats: i64,
     mode: Mode,
     until: Until,
@@ -197,6 +202,7 @@ impl AlarmJson {
             priority: row.priority,
             labels: row.labels.0,
             dedup_key: row.dedup_key,
+            team: row.team,
             repeats: row.repeats,
             mode: row.mode,
             until: row.until,
@@ -209,6 +215,19 @@ impl AlarmJson {
             rings_again_at: row.ring_again_at,
             answer,
         }
+    }
+}
+
+impl AlarmJson {
+    /// The same for who may not see numbers.
+    #[must_use]
+    pub fn with_numbers_masked(mut self) -> Self {
+        if let Some(answer) = &mut self.answer {
+            answer.name = masked_name(&answer.name);
+            answer.phone_number = answer.phone_number.as_deref().map(masked);
+            answer.person = answer.person.take().map(|person| person.called(masked_name));
+        }
+        self
     }
 }
 

@@ -1,5 +1,6 @@
 //! The alarm API: `/api/v1/alarms`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -12,22 +13,25 @@ use serde::Serialize;
 
 use super::alarm::{self, AlarmDetailJson, AlarmJson};
 use crate::access::senders::Sender;
+use crate::alarm::sought::{Asked, LONGEST_ASKED};
 use crate::alarm::{AlarmKind, AlarmState, Priority};
 use crate::app::App;
 use crate::engine::{Acknowledgement, Actor, RaisedAs};
 use crate::http::answer;
 use crate::http::listing::{Listed, Query, unknown_cursor, unsealed};
 use crate::http::problem::{Problem, Wrong};
-use crate::ids::AlarmId;
+use crate::ids::{AlarmId, PersonId};
 use crate::intake::alarm_request::{self, AcknowledgeBody, AlarmBody, CancelBody, ResolveBody};
-use crate::store::alarm::alarms::{AlarmFilter, AlarmRow, Whose};
+use crate::store::Db;
+use crate::store::alarm::alarms::{AlarmFilter, AlarmRow, AskedText, Whose};
+use crate::store::alarm::found::Place;
 use crate::telemetry::AlarmResult;
 
 /// Says that the answer is the one given to an earlier request with the same key.
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const DEFAULT_PAGE: i64 = 50;
 const LARGEST_PAGE: i64 = 200;
-/// Sources and keys that one request may ask for.
+/// Sources, keys, teams, people and labels that one request may ask for.
 const MOST_VALUES: usize = 100;
 
 /// Takes in an alarm. 201 for a new one, 200 for a repeat of an open one.
@@ -77,10 +81,17 @@ async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Resp
 
 /// Alarms, newest first. A filter that stands there several times lets any of its values through.
 ///
-/// Tests, shouts and calls are listed only where `kind` asks for them.
+/// Tests, shouts and calls are listed only where `kind` asks for them. `q`, `person` and `label` find an alarm some seconds after it was
+/// raised; a page of what they find may be shorter than `limit`, and empty, while `next_cursor` says that there may be more.
 #[utoipa::path(get, path = "/api/v1/alarms", tag = "alarms",
     params(("kind" = Option<Vec<AlarmKind>>, Query, description = "Only alarms unless given; of shouts those of this key"), ("state" = Option<Vec<AlarmState>>, Query), ("priority" = Option<Vec<Priority>>, Query), ("source" = Option<Vec<String>>, Query),
-        ("dedup_key" = Option<Vec<String>>, Query), ("starts_at" = Option<DateTime<Utc>>, Query, description = "Raised then or later"),
+        ("dedup_key" = Option<Vec<String>>, Query),
+        ("q" = Option<String>, Query, max_length = 200, description = "Words that all stand in it: in its text, labels, notes, or as names and ends of numbers of who was rung"),
+        ("team" = Option<Vec<String>>, Query, description = "That asked for these teams, by name"),
+        ("person" = Option<Vec<String>>, Query, description = "For which these people were rung or answered, by name or id"),
+        ("label" = Option<Vec<String>>, Query, description = "With these labels, as `name=value`; of each name any of its values"),
+        ("order" = Option<AlarmOrder>, Query, description = "`newest` first unless given"),
+        ("starts_at" = Option<DateTime<Utc>>, Query, description = "Raised then or later"),
         ("ends_at" = Option<DateTime<Utc>>, Query, description = "Raised before then"),
         ("limit" = Option<i32>, Query, minimum = 1, maximum = 200, description = "So many at most; 50 unless given"),
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before")),
@@ -92,17 +103,14 @@ pub async fn list(
     Extension(sender): Extension<Sender>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let (filter, limit) = read_filter(query.as_deref())?;
+    let mut reader = app.engine.store.read().await?;
+    let (filter, limit) = read_filter(&mut reader.db(), query.as_deref()).await?;
     let calls_of = sender.of_calls().map(|key| key.id).into();
     let filter = AlarmFilter { shouts_of: sender.of_shouts().into(), calls_of, ..filter };
-    // One more than asked for tells whether there is a next page.
-    let mut rows = app.engine.store.read().await?.db().list_alarms(&filter, limit + 1).await?;
-    let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
-    if more {
-        rows.pop();
-    }
-    let next = rows.last().filter(|_| more).map(|row| row.number.to_string());
-    let alarms = alarm::summaries(&app.engine.store, rows).await?;
+    let found = reader.db().find_alarms(&filter, limit).await?;
+    drop(reader);
+    let next = found.next.map(|place| place.to_string());
+    let alarms = alarm::summaries(&app.engine.store, found.alarms).await?;
     Ok(Listed::new(alarms, next.as_deref()).answer())
 }
 
@@ -256,16 +264,50 @@ pub(in crate::api) fn is_shown_to(sender: &Sender, kind: AlarmKind, integration_
     own.is_some_and(|key| key.to_string() == integration_id)
 }
 
-fn read_filter(query: Option<&str>) -> Result<(AlarmFilter, i64), Problem> {
+/// From which end alarms are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmOrder {
+    /// The newest first.
+    Newest,
+    /// The oldest first.
+    Oldest,
+}
+
+async fn read_filter(db: &mut Db<'_>, query: Option<&str>) -> Result<(AlarmFilter, i64), Problem> {
     let query = Query::read(query)?;
     let mut wrong = Wrong::default();
+    let asked = ["source", "dedup_key", "team", "person", "label"];
+    if let Some(most) = asked.into_iter().max_by_key(|name| query.all(name).count())
+        && asked.iter().map(|name| query.all(name).count()).sum::<usize>() > MOST_VALUES
+    {
+        return Err(Problem::parameter(most, format!("{} are at most {MOST_VALUES} together", asked.join(", "))));
+    }
+    let mut people = Vec::new();
+    for person in query.all("person") {
+        let found = match person.parse::<PersonId>() {
+            Ok(id) => Some(id),
+            Err(_) => db.person_by_name(person).await?.map(|person| person.id),
+        };
+        people.extend(wrong.note(found.ok_or_else(|| Problem::parameter("person", "there is no such person"))));
+    }
+    let mut labels: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for label in query.all("label") {
+        let pair = label.split_once('=').ok_or_else(|| Problem::parameter("label", "write name=value"));
+        if let Some((name, value)) = wrong.note(pair) {
+            labels.entry(name.to_owned()).or_default().push(value.to_owned());
+        }
+    }
+    let text = wrong.note(query.get("q")).flatten().filter(|text| !text.trim().is_empty());
+    let text = wrong.note(text.map(asked_text).transpose()).flatten();
+    let order = wrong.note(query.get("order")).flatten().and_then(|value| wrong.note(word::<AlarmOrder>("order", value)));
     let texts = |name: &str| query.all(name).map(str::to_owned).collect();
     let mut at = |name: &str| {
         let value = wrong.note(query.get(name)).flatten()?;
         wrong.note(instant(name, value))
     };
     let (raised_from, raised_before) = (at("starts_at"), at("ends_at"));
-    let below_number = wrong.note(query.get("cursor")).flatten().and_then(|cursor| wrong.note(number_behind(cursor)));
+    let place = wrong.note(query.get("cursor")).flatten().and_then(|cursor| wrong.note(place_behind(cursor)));
     let limit = wrong.note(query.get("limit")).flatten().map(str::parse);
     let limit = wrong.note(match limit {
         None => Ok(DEFAULT_PAGE),
@@ -280,21 +322,39 @@ fn read_filter(query: Option<&str>) -> Result<(AlarmFilter, i64), Problem> {
         priorities: query.all("priority").filter_map(|value| wrong.note(word("priority", value))).collect(),
         sources: texts("source"),
         dedup_keys: texts("dedup_key"),
+        teams: texts("team"),
+        people,
+        labels,
+        text,
         raised_from,
         raised_before,
-        below_number,
+        below_number: None,
+        above_number: None,
+        oldest_first: order == Some(AlarmOrder::Oldest),
     };
-    if filter.sources.len() + filter.dedup_keys.len() > MOST_VALUES {
-        let name = if filter.sources.len() > MOST_VALUES / 2 { "source" } else { "dedup_key" };
-        wrong.push(Problem::parameter(name, format!("sources and dedup_keys are at most {MOST_VALUES} together")));
-    }
     wrong.none()?;
+    let filter = match place {
+        Some(place) => filter.behind(place),
+        None => filter,
+    };
     Ok((filter, limit.unwrap_or(DEFAULT_PAGE)))
 }
 
-/// The number of the last alarm of the page before. Cursors of earlier versions were that number.
-fn number_behind(cursor: &str) -> Result<i64, Problem> {
-    let number = cursor.parse().ok();
+/// What somebody wrote to find alarms. Whoever has a key sees numbers.
+fn asked_text(text: &str) -> Result<AskedText, Problem> {
+    if text.chars().count() > LONGEST_ASKED {
+        return Err(Problem::parameter("q", format!("q has at most {LONGEST_ASKED} characters")));
+    }
+    let asked = Asked::read(text);
+    if asked.is_empty() {
+        return Err(Problem::parameter("q", "q must hold a letter or a digit"));
+    }
+    Ok(AskedText { asked, sees_numbers: true, last_begins: false })
+}
+
+/// The last alarm of the page before. Cursors of earlier versions were its number.
+fn place_behind(cursor: &str) -> Result<Place, Problem> {
+    let number = cursor.parse().ok().map(|number| Place { number, last_begins: false });
     number.map_or_else(|| unsealed(cursor)?.parse().map_err(|_| unknown_cursor()), Ok)
 }
 

@@ -1,29 +1,27 @@
 //! `autocall alarm`: list, show, and all that people do about an alarm.
 
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Write as _};
+
 use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 
 use super::{engine, labels};
-use crate::alarm::AlarmKind;
+use crate::alarm::sought::Asked;
+use crate::alarm::{AlarmKind, Priority};
 use crate::api::alarm;
+use crate::api::alarm::file::{AlarmFile, FileForm};
 use crate::config::Config;
 use crate::engine::{Acknowledgement, Actor, Doer, Engine};
-use crate::ids::{AlarmId, CalleeId};
+use crate::ids::{AlarmId, CalleeId, PersonId};
 use crate::numbers::{Number, same_phone};
-use crate::store::alarm::alarms::{AlarmFilter, AlarmRow};
+use crate::store::alarm::alarms::{AlarmFilter, AlarmRow, AskedText};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AlarmCommand {
-    /// Print the newest alarms
-    List {
-        /// What to print instead of alarms; may be given several times
-        #[arg(long = "kind", value_name = "KIND", value_parser = labels::kind)]
-        kinds: Vec<AlarmKind>,
-        /// How many
-        #[arg(long, default_value_t = 20)]
-        limit: i64,
-    },
+    /// Print the newest alarms, or those that a search finds
+    List(ListArgs),
     /// Print an alarm with everything that happened to it, as JSON
     Show(Which),
     /// Confirm: nobody else is rung
@@ -81,6 +79,53 @@ pub(super) enum AlarmCommand {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Words that all stand in the alarm: in its text, labels and notes, or as names and ends of numbers of who was rung
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Only alarms in this state: waiting, ringing, answered, no_answer, cancelled or resolved; open for the first two, ended for the
+    /// others; may be given several times
+    #[arg(long = "state", value_name = "STATE", value_parser = labels::states)]
+    states: Vec<labels::States>,
+    /// Only alarms of this priority; may be given several times
+    #[arg(long = "priority", value_name = "PRIORITY", value_parser = labels::priority)]
+    priorities: Vec<Priority>,
+    /// Only alarms from this source; may be given several times
+    #[arg(long = "source", value_name = "SOURCE")]
+    sources: Vec<String>,
+    /// Only alarms that asked for this team; may be given several times
+    #[arg(long = "team", value_name = "TEAM")]
+    teams: Vec<String>,
+    /// Only alarms for which this person was rung or answered, by name or id; may be given several times
+    #[arg(long = "person", value_name = "PERSON")]
+    people: Vec<String>,
+    /// Only alarms with this label; may be given several times
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = labels::pair)]
+    labels: Vec<(String, String)>,
+    /// Only alarms that were raised then or later, such as 2026-11-20T22:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = labels::instant)]
+    from: Option<DateTime<Utc>>,
+    /// Only alarms that were raised before then
+    #[arg(long, value_name = "TIME", value_parser = labels::instant)]
+    before: Option<DateTime<Utc>>,
+    /// Begin with the oldest
+    #[arg(long)]
+    oldest: bool,
+    /// What to print instead of alarms; may be given several times
+    #[arg(long = "kind", value_name = "KIND", value_parser = labels::kind)]
+    kinds: Vec<AlarmKind>,
+    /// How many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..), conflicts_with_all = ["csv", "json"])]
+    limit: i64,
+    /// Print all that are found as a table
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Print all that are found as a JSON array, each as the API has it
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Which {
     /// The alarm's id or number
     alarm: String,
@@ -98,11 +143,8 @@ pub(super) async fn run(command: AlarmCommand, config: &Config) -> anyhow::Resul
     let engine = engine(config).await?;
     let by = &Actor { name: Some("command line".to_owned()), doer: Doer::CommandLine };
     let done = match command {
-        AlarmCommand::List { kinds, limit } => {
-            let filter = AlarmFilter { kinds, ..AlarmFilter::default() };
-            for alarm in engine.store.read().await?.db().list_alarms(&filter, limit).await? {
-                tell(&alarm);
-            }
+        AlarmCommand::List(asked) => {
+            list(&engine, asked).await?;
             None
         }
         AlarmCommand::Show(which) => {
@@ -150,6 +192,69 @@ pub(super) async fn run(command: AlarmCommand, config: &Config) -> anyhow::Resul
         tell(&alarm);
     }
     engine.store.close().await;
+    Ok(())
+}
+
+/// So many are read at a time.
+const AT_ONCE: i64 = 500;
+
+async fn list(engine: &Engine, asked: ListArgs) -> anyhow::Result<()> {
+    let mut people = Vec::new();
+    for name in &asked.people {
+        let id = match name.parse::<PersonId>() {
+            Ok(id) => Some(id),
+            Err(_) => engine.store.read().await?.db().person_by_name(name).await?.map(|person| person.id),
+        };
+        people.push(id.with_context(|| format!("there is no person named {name:?}: `autocall people list` prints all"))?);
+    }
+    let mut with_labels: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in asked.labels {
+        with_labels.entry(name).or_default().push(value);
+    }
+    let text = asked.search.as_deref().map(|text| AskedText { asked: Asked::read(text), sees_numbers: true, last_begins: false });
+    anyhow::ensure!(text.as_ref().is_none_or(|text| !text.asked.is_empty()), "--search must hold a letter or a digit");
+    let filter = AlarmFilter {
+        kinds: asked.kinds,
+        states: asked.states.into_iter().flat_map(|states| states.0).collect(),
+        sources: asked.sources,
+        priorities: asked.priorities,
+        teams: asked.teams,
+        people,
+        labels: with_labels,
+        text,
+        raised_from: asked.from,
+        raised_before: asked.before,
+        oldest_first: asked.oldest,
+        ..AlarmFilter::default()
+    };
+    match (asked.csv, asked.json) {
+        (false, false) => print_lines(engine, filter, asked.limit).await,
+        (true, _) => print_file(engine, filter, FileForm::Csv).await,
+        (_, true) => print_file(engine, filter, FileForm::Json).await,
+    }
+}
+
+async fn print_lines(engine: &Engine, filter: AlarmFilter, limit: i64) -> anyhow::Result<()> {
+    let mut left = limit;
+    let mut rest = Some(filter);
+    while let Some(filter) = rest.take().filter(|_| left > 0) {
+        let found = engine.store.read().await?.db().find_alarms(&filter, left.min(AT_ONCE)).await?;
+        found.alarms.iter().for_each(tell);
+        left -= i64::try_from(found.alarms.len()).unwrap_or(left);
+        rest = found.next.map(|place| filter.behind(place));
+    }
+    Ok(())
+}
+
+async fn print_file(engine: &Engine, filter: AlarmFilter, form: FileForm) -> anyhow::Result<()> {
+    let mut file = AlarmFile::new(engine.store.clone(), filter, form, true);
+    while let Some(piece) = file.piece().await? {
+        match std::io::stdout().lock().write_all(piece.as_bytes()) {
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            written => written?,
+        }
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::alarm::{AlarmKind, Priority};
+use crate::alarm::{AlarmKind, AlarmState, Priority};
 
 /// Reads `NAME=VALUE`.
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
@@ -16,6 +16,24 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 pub(super) fn priority(text: &str) -> Result<Priority, String> {
     let known = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
     known.into_iter().find(|priority| priority.as_str() == text).ok_or_else(|| "write low, normal, high or critical".to_owned())
+}
+
+/// States that one word means.
+#[derive(Clone, Debug)]
+pub(super) struct States(pub(super) Vec<AlarmState>);
+
+/// Reads the word of a state, or of several.
+pub(super) fn states(text: &str) -> Result<States, String> {
+    use AlarmState::{Answered, Cancelled, NoAnswer, Resolved, Ringing, Waiting};
+    let (open, ended) = ([Waiting, Ringing], [Answered, NoAnswer, Cancelled, Resolved]);
+    match text {
+        "open" => Ok(States(open.to_vec())),
+        "ended" => Ok(States(ended.to_vec())),
+        word => match open.into_iter().chain(ended).find(|state| state.as_str() == word) {
+            Some(state) => Ok(States(vec![state])),
+            None => Err("write open, ended, waiting, ringing, answered, no_answer, cancelled or resolved".to_owned()),
+        },
+    }
 }
 
 /// Reads the word of what an alarm is for.

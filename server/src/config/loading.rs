@@ -12,8 +12,10 @@ use toml::de::{DeTable, DeValue};
 use super::{Config, Key, ProxySign, Switch, Value, ValueKind, gone, keys};
 
 /// What the first part of the server's own paths may be.
-const OWN_PATHS: [&str; 35] = [
+const OWN_PATHS: [&str; 37] = [
     "alarms",
+    "alarms.csv",
+    "alarms.json",
     "alert",
     "api",
     "assets",

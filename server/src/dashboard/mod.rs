@@ -100,6 +100,8 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
     let viewers = Router::new()
         .route("/", get(alarm::now::show))
         .route("/alarms", get(alarm::list::show))
+        .route("/alarms.csv", get(alarm::list::file::csv))
+        .route("/alarms.json", get(alarm::list::file::json))
         .route("/alarms/{id}", get(alarm::one::show))
         .route("/handsets", get(handsets::show))
         .route("/people", get(people::list::show))

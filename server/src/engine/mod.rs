@@ -151,6 +151,8 @@ pub struct Engine {
     watching: tokio::sync::Mutex<()>,
     /// The minute in which it was looked whose shift begins.
     shifts_told: AtomicI64,
+    /// The words of all alarms are kept that were there before words were.
+    sought_caught_up: AtomicBool,
     outage: AtomicBool,
     /// Serves may be unknown: this server, or the database, was away.
     serves_unknown: AtomicBool,
@@ -190,6 +192,7 @@ impl Engine {
             ticking: tokio::sync::Mutex::default(),
             watching: tokio::sync::Mutex::default(),
             shifts_told: AtomicI64::new(i64::MIN),
+            sought_caught_up: AtomicBool::new(false),
             outage: AtomicBool::new(true),
             serves_unknown: AtomicBool::new(true),
             clock_off: AtomicBool::new(false),

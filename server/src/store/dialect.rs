@@ -154,6 +154,30 @@ macro_rules! fragment {
     (sqlite ids_go_on) => {
         " UPDATE sqlite_sequence SET seq = $2 WHERE name = $1 RETURNING seq AS reached "
     };
+    // The words of an alarm, by which it is found: a JSON list, the second parameter, of the number that is the first. SQLite has a table of
+    // words alone, in which the number is the row.
+    (postgres keep_sought) => {
+        " INSERT INTO sought (number, words)
+          VALUES ($1, array_to_tsvector(ARRAY(SELECT value FROM json_array_elements_text(CAST($2 AS text)::json) AS list (value))))
+          ON CONFLICT (number) DO UPDATE SET words = excluded.words "
+    };
+    (sqlite keep_sought) => {
+        " INSERT OR REPLACE INTO sought (rowid, words) VALUES ($1, (SELECT group_concat(value, ' ') FROM json_each($2))) "
+    };
+    // That an alarm has these words, the first parameter; nothing is to be guessed of how many do. And its number, by which Postgres must
+    // not look for them.
+    (postgres has_sought) => {
+        " words @@ (SELECT CAST($1 AS text)::tsquery) "
+    };
+    (sqlite has_sought) => {
+        " sought MATCH $1 "
+    };
+    (postgres sought_number) => {
+        " number + 0 "
+    };
+    (sqlite sought_number) => {
+        " rowid "
+    };
     // One text for both: of a callee `c`, that a call was given up for want of a report, and that of none there is one. A dial that
     // nobody reported proves nothing.
     ($_dialect:ident no_report) => {

@@ -711,6 +711,7 @@ impl Store {
             open::installation::ALL,
             places::ALL,
             alarm::said::ALL,
+            alarm::sought::ALL,
             access::keys::ALL,
             access::repeats::ALL,
             lines::inbound_calls::ALL,

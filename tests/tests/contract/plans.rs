@@ -52,6 +52,7 @@ const GROWING: &[&str] = &[
     "shout_dnc",
     "shout_log",
     "shouts",
+    "sought",
     "overrides",
     "temporaries",
     "vacations",
@@ -147,9 +148,16 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
         .collect();
     let none = AlarmFilter::default;
     let then = Some("2026-02-01T00:00:00Z".parse().unwrap());
-    let mut list = |name: &str, filter: AlarmFilter, asked_with| {
-        all.push(Statement { name: format!("list{name}"), text: alarms::list_text(dialect, &filter, 51), asked_with });
+    let mut list_of = |name: &str, filter: AlarmFilter, numbers: Option<&[i64]>, asked_with| {
+        all.push(Statement { name: format!("list{name}"), text: alarms::list_text(dialect, &filter, numbers, 51), asked_with });
     };
+    // Those that were found by words, compared with what else is asked for.
+    list_of(" found", none(), Some(&[1]), &["'alarm'", "'[1769904000000]'", "51"]);
+    let mixed = AlarmFilter { sources: vec!["nobody".to_owned()], priorities: vec![Priority::Critical], ..none() };
+    list_of(" found source priority", mixed, Some(&[1]), &["'alarm'", "'nobody'", "3", "'[1769904000000]'", "51"]);
+    let oldest = AlarmFilter { states: vec![AlarmState::Cancelled], oldest_first: true, ..none() };
+    list_of(" found cancelled oldest", oldest, Some(&[1]), &["'alarm'", "'[1769904000000]'", "51"]);
+    let mut list = |name: &str, filter: AlarmFilter, asked_with| list_of(name, filter, None, asked_with);
     list("", none(), &["'alarm'", "51"]);
     list(" kind", AlarmFilter { kinds: vec![AlarmKind::Test], ..none() }, &["'test'", "51"]);
     let tests = |filter| AlarmFilter { kinds: vec![AlarmKind::Test], ..filter };
@@ -168,6 +176,16 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
     list(" raised_from", AlarmFilter { raised_from: then, ..none() }, &["'alarm'", "'2026-02-01'", "1769904000000", "51"]);
     list(" raised_before", AlarmFilter { raised_before: then, ..none() }, &["'alarm'", "'2026-02-01'", "1769904100000", "51"]);
     list(" cursor", AlarmFilter { below_number: Some(1), ..none() }, &["'alarm'", "1769904000000", "51"]);
+    list(
+        " cursor upwards",
+        AlarmFilter { above_number: Some(1), oldest_first: true, ..none() },
+        &["'alarm'", "1769904000000", "51"],
+    );
+    list(" team", AlarmFilter { teams: vec!["nobody".to_owned()], ..none() }, &["'alarm'", "'nobody'", "51"]);
+    let of_team = AlarmFilter { teams: vec!["nobody".to_owned()], oldest_first: true, above_number: Some(1), ..none() };
+    list(" team upwards", of_team, &["'alarm'", "'nobody'", "1769904000000", "51"]);
+    let open = AlarmFilter { states: vec![AlarmState::Waiting, AlarmState::Ringing], ..none() };
+    list(" open", open, &["'alarm'", "51"]);
     for state in [
         AlarmState::Waiting,
         AlarmState::Ringing,
@@ -318,6 +336,8 @@ async fn look_at_sqlite(how: &str, connection: &mut SqliteConnection, findings: 
             let Some(table) = table_of(alias, &text) else { continue };
             let index = line.split_once("INDEX ").map_or("", |(_, rest)| rest.split(' ').next().unwrap_or_default());
             let reads_on = match verb {
+                // A table of words is found by a word or by its row, and not read through.
+                "SCAN" if line.contains(" VIRTUAL TABLE INDEX ") => !index.contains(['M', '=']),
                 "SCAN" => !OPEN_ONLY.contains(&index),
                 // Found by a column that has nothing in it.
                 "SEARCH" => line.split_once('(').is_some_and(|(_, terms)| {
@@ -417,6 +437,8 @@ INSERT INTO alarms (id, number, hunt_id, integration_id, source, dedup_key, dedu
   SELECT pg_temp.past_id(id, '2', n), (extract(epoch FROM at) * 1000)::bigint, pg_temp.past_id(id, '1', n), 'open', 'monitor ' || n % 20,
     'disk ' || n, n % 3 = 1, 'disk full', '', '{}', n % 3, 0, at, at, CASE n % 3 WHEN 0 THEN at END,
     CASE n % 3 WHEN 2 THEN at END, CASE n % 2 WHEN 0 THEN 'group ' || n END FROM past;
+INSERT INTO sought (number, words)
+  SELECT (extract(epoch FROM at) * 1000)::bigint, array_to_tsvector(ARRAY['disk', 'full', 'on' || n, 'of' || n % 20, 't4_' || n % 3]) FROM past;
 INSERT INTO alarm_hunts (alarm_id, hunt_id, joined_at)
   SELECT pg_temp.past_id(id, '2', n), pg_temp.past_id(id, '1', n), at FROM past;
 INSERT INTO callees (id, hunt_id, step, position, person_id, name, number, phone, known_to_plan, max_attempts, min_interval_s, attempts, verdict)

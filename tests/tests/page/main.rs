@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets something unexpected stops")]
 
 mod actions;
+mod alarm_list;
 mod calls;
 mod client;
 mod connect;

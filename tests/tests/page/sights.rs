@@ -211,7 +211,7 @@ async fn empty_pages_teach(home: Home) {
     assert!(now.shows("All quiet") && now.shows("curl http://127.0.0.1:") && now.shows("Without a phone"), "{}", now.body);
     assert!(lin.get("/handsets").await.shows("No handset yet"));
     assert!(lin.get("/people").await.shows("autocall people import"));
-    assert!(lin.get("/alarms").await.shows("No alarm has ended yet"));
+    assert!(lin.get("/alarms").await.shows("There is no alarm yet"));
 }
 
 async fn what_is_wrong_is_said(home: Home) {

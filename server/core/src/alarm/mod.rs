@@ -13,6 +13,7 @@ pub mod live_command;
 pub mod policy;
 pub mod ringing;
 pub mod script;
+pub mod sought;
 pub mod storm;
 pub mod ways;
 

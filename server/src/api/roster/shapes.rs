@@ -27,6 +27,12 @@ impl Named {
         Self { id, name }
     }
 
+    /// The same under another name.
+    #[must_use]
+    pub fn called(self, name: impl Fn(&str) -> String) -> Self {
+        Self { name: name(&self.name), ..self }
+    }
+
     /// The id.
     #[must_use]
     pub fn id(&self) -> &String {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::words::{Language, Words};
 use crate::alarm::doer::Doer;
-use crate::numbers::masked;
+use crate::numbers::{masked, masked_name};
 use crate::store::access::users::Role;
 
 /// Somebody who is logged in.
@@ -73,9 +73,7 @@ impl Reader {
 
     /// A name; where only a number is known, that number as they may see it.
     pub(in crate::dashboard) fn name(&self, name: &str) -> String {
-        let digits = name.chars().filter(char::is_ascii_digit).count();
-        let bare = digits >= 3 && name.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | ' ' | '(' | ')' | '.'));
-        if bare { self.number(name) } else { name.to_owned() }
+        if self.responds() { name.to_owned() } else { masked_name(name) }
     }
 
     /// The other languages, with the address of this page in them.

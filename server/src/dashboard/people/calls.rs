@@ -18,6 +18,7 @@ use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::{AlarmId, PersonId};
 use crate::numbers::Number;
+use crate::sheet::harmless;
 use crate::store::Db;
 use crate::store::alarm::call_records::{CallFilter, CallRecordRow};
 
@@ -272,16 +273,6 @@ fn record(row: &CallRecordRow) -> [String; 11] {
         number(row.alarm_number),
         harmless(row.url.as_deref().unwrap_or_default()),
     ]
-}
-
-/// A text in which no spreadsheet sees a formula.
-fn harmless(text: &str) -> String {
-    let is_number = text.chars().skip(1).all(|c| c.is_ascii_digit());
-    match text.chars().next() {
-        Some('=' | '-' | '@' | '\t' | '\r') => format!("'{text}"),
-        Some('+') if !is_number => format!("'{text}"),
-        _ => text.to_owned(),
-    }
 }
 
 /// Calls that one of these means, the latest first, each once.

@@ -10,6 +10,7 @@ pub mod outages;
 pub mod presence;
 pub mod retention;
 pub mod shifts;
+mod sought;
 pub mod test_call;
 pub mod tick;
 pub mod waiting;

@@ -104,6 +104,7 @@ impl Engine {
         let _ = self.watch_gateways(now).await.map_err(failed("gateways"));
         let _ = self.settle_all_rpc(now).await.map_err(failed("calls of programs"));
         let _ = self.forget_digits(now).await.map_err(failed("keys that were sent"));
+        let _ = self.keep_sought(now).await.map_err(failed("words by which alarms are found"));
         let _ = self.write_refusals(now).await.map_err(failed("refusals"));
     }
 

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use crate::alarm::coverage::Came;
+use crate::alarm::sought::Asked;
 use crate::alarm::{AlarmKind, AlarmState, EndReason, HuntOutcome, Mode, Priority, Until};
-use crate::ids::{AlarmId, HuntId, KeyId};
+use crate::ids::{AlarmId, HuntId, KeyId, PersonId};
 use crate::store::dialect::{Dialect, fragment, statements};
 use crate::store::statement::{Built, Value, all, changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, StoreError};
@@ -138,12 +139,59 @@ pub struct AlarmFilter {
     pub priorities: Vec<Priority>,
     /// With one of these dedup keys.
     pub dedup_keys: Vec<String>,
+    /// That asked for one of these teams.
+    pub teams: Vec<String>,
+    /// For which one of these people was rung, or answered.
+    pub people: Vec<PersonId>,
+    /// With a label of each of these names that has one of its values.
+    pub labels: BTreeMap<String, Vec<String>>,
+    /// That hold what somebody wrote.
+    pub text: Option<AskedText>,
     /// Raised at or after.
     pub raised_from: Option<DateTime<Utc>>,
     /// Raised before.
     pub raised_before: Option<DateTime<Utc>>,
     /// Only those with a lower number: where the page before ended.
     pub below_number: Option<i64>,
+    /// Only those with a higher number.
+    pub above_number: Option<i64>,
+    /// The oldest first.
+    pub oldest_first: bool,
+}
+
+impl AlarmFilter {
+    /// Whether it asks for all that is open, and for nothing else.
+    fn is_of_open(&self) -> bool {
+        let is = |state| self.states.contains(&state);
+        is(AlarmState::Waiting)
+            && is(AlarmState::Ringing)
+            && self.states.iter().all(|state| matches!(state, AlarmState::Waiting | AlarmState::Ringing))
+    }
+
+    /// The numbers that its times and the page before leave.
+    pub(in crate::store) fn within(&self) -> (i64, i64) {
+        let from = self.raised_from.map_or(0, |from| from.timestamp_millis());
+        let before = self.raised_before.map_or(i64::MAX, |before| before.timestamp_millis().saturating_add(NUMBER_TRIES));
+        let from = self.above_number.map_or(from, |number| from.max(number.saturating_add(1)));
+        (from, self.below_number.map_or(before, |number| before.min(number)))
+    }
+
+    /// Whether it leaves out some of what has the words that it asks for.
+    pub(in crate::store) fn leaves_out(&self) -> bool {
+        !(self.states.is_empty() && self.priorities.is_empty() && self.dedup_keys.is_empty() && self.teams.is_empty())
+            || !matches!(self.kinds[..], [] | [AlarmKind::Alarm])
+    }
+}
+
+/// What somebody wrote to find alarms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskedText {
+    /// Its words.
+    pub asked: Asked,
+    /// They may see numbers, and so find by them.
+    pub sees_numbers: bool,
+    /// The last word is the beginning of one: no alarm has it as a whole.
+    pub last_begins: bool,
 }
 
 row! {
@@ -423,10 +471,15 @@ impl Db<'_> {
         Ok(row.map_or(0, |(count,)| count))
     }
 
-    /// Alarms, newest first.
-    pub async fn list_alarms(&mut self, filter: &AlarmFilter, limit: i64) -> Result<Vec<AlarmRow>> {
+    /// Alarms in the order of the filter: those of these numbers, or any, whatever words the filter asks for.
+    pub(in crate::store) async fn list_alarms(
+        &mut self,
+        filter: &AlarmFilter,
+        numbers: Option<&[i64]>,
+        limit: i64,
+    ) -> Result<Vec<AlarmRow>> {
         // Planned anew for what is asked for each time: a plan for any source would read on for ever for one that has no alarm.
-        let running = self.rows_of_built(&LIST, &list_query(self.dialect(), filter, limit));
+        let running = self.rows_of_built(&LIST, &list_query(self.dialect(), filter, numbers, limit));
         running.await.and_then(|rows| all(&LIST, &rows))
     }
 
@@ -459,9 +512,13 @@ impl Db<'_> {
 
 /// The text of the query for a list, for the test that looks how the databases carry it out.
 #[must_use]
-pub fn list_text(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> String {
-    list_query(dialect, filter, limit).into_text()
+pub fn list_text(dialect: Dialect, filter: &AlarmFilter, numbers: Option<&[i64]>, limit: i64) -> String {
+    list_query(dialect, filter, numbers, limit).into_text()
 }
+
+/// Somebody is still to be reached for it.
+const IS_OPEN: &str =
+    "a.cancelled_at IS NULL AND a.resolved_at IS NULL AND a.hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL)";
 
 /// What makes an alarm be in a state.
 fn in_state(state: AlarmState) -> &'static str {
@@ -496,10 +553,14 @@ fn any_of<T: Value + 'static>(query: &mut Built, column: &str, values: impl Iter
 }
 
 /// Only what is of the kinds that are asked for. Most alarms are alarms: where something else finds fewer, they are not looked for by that.
-fn of_kinds(query: &mut Built, dialect: Dialect, filter: &AlarmFilter) {
+fn of_kinds(query: &mut Built, dialect: Dialect, filter: &AlarmFilter, is_chosen: bool) {
     let kinds = if filter.kinds.is_empty() { &[AlarmKind::Alarm][..] } else { &filter.kinds[..] };
-    let finds_fewer =
-        !(filter.states.is_empty() && filter.sources.is_empty() && filter.priorities.is_empty() && filter.dedup_keys.is_empty());
+    let finds_fewer = is_chosen
+        || !(filter.states.is_empty()
+            && filter.sources.is_empty()
+            && filter.priorities.is_empty()
+            && filter.dedup_keys.is_empty()
+            && filter.teams.is_empty());
     let unindexed = kinds.len() > 1 || finds_fewer && kinds == [AlarmKind::Alarm];
     let column = match dialect {
         Dialect::Sqlite if unindexed => "+a.kind",
@@ -522,10 +583,13 @@ fn of_kinds(query: &mut Built, dialect: Dialect, filter: &AlarmFilter) {
 }
 
 /// Built, not `column = $1 OR $1 IS NULL`: with that form SQLite reads the whole table.
-fn list_query(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> Built {
+fn list_query(dialect: Dialect, filter: &AlarmFilter, numbers: Option<&[i64]>, limit: i64) -> Built {
     let mut query = Built::new(LIST.on(dialect));
-    of_kinds(&mut query, dialect, filter);
-    if let [state] = filter.states[..] {
+    of_kinds(&mut query, dialect, filter, numbers.is_some());
+    if filter.is_of_open() {
+        // As one: with two conditions, either of which would do, the few that are open are not looked for first.
+        query.push(" AND ").push(IS_OPEN);
+    } else if let [state] = filter.states[..] {
         query.push(" AND ").push(in_state(state));
     } else if !filter.states.is_empty() {
         for (place, state) in filter.states.iter().enumerate() {
@@ -536,6 +600,14 @@ fn list_query(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> Built {
     any_of(&mut query, "a.source", filter.sources.iter().cloned());
     any_of(&mut query, "a.priority", filter.priorities.iter().copied());
     any_of(&mut query, "a.dedup_key", filter.dedup_keys.iter().cloned());
+    any_of(&mut query, "a.team", filter.teams.iter().cloned());
+    if let Some(numbers) = numbers {
+        let (begins, ends) = match dialect {
+            Dialect::Postgres => ("SELECT value::bigint FROM json_array_elements_text(CAST(", " AS text)::json) AS list (value)"),
+            Dialect::Sqlite => ("SELECT value FROM json_each(", ")"),
+        };
+        query.push(" AND a.number IN (").push(begins).push_value(serde_json::json!(numbers).to_string()).push(ends).push(")");
+    }
     // The number is the time in milliseconds, or the next free one: it is what these are found by.
     if let Some(from) = filter.raised_from {
         query.push(" AND a.raised_at >= ").push_value(from);
@@ -548,7 +620,12 @@ fn list_query(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> Built {
     if let Some(number) = filter.below_number {
         query.push(" AND a.number < ").push_value(number);
     }
-    query.push(" ORDER BY a.number DESC LIMIT ").push_value(limit);
+    if let Some(number) = filter.above_number {
+        query.push(" AND a.number > ").push_value(number);
+    }
+    query
+        .push(if filter.oldest_first { " ORDER BY a.number LIMIT " } else { " ORDER BY a.number DESC LIMIT " })
+        .push_value(limit);
     query
 }
 

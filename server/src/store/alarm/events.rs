@@ -81,6 +81,25 @@ pub fn notice_of(event: &Event) -> Option<NoticeKind> {
     }
 }
 
+/// Whether an alarm is found by other words from then on: somebody is rung or answers who was not, or somebody wrote something.
+fn changes_words(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Raised { .. }
+            | Event::Redialled { .. }
+            | Event::StepBegan { .. }
+            | Event::RungAlso { .. }
+            | Event::Joined { .. }
+            | Event::Parted { .. }
+            | Event::Answered { .. }
+            | Event::LateAnswer { .. }
+            | Event::Acknowledged { .. }
+            | Event::Reopened { .. }
+            | Event::CalledBack { .. }
+            | Event::Noted { .. }
+    )
+}
+
 fn answer_told(confirmed: bool, declined: bool) -> Option<NoticeKind> {
     match (declined, confirmed) {
         // They had said already that they cannot.
@@ -153,6 +172,9 @@ impl Db<'_> {
     ) -> Result<()> {
         let body = event.body().map_err(|error| StoreError::Inconsistent(format!("an event has no JSON: {error}")))?;
         execute!(self, INSERT, alarm, hunt, at, event.kind(), Json(&body))?;
+        if changes_words(event) {
+            self.remember_sought(alarm, hunt).await?;
+        }
         // In the same transaction: what is true is told, and nothing else.
         match notice_of(event) {
             Some(notice) => self.enqueue_notice(notice, alarm, hunt, &body, at).await,

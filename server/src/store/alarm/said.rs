@@ -199,7 +199,8 @@ impl Db<'_> {
         details: &str,
         labels: &std::collections::BTreeMap<String, String>,
     ) -> Result<()> {
-        execute!(self, RETELL, id, summary, details, Json(labels)).map(|_| ())
+        execute!(self, RETELL, id, summary, details, Json(labels))?;
+        self.remember_sought(Some(id), None).await
     }
 
     /// How often something of one kind has happened to an alarm.

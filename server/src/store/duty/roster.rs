@@ -50,6 +50,8 @@ row! {
 statements! {
     /// All teams by name.
     TEAMS = ["SELECT id, name, version FROM teams ORDER BY name"];
+    /// The names of the first few.
+    TEAM_NAMES = ["SELECT name FROM teams ORDER BY name LIMIT $1"];
     /// Who is in which team.
     MEMBERS = ["SELECT team_id, person_id FROM team_members ORDER BY team_id, position"];
     /// A new team.
@@ -85,6 +87,12 @@ statements! {
 }
 
 impl Db<'_> {
+    /// The names of at most so many teams.
+    pub async fn team_names(&mut self, most: i64) -> Result<Vec<String>> {
+        let rows: Vec<(String,)> = fetch_all!(self, TEAM_NAMES, most)?;
+        Ok(rows.into_iter().map(|(name,)| name).collect())
+    }
+
     /// Everything that decides who was, is and will be on duty.
     ///
     /// # Errors

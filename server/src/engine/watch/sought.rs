@@ -1,0 +1,44 @@
+//! Words by which alarms are found are written beside what happens to alarms, a second later and a few alarms at a time: nobody who raises
+//! one waits for them.
+
+use std::sync::atomic::Ordering;
+
+use chrono::{DateTime, Utc};
+
+use crate::engine::{Engine, EngineError};
+use crate::store::alarm::sought::SOUGHT_AT_ONCE;
+
+/// At most so many transactions in one tick for what has changed.
+const PORTIONS_PER_TICK: usize = 20;
+/// And for what was there before words were kept: nobody waits for that.
+const EARLIER_PER_TICK: usize = 4;
+
+impl Engine {
+    /// Looks at the words of alarms of which that is due; when none is left, at those that were there before words were kept.
+    pub(super) async fn keep_sought(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let mut left = PORTIONS_PER_TICK;
+        while left > 0 && self.store.read().await?.db().is_any_sought_due().await? {
+            let mut tx = self.store.begin().await?;
+            tx.db().keep_due_sought(now).await?;
+            tx.commit().await?;
+            left -= 1;
+        }
+        if left > 0 { self.catch_up_sought(now).await } else { Ok(()) }
+    }
+
+    async fn catch_up_sought(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
+        if self.sought_caught_up.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        for _ in 0..EARLIER_PER_TICK {
+            let mut tx = self.store.begin().await?;
+            let done = tx.db().keep_earlier_sought(now).await?;
+            tx.commit().await?;
+            if done < SOUGHT_AT_ONCE {
+                self.sought_caught_up.store(done == 0, Ordering::Relaxed);
+                break;
+            }
+        }
+        Ok(())
+    }
+}
