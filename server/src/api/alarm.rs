@@ -39,8 +39,8 @@ pub struct AlarmJson {
     priority: Priority,
     labels: BTreeMap<String, String>,
     dedup_key: Option<String>,
-    /// The one team that it asked for.
-    team: Option<String>,
+    /// The one team that it asked for, by the name that it said.
+    asked_team: Option<String>,
     repeats: i64,
     mode: Mode,
     until: Until,
@@ -202,7 +202,7 @@ impl AlarmJson {
             priority: row.priority,
             labels: row.labels.0,
             dedup_key: row.dedup_key,
-            team: row.team,
+            asked_team: row.team,
             repeats: row.repeats,
             mode: row.mode,
             until: row.until,

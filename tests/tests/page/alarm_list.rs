@@ -126,7 +126,10 @@ async fn files_hold_all_that_is_found(home: Home) {
     let wanted: Vec<String> = (0..510).map(|number| format!("alarm {number}")).collect();
     assert_eq!(told, wanted);
     let first = &server.items("/api/v1/alarms?limit=1&order=oldest").await[0];
-    assert_eq!(&all[0], first, "the object of the API");
+    // The object of the API, which tells two things by names of before as well.
+    let mut first = first.as_object().unwrap().clone();
+    first.retain(|name, _| !["held_until", "number"].contains(&name.as_str()));
+    assert_eq!(all[0].as_object().unwrap(), &first);
     for query in ["source=zabbix", "q=alarm&source=zabbix"] {
         let file = lin.get(&format!("/alarms.csv?{query}")).await;
         assert_eq!((file.status, file.header("content-type")), (200, "text/csv; charset=utf-8"));
