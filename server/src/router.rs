@@ -299,6 +299,7 @@ fn roster_routes() -> OpenApiRouter<Arc<App>> {
             api::roster::schedules::patch,
             api::roster::schedules::remove
         ))
+        .routes(routes!(api::roster::schedules::rehearse))
         .routes(routes!(api::roster::schedules::import))
         .routes(routes!(api::roster::source::show, api::roster::source::set, api::roster::source::remove))
         .routes(routes!(api::roster::source::refresh))
@@ -313,6 +314,12 @@ fn roster_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::roster::on_duty::log))
         .routes(routes!(api::roster::exceptions::vacations, api::roster::exceptions::add_vacation))
         .routes(routes!(api::roster::exceptions::show_vacation, api::roster::exceptions::remove_vacation))
+        .routes(routes!(api::roster::swaps::list, api::roster::swaps::ask))
+        .routes(routes!(api::roster::swaps::show))
+        .routes(routes!(api::roster::swaps::accept))
+        .routes(routes!(api::roster::swaps::rehearse))
+        .routes(routes!(api::roster::swaps::decline))
+        .routes(routes!(api::roster::swaps::take_back))
         .routes(routes!(api::roster::on_duty::all))
         .routes(routes!(api::roster::on_duty::check))
         .routes(routes!(api::roster::calendars::list, api::roster::calendars::add))

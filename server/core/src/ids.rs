@@ -77,6 +77,8 @@ ids! {
     TemporaryId;
     /// A time for which somebody is away.
     VacationId;
+    /// A request that somebody takes a shift.
+    SwapId;
     /// An address under which a calendar can be read.
     FeedId;
     /// Something that has to say regularly that it lives.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::requests::merge::Patch;
+use super::roster::preview::{DutyPreviewJson, dry_run, rehearsed};
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::listing::{Listed, Paged, Paging, located};
@@ -19,8 +20,8 @@ use crate::ids::PersonId;
 use crate::intake::alarm_request;
 use crate::keep::people::{self, PersonError, PersonForm};
 use crate::numbers::{Number, Region};
-use crate::store::Db;
 use crate::store::duty::people::PersonRow;
+use crate::store::{Db, Work};
 use crate::versions::{Expected, Version};
 
 /// Somebody who can be rung, as they are written.
@@ -217,21 +218,28 @@ pub async fn patch(
 
 /// Removes a person and their numbers; what they answered keeps their name.
 #[utoipa::path(delete, path = "/api/v1/people/{person}", tag = "people",
-    params(("person" = String, Path, description = "Their name or id")),
-    responses((status = 204, description = "Removed"),
+    params(("person" = String, Path, description = "Their name or id"),
+        ("dry_run" = Option<bool>, Query, description = "`true`: say who would come on duty by that, and change nothing")),
+    responses((status = 200, description = "With `dry_run`: what would change", body = DutyPreviewJson),
+        (status = 204, description = "Removed"),
         (status = 404, description = "There is no such person", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn remove(
     State(app): State<Arc<App>>,
     Extension(sender): Extension<Sender>,
     Path(person): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let known = Known::find(&mut app.engine.store.read().await?.db(), &person).await?;
     let (id, expected) = (known.row.id, Expected::of(&headers));
-    let removed = app.engine.carry_out(sender.doer(), async |work| people::remove(work, id, &expected).await).await;
-    removed.map_err(|error| known.written().refused(error, app.engine.region()))?;
-    Ok(StatusCode::NO_CONTENT)
+    let remove = async |work: &mut Work| people::remove(work, id, &expected).await;
+    let refused = |error| known.written().refused(error, app.engine.region());
+    if dry_run(query.as_deref())? {
+        return rehearsed(&app, sender.doer(), remove, refused).await;
+    }
+    app.engine.carry_out(sender.doer(), remove).await.map_err(refused)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn read(app: &App, body: Body) -> Result<PersonWritten, Problem> {

@@ -18,6 +18,7 @@ mod roster_change;
 mod roster_words;
 mod send;
 mod serve;
+mod swap;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -83,6 +84,9 @@ enum Command {
     /// Who is on duty
     #[command(subcommand)]
     Roster(roster::RosterCommand),
+    /// Swaps: somebody asks another to take a shift
+    #[command(subcommand)]
+    Swap(swap::SwapCommand),
     /// Alarms, and what people do about them
     #[command(subcommand)]
     Alarm(alarm::AlarmCommand),
@@ -182,6 +186,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::QuietHours(command) => keep::quiet_hours::run(command, &loaded.config).await,
         Command::DoNotCall(command) => keep::do_not_call::run(command, &loaded.config).await,
         Command::Roster(command) => roster::run(command, &loaded.config).await,
+        Command::Swap(command) => swap::run(command, &loaded.config).await,
         Command::Webhook(command) => keep::webhook::run(command, &loaded.config).await,
         Command::Heartbeat(command) => keep::heartbeat::run(command, &loaded.config).await,
         Command::Maintenance(command) => keep::maintenance::run(command, &loaded.config).await,

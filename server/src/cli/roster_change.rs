@@ -6,20 +6,17 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::roster_words::{print_now_and_next, standing};
+use super::roster_words::{BY, print_now_and_next, print_preview, standing};
 use crate::config::Config;
 use crate::engine::Doer;
 use crate::keep::roster::feeds::{self, Subject};
 use crate::keep::roster::forms::{HolidaysForm, LayerForm, OverrideForm, ScheduleForm, TeamForm, TemporaryForm, VacationForm};
 use crate::keep::roster::source::{self, SourceForm};
-use crate::keep::roster::{exceptions, find_schedule, import, schedules, teams};
+use crate::keep::roster::{RosterError, exceptions, find_schedule, import, preview, schedules, teams};
 use crate::kinds::guard::GuardedResolver;
 use crate::out::calendars;
-use crate::store::Store;
+use crate::store::{Store, Work};
 use crate::versions::Expected;
-
-/// What entries of this program are signed with.
-const BY: &str = "command line";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ChangeCommand {
@@ -63,6 +60,9 @@ pub(super) enum ChangeCommand {
         schedule: String,
         /// The layer's name
         name: String,
+        /// Say who would be on duty instead of whom, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Import shifts from a file: columns start, end, person in .csv, or events in .ics; all of it, or nothing
     Import {
@@ -102,6 +102,9 @@ pub(super) enum ChangeCommand {
         schedule: String,
         /// Its id
         id: String,
+        /// Say who would be on duty instead of whom, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Put other people in place of everything for some time
     Temporary(TemporaryArgs),
@@ -130,6 +133,9 @@ pub(super) enum ChangeCommand {
         /// Why
         #[arg(long, default_value = "")]
         note: String,
+        /// Say who would be on duty instead of whom, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Print all vacations with their ids
     Vacations,
@@ -184,6 +190,9 @@ pub(super) struct RotationArgs {
     /// From when a change holds: from the first hand-over at this time or after it [default: the next one]; whoever is on duty stays until then
     #[arg(long)]
     from: Option<String>,
+    /// Say who would be on duty instead of whom, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Args)]
@@ -242,6 +251,9 @@ pub(super) struct OverrideArgs {
     /// Why
     #[arg(long, default_value = "")]
     note: String,
+    /// Say who would be on duty instead of whom, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -284,6 +296,9 @@ pub(super) struct TemporaryArgs {
     /// When it is active; may be given several times
     #[arg(long)]
     active: Vec<String>,
+    /// Say who would be on duty instead of whom, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, now: DateTime<Utc>) -> anyhow::Result<()> {
@@ -316,19 +331,23 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
             println!("{name} is out of use");
         }
         ChangeCommand::SetRotation(own) => {
-            let RotationArgs { schedule, name, people, every, start, end, active, skip_idle_turns, from } = own;
+            let RotationArgs { schedule, name, people, every, start, end, active, skip_idle_turns, from, dry_run } = own;
             let form = LayerForm { name, people, every, start, end, active, skip_idle_turns, from, shifts: Vec::new() };
-            store
-                .carry_out(now, Doer::CommandLine, async |work| schedules::set_layer(work, &schedule, &form, None).await)
-                .await?;
+            let set = async |work: &mut Work| schedules::set_layer(work, &schedule, &form, None).await;
+            if dry_run {
+                return rehearse(store, now, set).await;
+            }
+            store.carry_out(now, Doer::CommandLine, set).await?;
             println!("{schedule} has the rotation {}", form.name.trim());
             let roster = store.read().await?.db().roster().await?;
             print_now_and_next(&roster, find_schedule(&roster, &schedule)?, now);
         }
-        ChangeCommand::RemoveLayer { schedule, name } => {
-            store
-                .carry_out(now, Doer::CommandLine, async |work| schedules::remove_layer(work, &schedule, &name, None).await)
-                .await?;
+        ChangeCommand::RemoveLayer { schedule, name, dry_run } => {
+            let remove = async |work: &mut Work| schedules::remove_layer(work, &schedule, &name, None).await;
+            if dry_run {
+                return rehearse(store, now, remove).await;
+            }
+            store.carry_out(now, Doer::CommandLine, remove).await?;
             println!("{schedule} has no layer {name} any more");
         }
         ChangeCommand::Import { schedule, file, layer, dry_run, encoding } => {
@@ -336,11 +355,15 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
             let bytes = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
             let file = import::File { form, bytes, encoding, region: config.default_region };
             let read = import::begin(store, &schedule, &layer, file, &Expected::Anything, now).await?;
-            let done = match dry_run {
-                true => read.done,
-                false => store.carry_out(now, Doer::CommandLine, async |work| import::finish(work, read).await).await?,
-            };
-            tell_imported(if dry_run { "would import" } else { "imported" }, &schedule, &layer, &done);
+            let finish = async |work: &mut Work| import::finish(work, read).await;
+            if dry_run {
+                let (plans, done) = preview::rehearse(store, now, Doer::CommandLine, finish).await?;
+                tell_imported("would import", &schedule, &layer, &done);
+                print_preview(&plans.compared().await?);
+                return Ok(());
+            }
+            let done = store.carry_out(now, Doer::CommandLine, finish).await?;
+            tell_imported("imported", &schedule, &layer, &done);
         }
         ChangeCommand::SetCalendar(own) => set_calendar(own, store, config, now).await?,
         ChangeCommand::RefreshCalendar { schedule } => {
@@ -359,32 +382,32 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
                 Action::Remove => "remove",
                 Action::Replace => "replace",
             };
-            let OverrideArgs { schedule, person, instead_of, from, to, note, .. } = own;
+            let OverrideArgs { schedule, person, instead_of, from, to, note, dry_run, .. } = own;
             let form = OverrideForm { action: action.to_owned(), person, instead_of, from, to, note };
-            let id = store
-                .carry_out(now, Doer::CommandLine, async |work| {
-                    exceptions::add_override(work, &schedule, &form, BY, &Expected::Anything).await
-                })
-                .await?;
+            let add = async |work: &mut Work| exceptions::add_override(work, &schedule, &form, BY, &Expected::Anything).await;
+            if dry_run {
+                return rehearse(store, now, add).await;
+            }
+            let id = store.carry_out(now, Doer::CommandLine, add).await?;
             println!("override {id} holds");
         }
-        ChangeCommand::RemoveOverride { schedule, id } => {
+        ChangeCommand::RemoveOverride { schedule, id, dry_run } => {
             let own = read_id(&id)?;
-            store
-                .carry_out(now, Doer::CommandLine, async |work| {
-                    exceptions::remove_override(work, &schedule, own, &Expected::Anything).await
-                })
-                .await?;
+            let remove = async |work: &mut Work| exceptions::remove_override(work, &schedule, own, &Expected::Anything).await;
+            if dry_run {
+                return rehearse(store, now, remove).await;
+            }
+            store.carry_out(now, Doer::CommandLine, remove).await?;
             println!("it does not hold any more");
         }
         ChangeCommand::Temporary(own) => {
-            let TemporaryArgs { schedule, name, people, from, to, every, active } = own;
+            let TemporaryArgs { schedule, name, people, from, to, every, active, dry_run } = own;
             let form = TemporaryForm { name, from, to, people, every, start: None, active };
-            let id = store
-                .carry_out(now, Doer::CommandLine, async |work| {
-                    exceptions::add_temporary(work, &schedule, &form, BY, &Expected::Anything).await
-                })
-                .await?;
+            let add = async |work: &mut Work| exceptions::add_temporary(work, &schedule, &form, BY, &Expected::Anything).await;
+            if dry_run {
+                return rehearse(store, now, add).await;
+            }
+            let id = store.carry_out(now, Doer::CommandLine, add).await?;
             println!("temporary schedule {id} holds");
         }
         ChangeCommand::Holidays(own) => {
@@ -410,10 +433,13 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
                 .await?;
             println!("it does not hold any more");
         }
-        ChangeCommand::Vacation { person, from, to, zone, note } => {
+        ChangeCommand::Vacation { person, from, to, zone, note, dry_run } => {
             let form = VacationForm { person, from, to, zone: Some(zone), note };
-            let id =
-                store.carry_out(now, Doer::CommandLine, async |work| exceptions::add_vacation(work, &form, BY).await).await?;
+            let add = async |work: &mut Work| exceptions::add_vacation(work, &form, BY).await;
+            if dry_run {
+                return rehearse(store, now, add).await;
+            }
+            let id = store.carry_out(now, Doer::CommandLine, add).await?;
             println!("vacation {id} holds");
         }
         ChangeCommand::RemoveVacation { id } => {
@@ -437,6 +463,17 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
         }
         command @ (ChangeCommand::Vacations | ChangeCommand::Feeds | ChangeCommand::Calendars) => print(command, store).await?,
     }
+    Ok(())
+}
+
+/// Says what a change would do, and leaves everything as it is.
+async fn rehearse<T>(
+    store: &Store,
+    now: DateTime<Utc>,
+    act: impl AsyncFnOnce(&mut Work) -> Result<T, RosterError>,
+) -> anyhow::Result<()> {
+    let (plans, _) = preview::rehearse(store, now, Doer::CommandLine, act).await?;
+    print_preview(&plans.compared().await?);
     Ok(())
 }
 

@@ -3,8 +3,46 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use crate::roster::{Change, Roster, Schedule, evaluate, text};
+use crate::ids::PersonId;
+use crate::keep::roster::preview::Preview;
+use crate::roster::{Change, Roster, Schedule, Target, evaluate, text};
 use crate::store::duty::sources::SourceRow;
+
+/// What entries of this program are signed with.
+pub(super) const BY: &str = "command line";
+
+/// What a change would do: who comes and goes at once, and when others would be on duty.
+pub(super) fn print_preview(preview: &Preview) {
+    let plans = &preview.plans;
+    let names = |people: &[PersonId]| or_nobody(people.iter().map(|person| plans.name(*person)).collect());
+    if preview.differences.is_empty() {
+        println!("nobody else would be on duty until {}", text::shown(Tz::UTC, preview.until));
+    }
+    for own in &preview.differences {
+        let name = plans.name_of(own.of);
+        let zone = match own.of {
+            Target::Schedule(id) => {
+                plans.after.schedule(id).or_else(|| plans.before.schedule(id)).map_or(Tz::UTC, |own| own.zone)
+            }
+            Target::Team(_) => Tz::UTC,
+        };
+        println!("{name}\ton duty now: {}; then: {}", names(&own.now_before), names(&own.now_after));
+        for person in own.comes() {
+            println!("{name}\tcomes on duty now: {}", plans.name(person));
+        }
+        for person in own.ends() {
+            println!("{name}\tends now: {}", plans.name(person));
+        }
+        for span in &own.spans {
+            let (from, to) = (text::shown(zone, span.from), text::shown(zone, span.to));
+            println!("{name}\t{from}\t{to}\t{} instead of {}", names(&span.after), names(&span.before));
+        }
+        if own.more {
+            println!("{name}\tand more after that");
+        }
+    }
+    println!("nothing was changed");
+}
 
 /// Names, or that there is nobody.
 pub(super) fn or_nobody(names: Vec<String>) -> String {

@@ -108,6 +108,10 @@ catalogue! {
         "A request with this `Idempotency-Key` came before and has not been answered yet.", "Ask again in a few seconds.";
     StillRinging = "still_ringing", "It still rings",
         "People are being rung for this alarm now.", "Wait until that is over.";
+    SwapCannotBe = "swap_cannot_be", "The swap cannot be made",
+        "As the plan stands, the shift is not that person's, or the other is on duty or away then; `detail` says which.", "Look at the plan, then ask for another shift.";
+    SwapIsOver = "swap_is_over", "The swap waits for no answer",
+        "The request was answered or taken back, its shift has begun, or another request for the same shift waits.", "Read the swap again; nothing was changed.";
     TooCostly = "too_costly", "It costs too much",
         "Working this out takes longer than the server allows.", "Ask for less: a shorter time, a smaller file.";
     TooManyAlarms = "too_many_alarms", "Too many alarms",

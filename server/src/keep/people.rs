@@ -2,6 +2,7 @@
 
 use super::people_import::LONGEST_NAME;
 use crate::ids::PersonId;
+use crate::keep::roster::{log, told};
 use crate::numbers::{Number, Region, same_phone};
 use crate::store::duty::people::PersonRow;
 use crate::store::edits::Edited;
@@ -140,11 +141,32 @@ pub async fn change(
     Ok(())
 }
 
-/// Removes a person with their numbers and what was recorded of them; what they answered keeps their name.
+/// Removes a person with their numbers and what was recorded of them; what they answered keeps their name. Whom that puts on duty is
+/// written down and told, as after any other change of the plan.
 ///
 /// # Errors
 /// When there is no such person, they have changed meanwhile, or the database fails.
 pub async fn remove(work: &mut Work, id: PersonId, expected: &Expected) -> Result<(), PersonError> {
+    let now = work.now();
+    let before = loop {
+        // Each portion lets go of the locks, so that they are taken anew: people first, then the roster.
+        work.db().lock_edits(Edited::People).await?;
+        let kept = log::keep(&mut work.db(), now).await?;
+        if !kept.behind {
+            break kept.roster;
+        }
+        work.announce(Announcement::Roster);
+        work.go_on().await?;
+    };
+    remove_in(work, id, expected).await?;
+    let after = log::keep(&mut work.db(), now).await?.roster;
+    told::of_change(work, &before, &after).await?;
+    work.announce(Announcement::Roster);
+    Ok(())
+}
+
+/// The same as a part of a change that sees to the roster.
+pub(in crate::keep) async fn remove_in(work: &mut Work, id: PersonId, expected: &Expected) -> Result<(), PersonError> {
     let now = work.now();
     work.db().lock_edits(Edited::People).await?;
     let old = work.db().person(id).await?.ok_or(PersonError::Gone)?;

@@ -21,13 +21,14 @@ use crate::alarm::{
 use crate::ids::{
     AlarmId, AnswerId, CalleeId, CommandId, DeliveryId, FeedId, GatewayId, HandOverId, HandsetId, HeartbeatId, HuntId,
     InboundSmsId, InstallationId, KeyId, LayerId, LineId, LiveCommandId, LogFolderId, MediaId, OverrideId, PersonId, PolicyId,
-    RecordingId, ScheduleId, SmsId, TeamId, TemporaryId, UserId, VacationId, WebhookId, WindowId,
+    RecordingId, ScheduleId, SmsId, SwapId, TeamId, TemporaryId, UserId, VacationId, WebhookId, WindowId,
 };
 use crate::kinds::notices::WebhookShape;
 use crate::line::command::AppBuild;
 use crate::line::reply::TextEffect;
 use crate::needs::Words;
 use crate::roster::source::Address;
+use crate::roster::swap::Said;
 use crate::shout::{CallStatus, RecordingStep, ShoutStatus};
 use crate::store::access::users::Role;
 use crate::store::duty::told::DutyText;
@@ -115,7 +116,7 @@ macro_rules! identifiers {
 
 identifiers! {
     AlarmId HuntId PolicyId CalleeId HandsetId PersonId AnswerId CommandId KeyId WebhookId DeliveryId UserId
-    TeamId ScheduleId LayerId OverrideId TemporaryId VacationId FeedId HeartbeatId WindowId GatewayId SmsId
+    TeamId ScheduleId LayerId OverrideId TemporaryId VacationId SwapId FeedId HeartbeatId WindowId GatewayId SmsId
     InstallationId InboundSmsId LineId HandOverId MediaId RecordingId LiveCommandId LogFolderId
 }
 
@@ -141,6 +142,7 @@ macro_rules! words {
 }
 
 words! {
+    Said { Asked = "asked", Accepted = "accepted", Declined = "declined", TakenBack = "taken_back" }
     DutyText { Shift = "shift", Change = "change" }
     OutageTold { Alarm = "alarm", Fallback = "fallback" }
     AppBuild { First = "first", Later = "later" }

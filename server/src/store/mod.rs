@@ -732,6 +732,7 @@ impl Store {
             secrets::ALL,
             duty::roster::ALL,
             duty::sources::ALL,
+            duty::swaps::ALL,
             duty::told::ALL,
             shouts::calls::ALL,
             shouts::log::ALL,

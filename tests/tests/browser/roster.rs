@@ -57,6 +57,9 @@ async fn dragging_over_the_calendar_chooses_a_time() {
     assert_eq!(browser.run(script).await, "person", "the keyboard goes on from there");
     browser.run("document.querySelector('#override [name=person]').value = 'Bob'").await;
     browser.click("#override button").await;
+    // What it does is shown before it is saved.
+    browser.sees("Nothing is saved yet.").await;
+    browser.click(".acts button").await;
     browser.sees("Bob takes over").await;
     browser.assert_well_behaved(&server.url(), &[]).await;
 }

@@ -109,6 +109,14 @@ async fn three_of_everything(home: Home) -> Server {
         assert_eq!(ask(&server, Method::PUT, &format!("/api/v1/policies/policy {place}"), &[], Some(&steps)).await.status, 201);
         server.raise(&[A], json!({ "dedup_key": format!("disk {place}") })).await;
     }
+    let turns = json!({ "name": "turns", "people": ["person 0"], "every": "1 week", "start": "2026-11-16T09:00" });
+    make(&server, "/api/v1/schedules", &json!({ "name": "turns", "zone": "UTC", "layers": [turns] })).await;
+    for place in 1..4 {
+        // Before the vacations.
+        let (starts_at, ends_at) = (format!("2026-11-2{place}T00:00"), format!("2026-11-2{place}T01:00"));
+        let swap = json!({ "schedule": "turns", "person": "person 0", "starts_at": starts_at, "ends_at": ends_at });
+        make(&server, "/api/v1/swaps", &swap).await;
+    }
     let pixel = server.pair("pixel", Profile::Native).await;
     for _ in 0..3 {
         let offer = poll(&server, &pixel).await;
@@ -122,7 +130,7 @@ async fn three_of_everything(home: Home) -> Server {
     server
 }
 
-const LISTS: [(&str, Option<&str>); 13] = [
+const LISTS: [(&str, Option<&str>); 14] = [
     ("/api/v1/alarms", Some("alarms")),
     ("/api/v1/call-records", None),
     ("/api/v1/people", None),
@@ -131,6 +139,7 @@ const LISTS: [(&str, Option<&str>); 13] = [
     ("/api/v1/teams", Some("teams")),
     ("/api/v1/schedules", Some("schedules")),
     ("/api/v1/vacations", Some("vacations")),
+    ("/api/v1/swaps", None),
     ("/api/v1/calendar-feeds", Some("feeds")),
     ("/api/v1/heartbeats", None),
     ("/api/v1/maintenance", None),

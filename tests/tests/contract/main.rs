@@ -66,6 +66,7 @@ mod speaking;
 mod store;
 mod storm;
 mod story;
+mod swaps;
 mod text_gateways;
 mod text_times;
 mod told;

@@ -37,6 +37,7 @@ const GROWING: &[&str] = &[
     "hand_overs",
     "duty_log",
     "duty_texts",
+    "duty_swaps",
     "handset_outages",
     "handset_commands",
     "idempotency_keys",
@@ -72,6 +73,7 @@ const OPEN_ONLY: &[&str] = &[
     "dials_one_exclusive",
     "dials_one_per_handset",
     "dials_unreported_records",
+    "duty_swaps_open",
     "handset_commands_open",
     "handset_outages_open",
     "hunts_due",
@@ -539,6 +541,10 @@ INSERT INTO alarm_texts (alarm_id, whom, priority, sms_id, code, callee_id, hunt
     pg_temp.past_id(id, '1', n), at FROM past;
 INSERT INTO duty_texts (kind, person_id, schedule_id, starts_at)
   SELECT 'shift', pg_temp.past_id('00000000000070008', '0', n % 20 + 1), pg_temp.past_id('00000000000070008', '5', 1), at
+    FROM past WHERE n % 5 = 0;
+INSERT INTO duty_swaps (id, schedule_id, person_id, starts_at, ends_at, other_id, note, said, created_at, created_by, said_at, said_by, over_at)
+  SELECT pg_temp.past_id(id, 'f', n), pg_temp.past_id('00000000000070008', '5', 1), pg_temp.past_id('00000000000070008', '0', n % 20 + 1), at,
+    at + interval '1 hour', pg_temp.past_id('00000000000070008', '0', (n + 1) % 20 + 1), '', 'accepted', at, 'x', at, 'x', at + interval '1 hour'
     FROM past WHERE n % 5 = 0;
 INSERT INTO overrides (id, schedule_id, starts_at, ends_at, action, person_id, note, created_at, created_by)
   SELECT pg_temp.past_id(id, 'a', n), pg_temp.past_id('00000000000070008', '5', 1), at, at + interval '1 hour', 'add',

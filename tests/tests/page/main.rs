@@ -8,6 +8,7 @@ mod calls;
 mod client;
 mod connect;
 mod doors;
+mod duty;
 mod escalation;
 #[path = "../contract/harness.rs"]
 #[expect(dead_code, reason = "shared with the contract suite, which uses the rest")]

@@ -193,6 +193,8 @@ impl World {
         let layer = json!({ "name": "weekly", "people": ["Ann", "李娜"], "every": "1 week", "start": "2026-11-16T09:00", "active": ["mon-fri 00:00-24:00"] });
         made(&server, "/api/v1/schedules", json!({ "name": "ops", "zone": "Asia/Shanghai", "team": "infra", "layers": [layer] }))
             .await;
+        let swap = json!({ "schedule": "ops", "person": "李娜", "starts_at": "2026-11-25T10:00", "ends_at": "2026-11-25T12:00", "note": "a fair" });
+        made(&server, "/api/v1/swaps", swap).await;
         let step = json!({ "ring": [{ "schedule": "ops" }, { "person": "José" }], "wait_seconds": 180 });
         let last = json!({ "ring": [{ "number": C }], "mode": "parallel" });
         for name in ["usual", "other"] {
@@ -319,6 +321,17 @@ async fn empty_pages(lin: &mut Visitor, album: &mut Album) {
     }
 }
 
+/// What a change does before it is saved, and a swap that waits for an answer.
+async fn duty_pages(world: &World, lin: &mut Visitor, album: &mut Album) {
+    let schedule = world.first("/api/v1/schedules").await;
+    let times = [("from", "2026-11-24T09:00"), ("to", "2026-11-25T09:00")];
+    let form = [&times[..], &[("action", "replace"), ("person", "Ann"), ("note", "dentist"), ("look", "yes")][..]].concat();
+    album.keep("what an override does", lin.post(&format!("/roster/{schedule}/override"), &form).await);
+    let form = [("from", "2026-11-24T09:00"), ("to", "2026-11-25T09:00"), ("person", "José"), ("zone", "UTC"), ("look", "yes")];
+    album.keep("what a vacation does", lin.post("/roster/vacations", &form).await);
+    album.keep("swaps", lin.get("/roster/swaps?schedule=ops&person=Ann&from=2026-11-24T09:00").await);
+}
+
 async fn all_pages(world: &World, who: &str, visitor: &mut Visitor, album: &mut Album) {
     let schedule = world.first("/api/v1/schedules").await;
     // All to which the menus lead.
@@ -436,6 +449,7 @@ async fn every_template_is_drawn_and_sound_in_every_language() {
             all_pages(&world, who, visitor, album).await;
         }
         wrong_forms(&world, &mut lin, album).await;
+        duty_pages(&world, &mut lin, album).await;
         album.keep("reset", lin.post("/users/reset", &[("user", "eve")]).await);
         album.keep("rotate", lin.post("/handsets/rotate", &[("handset", "desk")]).await);
         let mut stranger = Visitor::new(server);

@@ -108,9 +108,9 @@ async fn a_responder_swaps_a_shift(home: Home) {
     let server = home.start().await;
     let path = schedule(&server).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
-    // Choosing a shift fills in the form, without script too.
+    // Choosing a shift fills in the form, without script too: the whole shift, not what of it is in the week.
     let page = lin.get(&format!("{path}?day=2026-11-23")).await;
-    let link = "from=2026-11-23T09:00&#38;to=2026-11-30T00:00#override";
+    let link = "from=2026-11-23T09:00&#38;to=2026-11-30T09:00#override";
     assert!(page.shows(link) || page.shows(&link.replace("&#38;", "&amp;")), "{}", page.body);
     let page = lin.get(&format!("{path}?day=2026-11-23&from=2026-11-23T09:00&to=2026-11-30T09:00")).await;
     assert!(page.shows("name=\"from\" value=\"2026-11-23T09:00\""));

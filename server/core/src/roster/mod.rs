@@ -8,6 +8,7 @@
 pub mod calendar_zone;
 pub mod check;
 pub mod csv;
+pub mod difference;
 pub mod evaluate;
 pub mod feed;
 pub mod find;
@@ -18,6 +19,7 @@ pub mod quiet;
 pub mod recurrence;
 pub mod rotation;
 pub mod source;
+pub mod swap;
 pub mod text;
 mod typed;
 pub mod wall;

@@ -136,7 +136,7 @@ fn model(schedule: &Schedule, absences: &Absences, at: DateTime<Utc>) -> Vec<Per
     Vec::new()
 }
 
-fn person(number: u8) -> PersonId {
+pub(super) fn person(number: u8) -> PersonId {
     PersonId(Uuid::from_u128(u128::from(number)))
 }
 
@@ -209,7 +209,7 @@ fn changes() -> impl Strategy<Value = Change> {
     ]
 }
 
-fn worlds() -> impl Strategy<Value = (Schedule, Absences, Vec<DateTime<Utc>>)> {
+pub(super) fn worlds() -> impl Strategy<Value = (Schedule, Absences, Vec<DateTime<Utc>>)> {
     prop::sample::select(CHANGES).prop_flat_map(|(zone, day)| {
         let base = format!("{day}T00:00:00").parse::<NaiveDateTime>().unwrap();
         let layers = prop::collection::vec(rules(base), 0..4);

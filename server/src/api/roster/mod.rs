@@ -3,9 +3,11 @@
 pub mod calendars;
 pub mod exceptions;
 pub mod on_duty;
+pub mod preview;
 pub mod schedules;
 pub mod shapes;
 pub mod source;
+pub mod swaps;
 pub mod teams;
 pub mod told;
 
@@ -49,6 +51,9 @@ impl From<RosterError> for Problem {
             RosterError::StaleSource => Stale.into(),
             RosterError::Followed(_) => Self::new(StatusCode::CONFLICT, Code::FollowedByLine, text),
             RosterError::Meanwhile | RosterError::Stale { .. } => Self::new(StatusCode::CONFLICT, Code::ChangedMeanwhile, text),
+            RosterError::SwapIsOver(_) | RosterError::AskedAlready => Self::new(StatusCode::CONFLICT, Code::SwapIsOver, text),
+            RosterError::Cannot { .. } | RosterError::NotYours => Self::new(StatusCode::CONFLICT, Code::SwapCannotBe, text),
+            RosterError::TooManySwaps => Self::new(StatusCode::CONFLICT, Code::SwapCannotBe, text),
             RosterError::NameTaken(_) => Self::new(StatusCode::CONFLICT, Code::NameTaken, text),
             RosterError::Costly(error) => error.into(),
             RosterError::Import(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::ImportRefused, text),

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
+use super::preview::{DutyDifferenceJson, DutyPreviewJson, dry_run, rehearsed};
 use super::shapes::ScheduleJson;
 use super::{form, removed, roster, roster_and_sources, stale_by_header};
 use crate::access::senders::Sender;
@@ -20,8 +21,9 @@ use crate::http::versions::versioned;
 use crate::ids::ScheduleId;
 use crate::intake::alarm_request::read_body;
 use crate::keep::roster::forms::{LayerForm, ScheduleForm};
-use crate::keep::roster::{find_schedule, import, schedules};
+use crate::keep::roster::{RosterError, find_schedule, import, preview, schedules};
 use crate::kinds::calendar::encoding;
+use crate::store::Work;
 use crate::versions::{Expected, Version};
 
 /// All schedules by name.
@@ -123,6 +125,29 @@ pub async fn patch(
     show_one(&app, &HeaderMap::new(), StatusCode::OK, id).await
 }
 
+/// Says what a PUT of the same body would change, and changes nothing: who would be on duty instead of whom.
+#[utoipa::path(post, path = "/api/v1/schedules/{schedule}/rehearse", tag = "roster", request_body = ScheduleForm,
+    params(("schedule" = String, Path, description = "The schedule's name or id")),
+    responses((status = 200, description = "What would change", body = DutyPreviewJson),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has changed meanwhile", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn rehearse(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(schedule): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let form: ScheduleForm = form(&app, body).await?;
+    let expected = Expected::of(&headers);
+    let current = find_schedule(&roster(&app).await?, &schedule)?.version;
+    let refused = |error| stale_by_header(&expected, error);
+    expected.counted(current).map_err(|_| refused(RosterError::Stale { given: 0, now: current }))?;
+    rehearsed(&app, sender.doer(), async |work| schedules::change(work, &schedule, &form).await, refused).await
+}
+
 /// Takes a schedule out of use; its duty log stays.
 #[utoipa::path(delete, path = "/api/v1/schedules/{schedule}", tag = "roster",
     params(("schedule" = String, Path, description = "The schedule's name or id")),
@@ -157,6 +182,8 @@ pub struct ImportedJson {
     notes: Vec<String>,
     /// Nothing was changed: it was only asked what would be.
     dry_run: bool,
+    /// With `dry_run`: who would be on duty instead of whom; else empty.
+    differences: Vec<DutyDifferenceJson>,
     schedule: ScheduleJson,
 }
 
@@ -178,16 +205,12 @@ pub async fn import(
     State(app): State<Arc<App>>,
     Extension(sender): Extension<Sender>,
     Path(schedule): Path<String>,
-    RawQuery(query): RawQuery,
+    RawQuery(raw): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let query = Query::read(query.as_deref())?;
-    let dry_run = match query.get("dry_run")? {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return Err(Problem::parameter("dry_run", "dry_run must be true or false")),
-    };
+    let query = Query::read(raw.as_deref())?;
+    let dry_run = dry_run(raw.as_deref())?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let form = match kind.split(';').next().unwrap_or_default().trim() {
         "text/csv" => import::Form::Csv,
@@ -205,14 +228,22 @@ pub async fn import(
     let expected = Expected::of(&headers);
     let stale = |error| stale_by_header(&expected, error);
     let read = import::begin(&engine.store, &schedule, layer, file, &expected, engine.clock.now()).await.map_err(stale)?;
-    let done = match dry_run {
-        true => read.done,
-        false => engine.carry_out(sender.doer(), async |work| import::finish(work, read).await).await.map_err(stale)?,
+    let (done, differences) = match dry_run {
+        true => {
+            let finish = async |work: &mut Work| import::finish(work, read).await;
+            let rehearsed = preview::rehearse(&engine.store, engine.clock.now(), sender.doer(), finish).await;
+            let (plans, done) = rehearsed.map_err(stale)?;
+            (done, DutyDifferenceJson::all(&plans.compared().await?))
+        }
+        false => {
+            let done = engine.carry_out(sender.doer(), async |work| import::finish(work, read).await).await;
+            (done.map_err(stale)?, Vec::new())
+        }
     };
     let import::Imported { shifts, added, removed, skipped, notes } = done;
     let (roster, sources) = roster_and_sources(&app).await?;
     let schedule = ScheduleJson::of(&roster, &sources, find_schedule(&roster, &schedule)?);
-    Ok(answer(StatusCode::OK, &ImportedJson { shifts, added, removed, skipped, notes, dry_run, schedule }))
+    Ok(answer(StatusCode::OK, &ImportedJson { shifts, added, removed, skipped, notes, dry_run, differences, schedule }))
 }
 
 async fn show_one(app: &App, headers: &HeaderMap, status: StatusCode, id: ScheduleId) -> Result<Response, Problem> {

@@ -2,5 +2,7 @@
 
 pub mod calendar;
 pub mod overview;
+pub mod preview;
 pub mod schedule;
+pub mod swaps;
 pub mod words;

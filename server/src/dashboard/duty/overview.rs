@@ -10,22 +10,26 @@ use axum::response::Response;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
+use super::preview::{About, LOOK, Pressed, pressed};
+use super::swaps::waiting_for;
 use super::words::{finding_words, maker, next_words, on_duty_words, people, shown, source_trouble, team_name, troubles, wrong};
 use crate::app::App;
 use crate::costly;
 use crate::dashboard::alarm::now;
 use crate::dashboard::frame::answer::{Refusal, go_to};
+use crate::dashboard::frame::assets;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Choice, Field, Input, lines};
 use crate::dashboard::frame::form::{Form, Sent};
-use crate::dashboard::frame::page::{Frame, html};
+use crate::dashboard::frame::page::{Frame, html, instant};
 use crate::dashboard::frame::reader::Reader;
-use crate::dashboard::frame::words::Words;
+use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::{ScheduleId, TeamId, VacationId};
 use crate::keep::roster::forms::{ScheduleForm, TeamForm, VacationForm};
 use crate::keep::roster::{RosterError, exceptions, schedules, teams};
 use crate::roster::check::{Finding, check};
-use crate::roster::text;
+use crate::roster::{Target, evaluate, text};
+use crate::store::Work;
 use crate::versions::Expected;
 
 /// How far ahead the page looks for gaps.
@@ -36,13 +40,16 @@ const VACATION: &str = "vacation";
 const ADD_TEAM: &str = "team";
 const SCHEDULE: &str = "schedule";
 
-/// One schedule in the list.
+/// One schedule in the list, or a team that has none.
 struct Line {
-    id: ScheduleId,
+    /// The schedule, which has a page.
+    id: Option<ScheduleId>,
     name: String,
     zone: String,
     team: String,
     on: Vec<String>,
+    /// When the first of them is relieved, for the script, which tells it in the reader's zone.
+    until: Option<String>,
     /// Who comes next, and when.
     next: Option<String>,
     troubles: Vec<String>,
@@ -74,6 +81,12 @@ struct RosterPage<'r> {
     /// What is wrong with something that is no form.
     wrong: Option<String>,
     lines: Vec<Line>,
+    /// It is asked of another instant than now.
+    of_another_time: bool,
+    /// What writes times in the reader's zone.
+    script: &'static str,
+    /// How many requests for swaps wait for the reader's answer, as a sentence.
+    waiting: Option<String>,
     teams: Vec<TeamLine>,
     vacations: Vec<VacationLine>,
     /// By which is asked who is on duty at an instant.
@@ -155,9 +168,13 @@ pub(in crate::dashboard) async fn add_vacation(
     let text = |name| fields.get(name).to_owned();
     let zone = Some(text("zone"));
     let form = VacationForm { person: text("person"), from: text("from"), to: text("to"), zone, note: text("note") };
-    let made =
-        app.engine.carry_out(reader.doer(), async |work| exceptions::add_vacation(work, &form, maker(&reader)).await).await;
-    finish(&app, &reader, VACATION, fields, made.map(|_| "saved")).await
+    let add = async |work: &mut Work| exceptions::add_vacation(work, &form, maker(&reader)).await;
+    let title = &reader.words.roster_add_vacation;
+    match pressed(&app, &reader, &fields, about("/roster/vacations", title), add).await {
+        Ok(Pressed::Shown(page)) => Ok(page),
+        Ok(Pressed::Done(_)) => finish(&app, &reader, VACATION, fields, Ok("saved")).await,
+        Err(error) => finish(&app, &reader, VACATION, fields, Err(error)).await,
+    }
 }
 
 /// `POST /roster/vacations/{id}/remove`
@@ -165,10 +182,27 @@ pub(in crate::dashboard) async fn remove_vacation(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
     Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    let id = id.parse().map_err(|_| Refusal::NotFound)?;
-    let removed = app.engine.carry_out(reader.doer(), async |work| exceptions::remove_vacation(work, id).await).await;
-    finish(&app, &reader, "", Fields::default(), removed.map(|()| "removed")).await
+    let id: VacationId = id.parse().map_err(|_| Refusal::NotFound)?;
+    let remove = async |work: &mut Work| exceptions::remove_vacation(work, id).await;
+    let address = format!("/roster/vacations/{id}/remove");
+    match pressed(&app, &reader, &fields, about(&address, &reader.words.roster_take_back), remove).await {
+        Ok(Pressed::Shown(page)) => Ok(page),
+        Ok(Pressed::Done(())) => finish(&app, &reader, "", fields, Ok("removed")).await,
+        Err(error) => finish(&app, &reader, "", fields, Err(error)).await,
+    }
+}
+
+/// What a page says that shows what one of these forms would do. A vacation counts in every schedule.
+fn about(address: &str, title: &str) -> About<'static> {
+    About {
+        title: title.to_owned(),
+        address: address.to_owned(),
+        back: "/roster#vacations".to_owned(),
+        current: "roster",
+        schedule: None,
+    }
 }
 
 /// Goes back to the page, or shows it with what is wrong with this form.
@@ -218,13 +252,16 @@ async fn page(
     let at = text::instant(&typed, zone).unwrap_or(now);
     let plan = Arc::clone(&roster);
     let looked = costly::run(move |_| {
-        let on = |schedule| (on_duty_words(words, &plan, schedule, at), next_words(words, &plan, schedule, at));
+        let on = |schedule| {
+            let until = evaluate::on_duty(schedule, &plan.absences, at).into_iter().filter_map(|on| on.until).min();
+            (on_duty_words(words, &plan, schedule, at), next_words(words, &plan, schedule, at), until)
+        };
         (check(&plan, now, now + LOOK_AHEAD), plan.schedules.iter().map(on).collect::<Vec<_>>())
     });
     let (findings, planned) = looked.await?;
     let sources = store.db().sources().await?;
     let mut lines = Vec::new();
-    for (schedule, (planned, next)) in roster.schedules.iter().zip(planned) {
+    for (schedule, (planned, next, until)) in roster.schedules.iter().zip(planned) {
         let on = match at < now {
             true => store.db().duty_at(schedule.id, at).await?.map(|row| row.people.0.into_iter().map(|own| own.name).collect()),
             false => None,
@@ -232,7 +269,8 @@ async fn page(
         let source = sources.iter().find(|row| row.schedule_id == schedule.id);
         let broken = source.and_then(|row| source_trouble(reader, schedule.zone, row));
         lines.push(Line {
-            id: schedule.id,
+            id: Some(schedule.id),
+            until: until.filter(|_| at >= now).map(instant),
             name: schedule.name.clone(),
             zone: schedule.zone.name().to_owned(),
             team: team_name(&roster, schedule),
@@ -241,6 +279,26 @@ async fn page(
             troubles: broken.into_iter().chain(troubles(words, &roster, schedule, &findings)).collect(),
         });
     }
+    // A team without a schedule is called as a whole.
+    let alone = roster.teams.iter().filter(|team| !roster.schedules.iter().any(|own| own.team == Some(team.id)));
+    lines.extend(alone.filter(|team| !team.members.is_empty()).map(|team| Line {
+        id: None,
+        name: team.name.clone(),
+        zone: words.duty_all_of_team.clone(),
+        team: String::new(),
+        on: roster.on_duty(Target::Team(team.id), at).iter().map(|on| roster.name(on.person)).collect(),
+        until: None,
+        next: None,
+        troubles: Vec::new(),
+    }));
+    let me = match &reader.visitor {
+        Some(visitor) => store.db().person_of_user(&visitor.name).await?,
+        None => None,
+    };
+    let waiting = match me {
+        Some(me) => waiting_for(&store.db().open_swaps(now).await?, me, &roster, now),
+        None => 0,
+    };
     let vacations = store.db().vacations().await?.into_iter().filter(|own| own.ends_at > now);
     let vacation = |own: crate::store::duty::exceptions::VacationRow| VacationLine {
         id: own.id,
@@ -277,7 +335,7 @@ async fn page(
     let everybody = people(&roster);
     let wall = |name, label| Field::plain(name, label, Input::Wall);
     let zone_field = || Field::plain("zone", &words.roster_zone, Input::Choice(Choice::names(&zones)));
-    let add_vacation = Form::new(reader, VACATION, "/roster/vacations", &words.person_save).with([
+    let add_vacation = Form::new(reader, VACATION, "/roster/vacations", &words.look_go).holding(LOOK, "yes").with([
         Field::plain("person", &words.roster_person, Input::Choice(Choice::names(&everybody))),
         wall("from", &words.roster_from).required(),
         wall("to", &words.roster_to).required(),
@@ -302,6 +360,9 @@ async fn page(
         done,
         wrong: sent.as_ref().filter(|sent| !drawn(&sent.form)).map(|sent| sent.wrong.sentence.clone()),
         lines,
+        of_another_time: at != now,
+        script: &assets::CALENDAR.address,
+        waiting: (waiting > 0).then(|| fill_text(&words.swap_waiting, &[("count", &waiting.to_string())])),
         teams: roster.teams.iter().map(team).collect(),
         vacations: vacations.map(vacation).collect(),
         asking: [wall("at", &words.roster_who_at).value(typed).of_form("ask"), zone_field().value(zone.name()).of_form("ask")],

@@ -10,7 +10,8 @@ use axum::response::Response;
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 use chrono_tz::Tz;
 
-use super::calendar::{Plan, Strip, monday_of};
+use super::calendar::{Coloured, Plan, Strip, monday_of, whole_shifts};
+use super::preview::{About, LOOK, Pressed, pressed};
 use super::words::{maker, next_words, on_duty_words, people, reason_words, shown, source_trouble, team_name, troubles, wrong};
 use crate::app::App;
 use crate::costly;
@@ -23,14 +24,15 @@ use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, html, instant};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
-use crate::ids::ScheduleId;
+use crate::ids::{OverrideId, PersonId, ScheduleId, TemporaryId};
 use crate::keep::roster::feeds::{self, Subject};
 use crate::keep::roster::forms::{LayerForm, OverrideForm, TemporaryForm};
 use crate::keep::roster::source::{self, SourceForm};
 use crate::keep::roster::{RosterError, exceptions, schedules};
 use crate::kinds::guard::GuardedResolver;
 use crate::roster::check::check;
-use crate::roster::{Change, Roster, Schedule, evaluate, wall};
+use crate::roster::{Change, Roster, Schedule, Shift, wall};
+use crate::store::Work;
 use crate::store::duty::sources::SourceRow;
 use crate::versions::Expected;
 
@@ -45,6 +47,9 @@ struct Entry {
     from_field: String,
     to_field: String,
     people: Vec<(String, String)>,
+    is_now: bool,
+    /// Where somebody may be asked to take it, for those who may ask.
+    swap: Option<String>,
 }
 
 /// The calendar that the schedule follows.
@@ -123,6 +128,7 @@ struct SchedulePage<'r> {
     before: String,
     after: String,
     strips: Vec<Strip>,
+    legend: Vec<Coloured>,
     entries: Vec<Entry>,
     overrides: Vec<Taken>,
     temporaries: Vec<Taken>,
@@ -182,12 +188,10 @@ pub(in crate::dashboard) async fn add_override(
         note: text("note"),
     };
     let expected = Expected::in_form(fields.get("version"));
-    let made = app
-        .engine
-        .carry_out(reader.doer(), async |work| exceptions::add_override(work, &id, &form, maker(&reader), &expected).await)
-        .await;
+    let add = async |work: &mut Work| exceptions::add_override(work, &id, &form, maker(&reader), &expected).await;
+    let made = pressed(&app, &reader, &fields, about(&id, "override", &reader.words.roster_add_override), add).await;
     let day = form.from.split('T').next().unwrap_or_default().to_owned();
-    finish(&app, &reader, &id, Sending::of(OVERRIDE, fields), made.map(|_| ()), &day).await
+    finish_shown(&app, &reader, &id, Sending::of(OVERRIDE, fields), made, &day).await
 }
 
 /// `POST /roster/{id}/override/{override}/remove`
@@ -197,11 +201,12 @@ pub(in crate::dashboard) async fn remove_override(
     Path((id, own)): Path<(String, String)>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    let own = own.parse().map_err(|_| Refusal::NotFound)?;
+    let own: OverrideId = own.parse().map_err(|_| Refusal::NotFound)?;
     let expected = Expected::in_form(fields.get("version"));
-    let removed =
-        app.engine.carry_out(reader.doer(), async |work| exceptions::remove_override(work, &id, own, &expected).await).await;
-    finish(&app, &reader, &id, Sending::default(), removed, "").await
+    let remove = async |work: &mut Work| exceptions::remove_override(work, &id, own, &expected).await;
+    let removal = format!("override/{own}/remove");
+    let removed = pressed(&app, &reader, &fields, about(&id, &removal, &reader.words.roster_take_back), remove).await;
+    finish_shown(&app, &reader, &id, Sending::default(), removed, "").await
 }
 
 /// `POST /roster/{id}/temporary`
@@ -222,11 +227,9 @@ pub(in crate::dashboard) async fn add_temporary(
         active: Vec::new(),
     };
     let expected = Expected::in_form(fields.get("version"));
-    let made = app
-        .engine
-        .carry_out(reader.doer(), async |work| exceptions::add_temporary(work, &id, &form, maker(&reader), &expected).await)
-        .await;
-    finish(&app, &reader, &id, Sending::of(TEMPORARY, fields), made.map(|_| ()), "").await
+    let add = async |work: &mut Work| exceptions::add_temporary(work, &id, &form, maker(&reader), &expected).await;
+    let made = pressed(&app, &reader, &fields, about(&id, "temporary", &reader.words.roster_add_temporary), add).await;
+    finish_shown(&app, &reader, &id, Sending::of(TEMPORARY, fields), made, "").await
 }
 
 /// `POST /roster/{id}/temporary/{temporary}/remove`
@@ -236,11 +239,12 @@ pub(in crate::dashboard) async fn remove_temporary(
     Path((id, own)): Path<(String, String)>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    let own = own.parse().map_err(|_| Refusal::NotFound)?;
+    let own: TemporaryId = own.parse().map_err(|_| Refusal::NotFound)?;
     let expected = Expected::in_form(fields.get("version"));
-    let removed =
-        app.engine.carry_out(reader.doer(), async |work| exceptions::remove_temporary(work, &id, own, &expected).await).await;
-    finish(&app, &reader, &id, Sending::default(), removed, "").await
+    let remove = async |work: &mut Work| exceptions::remove_temporary(work, &id, own, &expected).await;
+    let removal = format!("temporary/{own}/remove");
+    let removed = pressed(&app, &reader, &fields, about(&id, &removal, &reader.words.roster_take_back), remove).await;
+    finish_shown(&app, &reader, &id, Sending::default(), removed, "").await
 }
 
 /// `POST /roster/{id}/rotation`: adds a rotation, or changes the one of that name.
@@ -263,10 +267,12 @@ pub(in crate::dashboard) async fn set_rotation(
         shifts: Vec::new(),
     };
     let version = fields.get("version").parse().ok();
-    let saved = app.engine.carry_out(reader.doer(), async |work| schedules::set_layer(work, &id, &form, version).await).await;
+    let set = async |work: &mut Work| schedules::set_layer(work, &id, &form, version).await;
     let own = fields.get("layer_form").to_owned();
+    let title = if own.is_empty() { reader.words.roster_add_rotation.as_str() } else { form.name.as_str() };
+    let saved = pressed(&app, &reader, &fields, about(&id, "rotation", title), set).await;
     let sending = Sending::of(if own.is_empty() { ROTATION } else { &own }, fields);
-    finish(&app, &reader, &id, sending, saved, "").await
+    finish_shown(&app, &reader, &id, sending, saved, "").await
 }
 
 /// `POST /roster/{id}/layer/remove`
@@ -277,11 +283,10 @@ pub(in crate::dashboard) async fn remove_layer(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let version = fields.get("version").parse().ok();
-    let removed = app
-        .engine
-        .carry_out(reader.doer(), async |work| schedules::remove_layer(work, &id, fields.get("name"), version).await)
-        .await;
-    finish(&app, &reader, &id, Sending::default(), removed, "").await
+    let remove = async |work: &mut Work| schedules::remove_layer(work, &id, fields.get("name"), version).await;
+    let title = format!("{} {}", reader.words.roster_take_back, fields.get("name"));
+    let removed = pressed(&app, &reader, &fields, about(&id, "layer/remove", &title), remove).await;
+    finish_shown(&app, &reader, &id, Sending::default(), removed, "").await
 }
 
 /// `POST /roster/{id}/calendar`: the schedule follows a calendar, or another one than before.
@@ -414,6 +419,33 @@ impl Sending {
     }
 }
 
+/// What a page says that shows what one of these forms would do.
+fn about<'i>(id: &'i str, action: &str, title: &str) -> About<'i> {
+    About {
+        title: title.to_owned(),
+        address: format!("/roster/{id}/{action}"),
+        back: format!("/roster/{id}"),
+        current: "roster",
+        schedule: Some(id),
+    }
+}
+
+/// Shows what the form would do, or goes on as [`finish`] does.
+async fn finish_shown<T>(
+    app: &App,
+    reader: &Reader,
+    id: &str,
+    sending: Sending,
+    pressed: Result<Pressed<T>, RosterError>,
+    day: &str,
+) -> Result<Response, Refusal> {
+    match pressed {
+        Ok(Pressed::Shown(page)) => Ok(page),
+        Ok(Pressed::Done(_)) => finish(app, reader, id, sending, Ok(()), day).await,
+        Err(error) => finish(app, reader, id, sending, Err(error), day).await,
+    }
+}
+
 /// Goes back to the calendar, or shows the form with what is wrong with it.
 async fn finish(
     app: &App,
@@ -460,20 +492,27 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
     let today = wall::local(schedule.zone, now).date();
     let day = asked(&answer.query, "day").parse().ok().filter(sane).unwrap_or(today);
     let source = store.db().source_of(id).await?;
+    let me = match &reader.visitor {
+        Some(visitor) => store.db().person_of_user(&visitor.name).await?,
+        None => None,
+    };
+    // Whoever may change the plan may ask for everybody.
+    let asks = if reader.responds() { Asks::ForAll } else { me.map_or(Asks::Nobody, Asks::For) };
     let broken = source.as_ref().and_then(|row| source_trouble(reader, schedule.zone, row));
     let own = Arc::clone(&roster);
     let looked = costly::run(move |_| {
         let roster = &*own;
         let schedule = roster.schedule(id)?;
         let plan = Plan { roster, schedule, words, now, all_lanes: !month };
-        let strips: Vec<Strip> = weeks(day, month).into_iter().map(|monday| plan.week(monday)).collect();
-        let entries = entries(words, roster, schedule, &strips);
+        let strips = plan.weeks(&weeks(day, month));
+        let legend = plan.legend(&strips);
+        let entries = entries(words, roster, schedule, &strips, (now, asks));
         let found = troubles(words, roster, schedule, &check(roster, now, now + LOOK_AHEAD));
         let troubles: Vec<String> = broken.into_iter().chain(found).collect();
         let on = (on_duty_words(words, roster, schedule, now), next_words(words, roster, schedule, now));
-        Some((strips, entries, troubles, on))
+        Some((strips, legend, entries, troubles, on))
     });
-    let (strips, entries, troubles, (on, next)) = looked.await?.ok_or(Refusal::NotFound)?;
+    let (strips, legend, entries, troubles, (on, next)) = looked.await?.ok_or(Refusal::NotFound)?;
     let (before, after) = neighbours(day, month);
     let times = |from, to| format!("{} – {}", shown(words, schedule.zone, from), shown(words, schedule.zone, to));
     let overrides = schedule.overrides.iter().filter(|own| own.to > now).map(|own| Taken {
@@ -523,6 +562,7 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
         after: after.to_string(),
         entries,
         strips,
+        legend,
         overrides: overrides.collect(),
         temporaries: temporaries.collect(),
         layers: schedule
@@ -560,6 +600,12 @@ impl Forms<'_> {
         Form::new(self.reader, id, format!("/roster/{}/{action}", self.id), &self.words.person_save)
     }
 
+    /// One that shows what it would do before it does it.
+    fn looking(&self, id: impl Into<String>, action: &str) -> Form {
+        let address = format!("/roster/{}/{action}", self.id);
+        Form::new(self.reader, id, address, &self.words.look_go).holding(LOOK, "yes")
+    }
+
     /// By which somebody takes over for some time.
     fn swap(&self, (from, to): (String, String)) -> Form {
         let words = self.words;
@@ -567,7 +613,7 @@ impl Forms<'_> {
         let action = [("replace", &words.roster_replace), ("add", &words.roster_add), ("remove", &words.roster_remove)];
         let action = action.map(|(action, word)| Choice::new(action, word));
         let everybody = [Choice::new("", &words.roster_everybody)].into_iter().chain(Choice::names(&self.people)).collect();
-        let form = self.form(OVERRIDE, "override").with([
+        let form = self.looking(OVERRIDE, "override").with([
             wall("from", &words.roster_from, from),
             wall("to", &words.roster_to, to),
             Field::plain("action", &words.roster_action, Input::Choice(action.into())),
@@ -581,7 +627,7 @@ impl Forms<'_> {
     /// By which others are on duty for some time.
     fn temporary(&self) -> Form {
         let words = self.words;
-        let form = self.form(TEMPORARY, "temporary").with([
+        let form = self.looking(TEMPORARY, "temporary").with([
             Field::plain("name", &words.policy_name, Input::Line).required(),
             Field::plain("from", &words.roster_from, Input::Wall).required(),
             Field::plain("to", &words.roster_to, Input::Wall).required(),
@@ -605,7 +651,7 @@ impl Forms<'_> {
     /// By which a rotation is added.
     fn rotation(&self) -> Form {
         let name = Field::plain("name", &self.words.policy_name, Input::Line).required();
-        let form = self.form(ROTATION, "rotation").holding("version", self.version.to_string()).with([name]);
+        let form = self.looking(ROTATION, "rotation").holding("version", self.version.to_string()).with([name]);
         form.with(self.turns(&[], "1 week", "", &[], false)).again(self.sent)
     }
 
@@ -613,7 +659,7 @@ impl Forms<'_> {
     fn layer(&self, place: usize, layer: LayerForm) -> LayerView {
         let words = self.words;
         let id = format!("layer-{place}");
-        let form = self.form(id.as_str(), "rotation").holding("layer_form", id).holding("version", self.version.to_string());
+        let form = self.looking(id.as_str(), "rotation").holding("layer_form", id).holding("version", self.version.to_string());
         let form = layer.end.iter().fold(form.holding("name", layer.name.as_str()), |form, end| form.holding("end", end));
         let from = Field::plain("from", &words.roster_holds_from, Input::Wall).how(&words.roster_holds_from_why);
         let turns = self.turns(&layer.people, &layer.every, &layer.start, &layer.active, layer.skip_idle_turns);
@@ -665,13 +711,42 @@ fn neighbours(day: NaiveDate, month: bool) -> (NaiveDate, NaiveDate) {
     (before.unwrap_or(day), after.unwrap_or(day))
 }
 
+/// For whom a reader may ask others to take a shift.
+#[derive(Clone, Copy)]
+enum Asks {
+    Nobody,
+    For(PersonId),
+    ForAll,
+}
+
 /// The shifts of what is shown as a list: what the bars say, for those who cannot see or point at them.
-fn entries(words: &'static Words, roster: &Roster, schedule: &Schedule, strips: &[Strip]) -> Vec<Entry> {
+fn entries(
+    words: &'static Words,
+    roster: &Roster,
+    schedule: &Schedule,
+    strips: &[Strip],
+    (now, asks): (DateTime<Utc>, Asks),
+) -> Vec<Entry> {
     let (Some(first), Some(last)) = (strips.first(), strips.last()) else { return Vec::new() };
     let field = |at| wall::local(schedule.zone, at).format("%Y-%m-%dT%H:%M").to_string();
-    let shifts = evaluate::shifts(schedule, &roster.absences, first.from, last.to).into_iter();
-    shifts
+    let asked = |shift: &Shift| match asks {
+        _ if shift.from <= now => None,
+        Asks::Nobody => None,
+        Asks::For(person) => shift.on.iter().map(|on| on.person).find(|own| *own == person),
+        Asks::ForAll => shift.on.first().map(|on| on.person),
+    };
+    let swap = |shift: &Shift| {
+        let person = roster.name(asked(shift)?);
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("schedule", &schedule.name).append_pair("person", &person);
+        query.append_pair("from", &field(shift.from)).append_pair("to", &field(shift.to));
+        Some(format!("/roster/swaps?{}#ask", query.finish()))
+    };
+    whole_shifts(roster, schedule, first.from, last.to)
+        .into_iter()
         .map(|shift| Entry {
+            is_now: shift.from <= now && now < shift.to,
+            swap: swap(&shift),
             from: shown(words, schedule.zone, shift.from),
             to: shown(words, schedule.zone, shift.to),
             from_field: field(shift.from),

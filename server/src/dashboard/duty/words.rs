@@ -12,6 +12,7 @@ use crate::keep::roster::RosterError;
 use crate::kinds::guard::AddressError;
 use crate::kinds::words::say;
 use crate::roster::check::Finding;
+use crate::roster::swap::{Cannot, Standing};
 use crate::roster::text::TextError;
 use crate::roster::{OnDuty, Reason, Roster, Schedule, evaluate, wall};
 use crate::store::duty::sources::SourceRow;
@@ -46,6 +47,8 @@ pub(in crate::dashboard) fn wrong(words: &Words, error: &RosterError, fields: &F
         error => match error.field() {
             "starts_at" | "changes_at" => "from",
             "ends_at" => "to",
+            "back_starts_at" => "back_from",
+            "back_ends_at" => "back_to",
             field => field,
         },
     };
@@ -76,6 +79,29 @@ fn sentence(words: &Words, error: &RosterError) -> Result<String, Refusal> {
         RosterError::NoAddress => words.source_no_url.clone(),
         RosterError::BadInterval => words.source_bad_every.clone(),
         RosterError::StaleSource => words.roster_stale.clone(),
+        RosterError::SwapIsOver(over) => match over {
+            Standing::Open | Standing::Accepted => words.swap_over_accepted.clone(),
+            Standing::Declined => words.swap_over_declined.clone(),
+            Standing::TakenBack => words.swap_over_taken_back.clone(),
+            Standing::Lapsed => words.swap_over_lapsed.clone(),
+        },
+        RosterError::Cannot { why, name } => {
+            let sentence = match why {
+                Cannot::NotTheirs(_) => &words.swap_not_theirs,
+                Cannot::OnDutyAlready(_) => &words.swap_on_duty_already,
+                Cannot::Away(_) => &words.swap_away,
+                Cannot::StandsAbove => &words.swap_stands_above,
+            };
+            fill_text(sentence, &[("name", name)])
+        }
+        RosterError::NotYours => words.swap_not_yours.clone(),
+        RosterError::BegunAlready => words.swap_begun.clone(),
+        RosterError::TooLong => words.swap_too_long.clone(),
+        RosterError::SwapWithSelf => words.swap_with_self.clone(),
+        RosterError::NobodyToExchangeWith => words.swap_nobody_to_exchange.clone(),
+        RosterError::NobodyTakes => words.swap_nobody_takes.clone(),
+        RosterError::AskedAlready => words.swap_asked_already.clone(),
+        RosterError::TooManySwaps => words.swap_too_many.clone(),
         RosterError::BadDays
         | RosterError::Import(_)
         | RosterError::Costly(_)

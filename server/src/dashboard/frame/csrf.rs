@@ -24,7 +24,7 @@ use crate::secrets;
 /// Binds the forms of somebody who is not logged in to their browser.
 pub(in crate::dashboard) const VISIT_COOKIE: &str = "autocall_visit";
 /// The field that every form has.
-const FIELD: &str = "form_token";
+pub(in crate::dashboard) const FIELD: &str = "form_token";
 const LARGEST_FORM: usize = 32 * 1024;
 /// What stands beside the file in a form that has one: a list of ten thousand numbers is no longer.
 const LARGEST_BESIDE_A_FILE: usize = 512 * 1024;
@@ -37,6 +37,11 @@ impl Fields {
     /// Whether the form has a field of that name.
     pub(in crate::dashboard) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(own, _)| own == name)
+    }
+
+    /// All fields, in the order in which they were sent.
+    pub(in crate::dashboard) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The values of all fields of that name.

@@ -28,6 +28,7 @@ pub(in crate::dashboard) enum Place {
     Policy(PolicyId),
     Rules,
     Roster,
+    Swaps,
     Schedule(ScheduleId),
     Shouts,
     NewShout,
@@ -46,7 +47,7 @@ pub(in crate::dashboard) enum Place {
 }
 
 /// The pages that are about nothing single, and where they are.
-const FIXED: [(&str, Place); 25] = [
+const FIXED: [(&str, Place); 26] = [
     ("/", Place::Now),
     ("/alarms", Place::Alarms),
     ("/handsets", Place::Handsets),
@@ -62,6 +63,7 @@ const FIXED: [(&str, Place); 25] = [
     ("/policies/new", Place::NewPolicy),
     ("/policies/rules", Place::Rules),
     ("/roster", Place::Roster),
+    ("/roster/swaps", Place::Swaps),
     ("/shouts", Place::Shouts),
     ("/shouts/new", Place::NewShout),
     ("/shouts/opted-out", Place::OptedOut),

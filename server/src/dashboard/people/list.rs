@@ -11,6 +11,7 @@ use axum::response::Response;
 use super::calls;
 use crate::app::App;
 use crate::dashboard::alarm::now;
+use crate::dashboard::duty::preview::drawn;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::edit::{Edit, edit_page_over};
@@ -18,9 +19,10 @@ use crate::dashboard::frame::field::{Field, Input, Wrong};
 use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::Reader;
-use crate::dashboard::frame::words::{Words, fill_text};
+use crate::dashboard::frame::words::{Words, escape, fill_text};
 use crate::ids::PersonId;
 use crate::keep::people::{self, PersonError, PersonForm};
+use crate::keep::roster::preview::Plans;
 use crate::store::duty::people::PersonRow;
 use crate::versions::Expected;
 
@@ -201,5 +203,10 @@ async fn person_page(
         remove_sure: Some(&words.person_remove_sure),
         of: ("people", "/people"),
     };
-    Ok(edit_page_over(app, reader, edit, calls::of_person(app, reader, id).await?))
+    // Whom the removal would put on duty is seen before it is pressed.
+    let before = Arc::new(app.engine.store.read().await?.db().roster().await?);
+    let after = Arc::new(before.after_removal(id));
+    let removal = drawn(reader, Plans { before, after, now: app.engine.clock.now() }).await?;
+    let removal = format!("<h2 class=\"head\">{}</h2>{removal}", escape(&words.person_remove_changes));
+    Ok(edit_page_over(app, reader, edit, format!("{removal}{}", calls::of_person(app, reader, id).await?)))
 }

@@ -62,6 +62,8 @@ pub(in crate::engine) enum Lines {
     RepeatedRequests,
     /// Ends of which no beginning was heard.
     EndsHeard,
+    /// Requests that somebody takes a shift.
+    Swaps,
     /// Outages of handsets that are over.
     Outages,
     /// Records of calls.
@@ -103,6 +105,7 @@ pub(in crate::engine) async fn forget(store: &Store, lines: Lines, before: DateT
             Lines::IdempotencyKeys => db.forget_idempotent_requests(before).await?,
             Lines::EndsHeard => db.forget_ends_heard(before).await?,
             Lines::RepeatedRequests => db.forget_repeated_requests(before).await?,
+            Lines::Swaps => db.forget_swaps(before).await?,
             Lines::Outages => db.forget_outages(before).await?,
             Lines::CallRecords => db.forget_call_records(before).await?,
             Lines::PhoneCalls => db.forget_replicated_calls(before).await?,

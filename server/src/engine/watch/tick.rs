@@ -35,6 +35,8 @@ const REMEMBER_KEYS: TimeDelta = TimeDelta::hours(24);
 const REMEMBER_KNOCKS: TimeDelta = TimeDelta::days(30);
 /// Of which duties people were told is remembered for so long after these began.
 const REMEMBER_DUTIES: TimeDelta = TimeDelta::days(2);
+/// A request that somebody takes a shift is remembered for so long after its shifts have ended.
+const REMEMBER_SWAPS: TimeDelta = TimeDelta::days(90);
 /// Nothing is forgotten before a node has run for so long.
 const SETTLED: Duration = Duration::from_mins(1);
 /// Handsets are watched so often.
@@ -425,6 +427,7 @@ impl Engine {
         retention::forget(&self.store, retention::Lines::IdempotencyKeys, now - REMEMBER_KEYS).await?;
         retention::forget(&self.store, retention::Lines::RepeatedRequests, now - REMEMBER_KEYS).await?;
         retention::forget(&self.store, retention::Lines::Outages, now - REMEMBER_KNOCKS).await?;
+        retention::forget(&self.store, retention::Lines::Swaps, now - REMEMBER_SWAPS).await?;
         for lines in [Lines::RpcRequests, Lines::RpcResources, Lines::RpcConsumers] {
             retention::forget(&self.store, lines, now - REMEMBER_KEYS).await?;
         }

@@ -187,7 +187,7 @@ async fn locked(work: &mut Work) -> Result<Roster, ComingError> {
 async fn change_people(work: &mut Work, planned: &Plan) -> Result<(), ComingError> {
     for person in &planned.people.removed {
         if let Some(row) = work.db().person_by_name(&person.name).await? {
-            of(person, people::remove(work, row.id, &Expected::Anything).await)?;
+            of(person, people::remove_in(work, row.id, &Expected::Anything).await)?;
         }
     }
     let changed = planned.people.changed.iter().map(|(_, after)| after);

@@ -8,8 +8,10 @@ pub mod feeds;
 pub mod forms;
 pub mod import;
 pub mod log;
+pub mod preview;
 pub mod schedules;
 pub mod source;
+pub mod swaps;
 pub mod teams;
 pub mod told;
 
@@ -21,6 +23,7 @@ use crate::costly::CostlyError;
 use crate::ids::ScheduleId;
 use crate::kinds::guard::AddressError;
 use crate::roster::source::MINUTES;
+use crate::roster::swap::{Cannot, Standing};
 use crate::roster::text::TextError;
 use crate::roster::{Roster, Schedule, Team};
 use crate::store::{Announcement, StoreError, Work};
@@ -103,6 +106,41 @@ pub enum RosterError {
     /// Somebody else has changed meanwhile which calendar it follows.
     #[error("somebody else has changed which calendar the schedule follows: read it again")]
     StaleSource,
+    /// A request for a swap waits for an answer no more.
+    #[error("nothing was changed: {}", over_words(.0))]
+    SwapIsOver(Standing),
+    /// A swap cannot be made as the plan stands.
+    #[error("{}", cannot_words(.why, .name))]
+    Cannot {
+        /// Why.
+        why: Cannot,
+        /// Who it is about; empty where that is nobody.
+        name: String,
+    },
+    /// Somebody speaks for another person, and may not.
+    #[error("this is for somebody else to say: only whoever's shift it is, or who is asked, and those who may change the plan")]
+    NotYours,
+    /// A shift that is to be given away has begun.
+    #[error("it has begun already: a swap is of a shift that is to come; use an override for one that runs")]
+    BegunAlready,
+    /// It is longer than a shift can be.
+    #[error("a swap is of at most 31 days")]
+    TooLong,
+    /// Somebody asks themselves.
+    #[error("nobody takes a shift from themselves: name somebody else")]
+    SwapWithSelf,
+    /// A shift is wanted in exchange, and nobody is named.
+    #[error("name whose shift is taken in exchange: other")]
+    NobodyToExchangeWith,
+    /// It is not said who takes a shift that anybody was asked to take.
+    #[error("name who takes it: person")]
+    NobodyTakes,
+    /// The same was asked already.
+    #[error("somebody was asked already to take this shift: take that back first")]
+    AskedAlready,
+    /// Too many requests wait.
+    #[error("too many swaps wait for an answer: take some back first")]
+    TooManySwaps,
     /// It has changed while a file for it was read.
     #[error("somebody else has changed the schedule meanwhile: import the file again")]
     Meanwhile,
@@ -128,6 +166,25 @@ pub enum RosterError {
     Store(#[from] StoreError),
 }
 
+fn over_words(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::Open => "the swap waits for an answer",
+        Standing::Accepted => "the swap was accepted already",
+        Standing::Declined => "the swap was declined already",
+        Standing::TakenBack => "the request was taken back",
+        Standing::Lapsed => "the shift has begun, so the request has lapsed",
+    }
+}
+
+fn cannot_words(why: &Cannot, name: &str) -> String {
+    match why {
+        Cannot::NotTheirs(_) => format!("{name} is not on duty in all of that time, or not any more"),
+        Cannot::OnDutyAlready(_) => format!("{name} is on duty already in that time"),
+        Cannot::Away(_) => format!("{name} is away in that time"),
+        Cannot::StandsAbove => "a temporary schedule says who is on duty in that time: change that instead".to_owned(),
+    }
+}
+
 impl RosterError {
     /// The field of the request that is at fault.
     #[must_use]
@@ -150,6 +207,11 @@ impl RosterError {
             Self::BadLayer => "layer",
             Self::Stale { .. } => "version",
             Self::NoSource | Self::StaleSource => "",
+            Self::BegunAlready => "starts_at",
+            Self::TooLong => "ends_at",
+            Self::SwapWithSelf | Self::NobodyToExchangeWith => "other",
+            Self::NobodyTakes => "person",
+            Self::SwapIsOver(_) | Self::Cannot { .. } | Self::NotYours | Self::AskedAlready | Self::TooManySwaps => "",
             Self::NoEntry | Self::Followed(_) | Self::Meanwhile | Self::Import(_) | Self::Costly(_) | Self::Store(_) => "",
         }
     }
@@ -179,6 +241,10 @@ impl RosterError {
                 | Self::BadRotation
                 | Self::BadDays
                 | Self::BadAction
+                | Self::BegunAlready
+                | Self::TooLong
+                | Self::SwapWithSelf
+                | Self::NobodyToExchangeWith
                 | Self::At { .. }
         )
     }

@@ -9,7 +9,9 @@ use crate::keep::lines::gateways;
 use crate::keep::refused::Refused;
 use crate::line::duty::{Comes, comes, put_on};
 use crate::numbers::{Number, Region};
+use crate::roster::swap::Deal;
 use crate::roster::{Absences, Roster, Schedule, evaluate};
+use crate::store::duty::swaps::SwapRow;
 use crate::store::duty::told::{DutyText, ToldRow};
 use crate::store::edits::Edited;
 use crate::store::lines::sms::{Purpose, Sentence, SmsRow};
@@ -115,6 +117,77 @@ pub async fn tell(
     Ok(true)
 }
 
+/// At most so many people are told of one request for a swap.
+const MOST_TOLD: usize = 50;
+
+/// Puts what somebody says of a swap into the outbox, for those of these who want to be told when they are put on duty; nobody is told of what
+/// they do themselves. `name`: whose word it is.
+pub(super) async fn of_swap(
+    work: &mut Work,
+    whom: &[PersonId],
+    sentence: &'static str,
+    roster: &Roster,
+    schedule: &Schedule,
+    row: &SwapRow,
+    name: PersonId,
+) -> Result<(), StoreError> {
+    let now = work.now();
+    let wanted = work.db().told_of_changes().await?;
+    let own = own_person(work).await?;
+    let wall = |at: DateTime<Utc>| at.with_timezone(&schedule.zone).format(TIME).to_string();
+    let back = row.back();
+    let places = [
+        ("name", roster.name(name)),
+        ("schedule", schedule.name.clone()),
+        ("from", wall(row.starts_at)),
+        ("to", wall(row.ends_at)),
+        ("back_from", back.map(|back| wall(back.0)).unwrap_or_default()),
+        ("back_to", back.map(|back| wall(back.1)).unwrap_or_default()),
+        ("zone", schedule.zone.name().to_owned()),
+    ];
+    let told = whom.iter().filter(|person| wanted.contains(person) && own != Some(**person) && **person != name);
+    for person in told.take(MOST_TOLD) {
+        let mut db = work.db();
+        let Some(person) = db.person(*person).await? else { continue };
+        let Some(number) = db.numbers_of(person.id).await?.into_iter().next() else { continue };
+        let Some(gateway) = gateways::for_people(&mut db, None).await? else { return Ok(()) };
+        let places = places.iter().map(|(name, text)| ((*name).to_owned(), text.clone())).collect();
+        let sentence = Sentence { name: sentence.to_owned(), language: person.language, places };
+        // What the request is about has begun then.
+        let expires = row.starts_at.max(now + NO_NEWS);
+        db.insert_sms(&SmsRow::saying(sentence, Purpose::Duty, gateway.id, &number, now, expires)).await?;
+    }
+    Ok(())
+}
+
+/// Tells those whom an accepted swap puts on duty, however far ahead, where they have not said so themselves.
+pub(super) async fn of_taken_shifts(
+    work: &mut Work,
+    roster: &Roster,
+    schedule: &Schedule,
+    deal: &Deal,
+) -> Result<(), StoreError> {
+    let now = work.now();
+    let (wanted, own) = (work.db().told_of_changes().await?, own_person(work).await?);
+    let taken = [Comes { person: deal.taker, at: deal.given.0 }];
+    let back = deal.back.map(|back| Comes { person: deal.giver, at: back.0 });
+    for begins in taken.into_iter().chain(back) {
+        // Whoever asked hears that it was accepted.
+        if wanted.contains(&begins.person) && own != Some(begins.person) && begins.person != deal.giver {
+            tell(&mut work.db(), DutyText::Change, schedule, &roster.absences, begins, now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Who somebody is who acts as a user of the pages.
+async fn own_person(work: &mut Work) -> Result<Option<PersonId>, StoreError> {
+    match work.by().clone() {
+        Doer::User { name } => work.db().person_of_user(&name).await,
+        _ => Ok(None),
+    }
+}
+
 /// When the shift begins that somebody knows of by being told that a change puts them on duty: its own message would be due by now.
 async fn shift_told_too(
     db: &mut Db<'_>,
@@ -133,16 +206,13 @@ async fn shift_told_too(
 }
 
 /// Tells whoever wants to know that a change puts them on duty soon; nobody who made it themselves.
-pub(super) async fn of_change(work: &mut Work, before: &Roster, after: &Roster) -> Result<(), StoreError> {
+pub(in crate::keep) async fn of_change(work: &mut Work, before: &Roster, after: &Roster) -> Result<(), StoreError> {
     let now = work.now();
     let wanted = work.db().told_of_changes().await?;
     if wanted.is_empty() {
         return Ok(());
     }
-    let own = match work.by().clone() {
-        Doer::User { name } => work.db().person_of_user(&name).await?,
-        _ => None,
-    };
+    let own = own_person(work).await?;
     for schedule in &after.schedules {
         let old = before.schedule(schedule.id);
         if old == Some(schedule) && before.absences == after.absences {

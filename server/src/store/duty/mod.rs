@@ -10,4 +10,5 @@ pub mod policies;
 pub mod quiet;
 pub mod roster;
 pub mod sources;
+pub mod swaps;
 pub mod told;

@@ -1,4 +1,5 @@
-// On the page of a schedule: a time is chosen on a calendar by dragging over it; without a mouse, by choosing a shift or typing into the form.
+// On the pages of duty: a time is chosen on a calendar by dragging over it, which fills in the form; without a mouse, by choosing a shift or
+// typing into it. Today is brought into view, and times are told in the reader's zone too where that differs.
 'use strict';
 // Times are chosen to the half hour; less than so many units of the drawing are no drag.
 const HALF_HOUR = 1800 * 1000, LEAST_DRAG = 8;
@@ -38,3 +39,19 @@ function choose(strip) {
   strip.addEventListener('click', (event) => { if (dragged) event.preventDefault(); dragged = false; }, true);
 }
 if (document.querySelector('#override form')) document.querySelectorAll('.strip').forEach(choose);
+document.querySelectorAll('.calendar').forEach((calendar) => {
+  const today = calendar.querySelector('rect.today'), strip = today?.ownerSVGElement;
+  if (!strip || calendar.scrollWidth <= calendar.clientWidth) return;
+  const place = today.x.baseVal.value / strip.viewBox.baseVal.width;
+  calendar.scrollLeft = Math.max(0, place * strip.getBoundingClientRect().width - 40);
+});
+const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+document.querySelectorAll('.here').forEach((one) => {
+  const at = new Date(one.dataset.at);
+  let theirs;
+  try { theirs = wallTime(at, one.dataset.zone); } catch { return; }
+  const own = wallTime(at, here);
+  if (own === theirs) return;
+  one.textContent = one.dataset.says.replace('{time}', own.replace('T', ' ')).replace('{zone}', here);
+  one.hidden = false;
+});
