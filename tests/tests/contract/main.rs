@@ -19,6 +19,7 @@ mod coming_over;
 mod confirming;
 mod duty_paging;
 mod escalation;
+mod figures;
 mod gateway;
 mod handsets;
 mod harness;

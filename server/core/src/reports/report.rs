@@ -109,7 +109,7 @@ impl Asked {
         let read = |field, text: Option<&str>| match text {
             None => Ok(None),
             Some(text) => {
-                read_month(text).map(Some).ok_or_else(|| wrong(field, format!("{field} must be a month, such as 2026-11")))
+                read_month(text).map(Some).ok_or_else(|| wrong(field, "this must be a month, such as 2026-11".to_owned()))
             }
         };
         let this = month(today);
@@ -119,7 +119,7 @@ impl Asked {
             (None, None) => (this, this),
         };
         if to < from {
-            return Err(wrong("to", "to must not be a month before from".to_owned()));
+            return Err(wrong("to", "the last month must not be before the first one".to_owned()));
         }
         if to > this {
             return Err(wrong("to", format!("this month has not begun: the last one is {}", this.format("%Y-%m"))));

@@ -18,6 +18,7 @@ use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::{AlarmId, PersonId};
 use crate::numbers::Number;
+use crate::sheet::cells::harmless;
 use crate::store::Db;
 use crate::store::alarm::call_records::{CallFilter, CallRecordRow};
 
@@ -274,16 +275,6 @@ fn record(row: &CallRecordRow) -> [String; 11] {
     ]
 }
 
-/// A text in which no spreadsheet sees a formula.
-fn harmless(text: &str) -> String {
-    let is_number = text.chars().skip(1).all(|c| c.is_ascii_digit());
-    match text.chars().next() {
-        Some('=' | '-' | '@' | '\t' | '\r') => format!("'{text}"),
-        Some('+') if !is_number => format!("'{text}"),
-        _ => text.to_owned(),
-    }
-}
-
 /// Calls that one of these means, the latest first, each once.
 async fn found(
     db: &mut Db<'_>,
@@ -332,21 +323,6 @@ async fn sought(app: &App, db: &mut Db<'_>, search: &str) -> Result<Vec<CallFilt
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_spreadsheet_sees_a_formula() {
-        for (text, kept) in [
-            ("=1+1", "'=1+1"),
-            ("+582122853348", "+582122853348"),
-            ("+1+cmd", "'+1+cmd"),
-            ("@x", "'@x"),
-            ("-1", "'-1"),
-            ("Ana", "Ana"),
-            ("", ""),
-        ] {
-            assert_eq!(harmless(text), kept);
-        }
-    }
 
     #[test]
     fn a_place_is_read_as_it_was_written() {

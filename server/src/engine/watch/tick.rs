@@ -105,6 +105,7 @@ impl Engine {
         let _ = self.settle_all_rpc(now).await.map_err(failed("calls of programs"));
         let _ = self.forget_digits(now).await.map_err(failed("keys that were sent"));
         let _ = self.write_refusals(now).await.map_err(failed("refusals"));
+        let _ = self.keep_figures(now).await.map_err(failed("figures"));
     }
 
     /// Writes down what was refused since the last time.

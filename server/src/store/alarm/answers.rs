@@ -112,7 +112,7 @@ pub fn current(answers: &[AnswerRow]) -> Option<&AnswerRow> {
 impl Db<'_> {
     /// Stores an answer.
     pub async fn insert_answer(&mut self, answer: &AnswerRow) -> Result<()> {
-        self.touched(|touched| drop(touched.hunts.insert(answer.hunt_id)));
+        self.touched(|touched| _ = touched.hunts.insert(answer.hunt_id));
         execute!(
             self,
             INSERT,

@@ -613,7 +613,7 @@ impl Db<'_> {
     /// Stores a new hunt that is due at once.
     pub async fn insert_hunt(&mut self, hunt: &NewHunt) -> Result<()> {
         if hunt.kind.is_alarm() && !hunt.dry_run {
-            self.touched(|touched| drop(touched.hunts.insert(hunt.id)));
+            self.touched(|touched| _ = touched.hunts.insert(hunt.id));
         }
         let begin_before = hunt.created_at + TimeDelta::seconds(i64::from(hunt.begin_window_s));
         execute!(
@@ -643,7 +643,7 @@ impl Db<'_> {
 
     /// Makes another hunt that stands where this one stands, without its callees and dials.
     pub async fn copy_hunt(&mut self, id: HuntId, copy: HuntId, priority: Priority) -> Result<()> {
-        self.touched(|touched| drop(touched.hunts.insert(copy)));
+        self.touched(|touched| _ = touched.hunts.insert(copy));
         execute!(self, COPY, id, copy, priority).map(|_| ())
     }
 
@@ -869,7 +869,7 @@ impl Db<'_> {
 
     /// Lets a hunt that had ended with an answer go on.
     pub async fn reopen_hunt(&mut self, id: HuntId, now: DateTime<Utc>, begin_before: DateTime<Utc>) -> Result<()> {
-        self.touched(|touched| drop(touched.hunts.insert(id)));
+        self.touched(|touched| _ = touched.hunts.insert(id));
         execute!(self, REOPEN, id, now, begin_before).map(|_| ())
     }
 
@@ -910,13 +910,13 @@ impl Db<'_> {
         reason: Option<EndReason>,
         now: DateTime<Utc>,
     ) -> Result<bool> {
-        self.touched(|touched| drop(touched.hunts.insert(id)));
+        self.touched(|touched| _ = touched.hunts.insert(id));
         changed_one!(self, END, id, now, outcome, reason)
     }
 
     /// Turns *nobody answered* into *answered*; false when it had not ended so.
     pub async fn answered_after_all(&mut self, id: HuntId, now: DateTime<Utc>) -> Result<bool> {
-        self.touched(|touched| drop(touched.hunts.insert(id)));
+        self.touched(|touched| _ = touched.hunts.insert(id));
         changed_one!(self, ANSWERED_AFTER_ALL, id, now)
     }
 
@@ -945,7 +945,7 @@ impl Db<'_> {
 
     /// Forgets a hunt that has rung nobody, once its alarm is in another: what was said of the alarm stays.
     pub async fn drop_hunt(&mut self, id: HuntId, instead: HuntId) -> Result<()> {
-        self.touched(|touched| drop(touched.hunts.insert(id)));
+        self.touched(|touched| _ = touched.hunts.insert(id));
         execute!(self, MOVE_EVENTS, id, instead)?;
         execute!(self, MOVE_DELIVERIES, id, instead)?;
         execute!(self, DELETE, id).map(|_| ())

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde_json::json;
 use sqlx::types::Json;
@@ -152,11 +152,13 @@ statements! {
         "DELETE FROM counted_hunts WHERE hunt_id" in_list "AND NOT EXISTS (SELECT 1 FROM hunts h WHERE h.id = counted_hunts.hunt_id)"
     ];
     /// The next alarms of those that are older than one, the newest first.
-    OLDER_ALARMS = ["SELECT id, number FROM alarms WHERE number < $1 ORDER BY number DESC LIMIT 50"];
+    OLDER_ALARMS = [
+        "SELECT id, number FROM alarms WHERE number < $1 AND" unindexed "kind = 'alarm' ORDER BY number DESC LIMIT 50"
+    ];
     /// The hunts that these alarms had.
     HUNTS_OF = ["SELECT DISTINCT hunt_id FROM alarm_hunts WHERE alarm_id" in_list];
     /// The records of the calls of these hunts.
-    CALLS_OF = ["SELECT id FROM call_records WHERE hunt_id" in_list "ORDER BY offered_at DESC LIMIT 5000"];
+    CALLS_OF = ["SELECT id FROM call_records WHERE hunt_id" in_list];
 }
 
 /// What was read once for all that is counted now.
@@ -439,6 +441,16 @@ impl Db<'_> {
             row = fetch_optional!(self, ZONE_OF_ALL)?;
         }
         Ok(row.map_or(Tz::UTC, |(zone,)| zone_of(&zone)))
+    }
+
+    /// By which zone the days of a report are, where nobody says another: that of the oldest schedule.
+    pub async fn zone_of_reports(&mut self) -> Result<Tz> {
+        self.zone_of_rest(&mut Known::default()).await
+    }
+
+    /// Which day it is there.
+    pub async fn day_of_reports(&mut self, now: DateTime<Utc>) -> Result<NaiveDate> {
+        Ok(counted::day(self.zone_of_reports().await?, now))
     }
 
     /// Forgets what hunts counted for that are forgotten themselves.

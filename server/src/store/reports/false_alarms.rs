@@ -35,13 +35,13 @@ statements! {
 impl Db<'_> {
     /// Marks an alarm as false.
     pub async fn mark_false(&mut self, alarm: AlarmId, reason: &str, by: Option<&str>, now: DateTime<Utc>) -> Result<()> {
-        self.touched(|touched| drop(touched.alarms.insert(alarm)));
+        self.touched(|touched| _ = touched.alarms.insert(alarm));
         execute!(self, MARK, alarm, reason, by, now).map(|_| ())
     }
 
     /// It is not false; `false` when nobody had said so.
     pub async fn mark_not_false(&mut self, alarm: AlarmId) -> Result<bool> {
-        self.touched(|touched| drop(touched.alarms.insert(alarm)));
+        self.touched(|touched| _ = touched.alarms.insert(alarm));
         changed_one!(self, TAKE_BACK, alarm)
     }
 

@@ -10,6 +10,7 @@ use crate::ids::{PersonId, ScheduleId, TeamId};
 use crate::reports::Dimension;
 use crate::reports::counted::{Change, month};
 use crate::reports::figures::Figures;
+use crate::reports::report::Sums;
 use crate::store::dialect::{fragment, statements};
 use crate::store::edits::Edited;
 use crate::store::statement::{execute, fetch_all, fetch_optional, row};
@@ -69,9 +70,6 @@ statements! {
     /// All schedules, also those that are used no more: the duty log has their hand-overs.
     SCHEDULES = ["SELECT id, team_id FROM schedules ORDER BY created_at, id LIMIT 2000"];
 }
-
-/// Sums by subject, and by day or month.
-pub type Sums = BTreeMap<(String, NaiveDate), Figures>;
 
 impl Db<'_> {
     /// Adds the next changes to the sums, and gives whether there may be more.
