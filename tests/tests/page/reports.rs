@@ -35,6 +35,7 @@ async fn a_night(server: &Server) -> String {
         server.report(&phone, &mid, None).await;
         server.pass(400).await;
     }
+    server.app.engine.keep_figures(server.now()).await.unwrap();
     id
 }
 
@@ -65,6 +66,8 @@ async fn a_report_is_chosen_by_its_address(home: Home) {
 async fn what_is_not_known_is_not_zero(home: Home) {
     let server = home.start().await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Viewer).await;
+    assert!(lin.get("/reports").await.shows("Nothing was counted yet."));
+    server.app.engine.keep_figures(server.now()).await.unwrap();
     let shown = lin.get("/reports?by=month&from=2026-09&to=2026-11").await;
     assert!(shown.shows("Figures are known from 2026-11-20 on."), "{}", shown.body);
     let (_, september) = shown.body.split_once("<th scope=\"row\">2026-09</th>").unwrap();

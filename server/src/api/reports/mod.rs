@@ -62,7 +62,7 @@ pub struct ReportJson {
     counting: bool,
     /// Time on duty is counted until then.
     duty_ends_at: DateTime<Utc>,
-    /// Of all together, whatever the lines are; null where nothing is known.
+    /// Of all lines together; null where nothing is known of that time.
     total: Option<FiguresJson>,
     lines: Vec<ReportLineJson>,
 }

@@ -11,9 +11,9 @@ use crate::store::Db;
 
 /// How far counting what came before has got.
 const PLACE: &str = "figures";
-/// In one tick so much time at most is spent on it.
+/// So much time at most is spent on it at once.
 const AT_ONCE: Duration = Duration::from_millis(200);
-/// In one tick so many portions of changes are added at most.
+/// So many portions of changes are added at once at most.
 const PORTIONS: usize = 10;
 
 /// How far that is.
@@ -30,7 +30,7 @@ impl Engine {
     /// counted twice counts once.
     ///
     /// # Errors
-    /// When the database fails; the next tick does what this one did not.
+    /// When the database fails; the next call does what this one did not.
     pub async fn keep_figures(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
         if !self.figures_complete.load(Ordering::Acquire) {
             self.count_what_came_before(now).await?;

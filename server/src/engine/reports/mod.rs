@@ -9,7 +9,6 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use crate::engine::{Engine, EngineError};
 use crate::ids::{PersonId, TeamId};
-use crate::reports::Dimension;
 use crate::reports::counted::day;
 use crate::reports::duty::{OnDuty, Span, on_duty, spans};
 use crate::reports::figures::Figures;
@@ -38,7 +37,7 @@ pub struct Report {
     pub duty_until: DateTime<Utc>,
     /// The lines.
     pub lines: Vec<Line>,
-    /// Of all together; `None`: nothing is known of that time.
+    /// Of all lines together; `None`: nothing is known of that time.
     pub total: Option<Figures>,
 }
 
@@ -96,7 +95,6 @@ impl Engine {
             By::Day => db.figures_of_days(dimension, asked.from, asked.until).await?,
             _ => db.figures_of_months(dimension, asked.from, asked.until).await?,
         };
-        let all = db.figures_of_months(Dimension::All, asked.from, asked.until).await?;
         let mut parts = Parts { sums, known_from, ..Parts::default() };
         match asked.by {
             By::Day | By::Month => {}
@@ -126,13 +124,13 @@ impl Engine {
             let named = |subject: &String| parts.names.contains_key(subject);
             parts.duty.retain(|subject, _| named(subject));
         }
-        let is_known = known_from.is_some_and(|from| from < asked.until);
-        let total = is_known.then(|| {
+        let lines = lines(&asked, &parts);
+        let known: Vec<&Figures> = lines.iter().filter_map(|line| line.figures.as_ref()).collect();
+        let total = (known_from.is_some_and(|from| from < asked.until)).then(|| {
             let mut total = Figures::default();
-            all.values().for_each(|figures| total.add(figures, 1));
+            known.iter().for_each(|figures| total.add(figures, 1));
             total
         });
-        let lines = lines(&asked, &parts);
         let team = team.map(|own| (own.id, own.name.clone()));
         Ok(Report { asked, team, known_from, counting, duty_until: now, lines, total })
     }

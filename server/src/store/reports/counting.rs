@@ -261,15 +261,11 @@ impl Db<'_> {
             }
         }
         let rows: Vec<HuntFigures> = fetch_all!(self, HUNTS, list.as_str())?;
-        // A new one has no answers, and is the most frequent.
-        let are_new = rows.iter().all(|row| row.counted.is_none() && row.outcome.is_none()) && rows.len() == 1;
-        let (answers, declined) = if rows.is_empty() {
-            (Vec::new(), Vec::new())
-        } else if are_new {
-            (fetch_all!(self, ANSWERS, list.as_str())?, Vec::new())
-        } else {
-            (fetch_all!(self, ANSWERS, list.as_str())?, fetch_all!(self, DECLINED, list.as_str())?)
-        };
+        let (mut answers, mut declined) = (Vec::new(), Vec::new());
+        if !rows.is_empty() {
+            answers = fetch_all!(self, ANSWERS, list.as_str())?;
+            declined = fetch_all!(self, DECLINED, list.as_str())?;
+        }
         for row in rows {
             let before = row.counted.as_deref().map(read).transpose()?;
             let sender = if before.is_some() { None } else { self.sender_of(row.id).await? };
