@@ -532,3 +532,60 @@ async fn two_nodes_count_once(home: Home) {
     let slow = slow_count(&server).await;
     assert_eq!(kept(&server).await, of_all_and_people(&slow));
 }
+
+/// What may change rows that count, and why figures are right after it.
+const CHANGES_WHAT_COUNTS: [(&str, &str); 26] = [
+    ("alarms::INSERT", "counted"),
+    ("alarms::REPEAT", "counted"),
+    ("answers::CONFIRM", "counted"),
+    ("answers::INSERT", "counted"),
+    ("answers::LAPSE", "counted"),
+    ("call_records::BEGIN", "counted"),
+    ("call_records::COMPLETE", "counted"),
+    ("call_records::PRUNE", "figures stay when records go"),
+    ("call_records::UNKNOWN_PERSON", "whoever is removed takes their figures along"),
+    ("hunts::ANSWERED_AFTER_ALL", "counted"),
+    ("hunts::CLEAR_ANSWERED", "that somebody answered is counted by their answer"),
+    ("hunts::COPY", "counted"),
+    ("hunts::DELETE", "counted"),
+    ("hunts::END", "counted"),
+    ("hunts::INSERT", "counted"),
+    ("hunts::INSERT_CALLEE", "counted"),
+    ("hunts::REOPEN", "counted"),
+    ("hunts::SET_VERDICT", "counted"),
+    ("replicated::ADD", "other systems' calls are in no figures"),
+    ("replicated::DELETE", "other systems' calls are in no figures"),
+    ("replicated::DROP", "other systems' calls are in no figures"),
+    ("replicated::MOVE", "other systems' calls are in no figures"),
+    ("replicated::PRUNE", "other systems' calls are in no figures"),
+    ("retention::PRUNE_ALARMS", "figures stay when alarms go"),
+    ("retention::PRUNE_HUNTS", "figures stay when hunts go"),
+    ("said::REOPEN", "counted"),
+];
+
+/// Whoever adds a statement that changes such a row has its operation note it (`Db::touched`), and names it here.
+#[test]
+fn every_statement_that_changes_what_counts_is_known() {
+    const COUNTS: [(&str, &[&str]); 5] = [
+        ("alarms", &["repeats", "raised_at", "kind"]),
+        ("hunts", &["outcome", "created_at", "kind", "dry_run"]),
+        ("answers", &["at", "confirmed_at", "lapsed_at", "person_id"]),
+        ("callees", &["verdict"]),
+        ("call_records", &["outcome", "connected_at", "reported_at", "person_id"]),
+    ];
+    let mut found = Vec::new();
+    for sql in autocall::store::Store::statements() {
+        let text = sql.sqlite.split_whitespace().collect::<Vec<_>>().join(" ");
+        let sets = |(table, columns): &(&str, &[&str])| {
+            let set = text.strip_prefix(&format!("UPDATE {table} SET ")).and_then(|rest| rest.split(" WHERE ").next());
+            let set = set.map(|set| format!(" {set}")).unwrap_or_default();
+            [format!("INSERT INTO {table} "), format!("DELETE FROM {table} ")].iter().any(|own| text.starts_with(own.as_str()))
+                || columns.iter().any(|column| set.contains(&format!(" {column} = ")))
+        };
+        if COUNTS.iter().any(sets) {
+            found.push(format!("{}::{}", sql.module.rsplit("::").next().unwrap(), sql.name));
+        }
+    }
+    found.sort();
+    assert_eq!(found, CHANGES_WHAT_COUNTS.map(|(name, _)| name));
+}

@@ -113,13 +113,13 @@ async fn an_alarm_is_marked_as_false_on_its_page(home: Home) {
     assert!(empty.shows("Say why it is false."), "{}", empty.body);
     lin.get(&page).await;
     let marked = lin.post(&address, &[("reason", "the <sensor> was wet")]).await;
-    assert_eq!((marked.status, marked.location()), (303, format!("{page}?done=marked_false").as_str()));
+    assert_eq!((marked.status, marked.location()), (303, format!("{page}?done=false_marked").as_str()));
     let shown = guest.get(&page).await;
     assert!(shown.shows("Marked as false by lin") && shown.shows("the &#60;sensor&#62; was wet"), "{}", shown.body);
     assert!(shown.shows("</b> marked it as false") && !shown.shows("not-false"), "{}", shown.body);
     assert!(lin.get("/reports").await.shows("<small>1 false</small>"));
     lin.get(&page).await;
     let back = lin.post(&format!("/alarms/{id}/not-false"), &[]).await;
-    assert_eq!((back.status, back.location()), (303, format!("{page}?done=not_false").as_str()));
+    assert_eq!((back.status, back.location()), (303, format!("{page}?done=false_taken_back").as_str()));
     assert!(!lin.get("/reports").await.shows("1 false"));
 }

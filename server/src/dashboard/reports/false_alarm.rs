@@ -77,7 +77,7 @@ pub(in crate::dashboard) async fn mark(
         return Ok(form_page(&app, &reader, "alarms", &reader.words.false_summary, form.again(Some(&sent))));
     }
     app.engine.mark_false(id, &reason, &actor(&reader)).await?;
-    Ok(back(&fields, id, "marked_false"))
+    Ok(back(&fields, id, "false_marked"))
 }
 
 /// `POST /alarms/{id}/not-false`
@@ -89,5 +89,5 @@ pub(in crate::dashboard) async fn take_back(
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
     app.engine.mark_not_false(id, &actor(&reader)).await?;
-    Ok(back(&fields, id, "not_false"))
+    Ok(back(&fields, id, "false_taken_back"))
 }

@@ -677,6 +677,9 @@ impl Db<'_> {
 
     /// Stores a callee of a hunt.
     pub async fn insert_callee(&mut self, hunt: HuntId, callee: &CalleeRow) -> Result<()> {
+        if callee.verdict == Some(Verdict::Declined) {
+            self.touched(|touched| _ = touched.hunts.insert(hunt));
+        }
         let phone = callee.phone();
         execute!(
             self,
@@ -992,9 +995,7 @@ impl Db<'_> {
     /// Says what became of a callee.
     pub async fn set_verdict(&mut self, callee: CalleeId, verdict: Verdict) -> Result<()> {
         let hunt: Option<(HuntId,)> = fetch_optional!(self, SET_VERDICT, callee, verdict)?;
-        if verdict == Verdict::Declined {
-            self.touched(|touched| touched.hunts.extend(hunt.map(|(hunt,)| hunt)));
-        }
+        self.touched(|touched| touched.hunts.extend(hunt.map(|(hunt,)| hunt)));
         Ok(())
     }
 }
