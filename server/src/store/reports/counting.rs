@@ -13,7 +13,7 @@ use sqlx::types::Json;
 use super::Touched;
 use crate::alarm::HuntOutcome;
 use crate::alarm::call_record::CallResult;
-use crate::alarm::policy::{Policy, Step};
+use crate::alarm::policy::Step;
 use crate::ids::{AlarmId, HuntId, PersonId, PolicyId, TeamId};
 use crate::reports::counted::{
     self, AlarmFacts, AnswerFacts, CallFacts, Change, Counted, HuntFacts, Place, Someone, TeamBy, Whose, team_of,
@@ -167,6 +167,8 @@ struct Known {
     people: BTreeMap<PersonId, Tz>,
     teams: BTreeMap<TeamId, Tz>,
     rest: Option<Tz>,
+    /// The teams of what was asked in the same words.
+    asked: Vec<(String, Option<Step>, Option<PolicyId>, Option<TeamId>)>,
 }
 
 /// What an alarm or a hunt says of whose it is.
@@ -254,13 +256,15 @@ impl Db<'_> {
             return Ok(left);
         }
         let list = json!(ids).to_string();
-        let gone: Vec<(HuntId, String)> = fetch_all!(self, GONE, list.as_str())?;
-        for (id, text) in gone {
-            if changed_one!(self, UNCOUNT_HUNT, id, text.as_str())? {
-                change.take_off(&read(&text)?);
+        let rows: Vec<HuntFigures> = fetch_all!(self, HUNTS, list.as_str())?;
+        if rows.len() < ids.len() {
+            let gone: Vec<(HuntId, String)> = fetch_all!(self, GONE, list.as_str())?;
+            for (id, text) in gone {
+                if changed_one!(self, UNCOUNT_HUNT, id, text.as_str())? {
+                    change.take_off(&read(&text)?);
+                }
             }
         }
-        let rows: Vec<HuntFigures> = fetch_all!(self, HUNTS, list.as_str())?;
         let (mut answers, mut declined) = (Vec::new(), Vec::new());
         if !rows.is_empty() {
             answers = fetch_all!(self, ANSWERS, list.as_str())?;
@@ -362,16 +366,7 @@ impl Db<'_> {
         if let Some(before) = before {
             return Ok(Place { zone: zone_of(&before.zone), whose: before.whose.clone() });
         }
-        // What a policy says counts where neither the queue nor whoever asks names a team.
-        let of_policy = match asked.policy {
-            Some(policy) if team_of(asked.queue, asked.ring, None).is_none() => self.policy(policy).await?,
-            _ => None,
-        };
-        let first = of_policy.as_ref().and_then(|policy| first_step(&policy.definition));
-        let team = match team_of(asked.queue, asked.ring, first) {
-            Some(by) => self.team_by(by).await?,
-            None => None,
-        };
+        let team = self.team_asked(&asked, known).await?;
         let zone = match team {
             Some(team) => self.zone_of_team(team, known).await?,
             None => self.zone_of_rest(known).await?,
@@ -382,6 +377,32 @@ impl Db<'_> {
             sender: asked.sender,
         };
         Ok(Place { zone, whose })
+    }
+
+    async fn team_asked(&mut self, asked: &Asked<'_>, known: &mut Known) -> Result<Option<TeamId>> {
+        let is_same = |(queue, ring, policy, _): &&(String, Option<Step>, Option<PolicyId>, Option<TeamId>)| {
+            queue == asked.queue && ring.as_ref() == asked.ring && *policy == asked.policy
+        };
+        if let Some((.., team)) = known.asked.iter().find(is_same) {
+            return Ok(*team);
+        }
+        let mut team = match team_of(asked.queue, None, None) {
+            Some(by) => self.team_by(by).await?,
+            None => None,
+        };
+        if team.is_none() {
+            // What is labelled with the name of no team is rung for one all the same.
+            let policy = match asked.policy {
+                Some(policy) if team_of("", asked.ring, None).is_none() => self.policy(policy).await?,
+                _ => None,
+            };
+            let first = policy.as_ref().and_then(|policy| policy.definition.steps.first());
+            if let Some(by) = team_of("", asked.ring, first) {
+                team = self.team_by(by).await?;
+            }
+        }
+        known.asked.push((asked.queue.to_owned(), asked.ring.cloned(), asked.policy, team));
+        Ok(team)
     }
 
     async fn team_by(&mut self, by: TeamBy) -> Result<Option<TeamId>> {
@@ -470,10 +491,6 @@ impl Db<'_> {
         });
         Ok(Some(*last))
     }
-}
-
-fn first_step(policy: &Policy) -> Option<&Step> {
-    policy.steps.first()
 }
 
 /// A zone that was stored; one that this version does not know any more is UTC.
