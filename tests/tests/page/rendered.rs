@@ -260,6 +260,7 @@ impl World {
         let link = |callee: &Value| server.app.engine.links.address("", callee["id"].as_str().unwrap().parse().unwrap());
         let own_links = callees.iter().map(link).collect();
         let shout = shouted(&server).await;
+        server.app.engine.keep_figures(server.now()).await.unwrap();
         Self { server, ringing, ended, own_links, shout }
     }
 
