@@ -13,6 +13,7 @@ pub mod ids;
 pub mod line;
 pub mod needs;
 pub mod numbers;
+pub mod reports;
 pub mod roster;
 pub mod sheet;
 pub mod shout;

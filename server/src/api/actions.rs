@@ -197,7 +197,7 @@ pub(super) async fn read(app: &App, body: Body) -> Result<Bytes, Problem> {
     alarm_request::read_body(body, app.config().http.body_limit_bytes).await
 }
 
-async fn read_by(app: &App, sender: &Sender, body: Body) -> Result<Actor, Problem> {
+pub(super) async fn read_by(app: &App, sender: &Sender, body: Body) -> Result<Actor, Problem> {
     let body: ByBody = alarm_request::read_optional_json(&read(app, body).await?)?;
     actor(sender, body.by)
 }
@@ -207,7 +207,7 @@ pub(crate) fn actor(sender: &Sender, by: Option<String>) -> Result<Actor, Proble
     Ok(Actor { name: optional_text("by", by, LONGEST_NAME)?, doer: sender.doer() })
 }
 
-async fn shown(app: &App, done: Result<AlarmRow, EngineError>) -> Result<Response, Problem> {
+pub(super) async fn shown(app: &App, done: Result<AlarmRow, EngineError>) -> Result<Response, Problem> {
     Ok(answer(StatusCode::OK, &alarm::summary(&app.engine.store, done?).await?))
 }
 

@@ -86,6 +86,8 @@ pub struct AnswerJson {
 pub struct AlarmDetailJson {
     #[serde(flatten)]
     alarm: AlarmJson,
+    /// That somebody says it is false, and why; null: nobody does.
+    false_alarm: Option<FalseAlarmJson>,
     /// Its escalation policy.
     policy: Option<String>,
     /// The step that is being rung, counted from 0 over all rounds.
@@ -104,6 +106,15 @@ pub struct AlarmDetailJson {
     caller_recordings: Vec<DialRecordingJson>,
     answers: Vec<AnswerJson>,
     timeline: Vec<EventJson>,
+}
+
+/// That an alarm is false.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct FalseAlarmJson {
+    reason: String,
+    /// Who says so, by their own word.
+    marked_by: Option<String>,
+    marked_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -323,7 +334,13 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
     };
     let current: Vec<&AnswerRow> = answers.iter().filter(|answer| answer.hunt_id == row.hunt_id).collect();
     let raised_at = row.raised_at;
+    let false_alarm = db.false_alarm(id).await?;
     Ok(AlarmDetailJson {
+        false_alarm: false_alarm.map(|mark| FalseAlarmJson {
+            reason: mark.reason,
+            marked_by: mark.marked_by,
+            marked_at: mark.marked_at,
+        }),
         alarm: AlarmJson::new(row, &current, &handsets),
         policy,
         step: hunt.step,

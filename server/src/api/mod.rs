@@ -15,6 +15,7 @@ pub mod people;
 pub mod policies;
 pub mod problems;
 pub mod quiet_hours;
+pub mod reports;
 pub mod requests;
 pub mod roster;
 pub mod shouts;

@@ -65,6 +65,15 @@ pub(super) enum AlarmCommand {
         /// What
         text: String,
     },
+    /// Mark it as false, for the reports: nothing was wrong
+    False {
+        #[command(flatten)]
+        which: Which,
+        /// Why it is false
+        reason: String,
+    },
+    /// Take back that it is false
+    NotFalse(Which),
     /// Choose another escalation policy: it begins with the next step
     Policy {
         #[command(flatten)]
@@ -182,6 +191,11 @@ pub(super) async fn run(command: AlarmCommand, config: &Config) -> anyhow::Resul
             anyhow::ensure!(!text.trim().is_empty(), "the note is empty");
             Some(engine.note(which.find(&engine).await?, text.trim(), by).await?)
         }
+        AlarmCommand::False { which, reason } => {
+            anyhow::ensure!(!reason.trim().is_empty(), "say why it is false");
+            Some(engine.mark_false(which.find(&engine).await?, reason.trim(), by).await?)
+        }
+        AlarmCommand::NotFalse(which) => Some(engine.mark_not_false(which.find(&engine).await?, by).await?),
         AlarmCommand::Policy { which, policy } => Some(engine.set_policy(which.find(&engine).await?, &policy, by).await?),
         AlarmCommand::Cancel(which) => Some(engine.cancel(which.find(&engine).await?, by).await?),
         AlarmCommand::Redial(which) => {

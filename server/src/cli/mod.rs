@@ -13,6 +13,7 @@ mod labels;
 mod phonecalls;
 mod prune;
 mod records;
+mod report;
 mod roster;
 mod roster_change;
 mod roster_words;
@@ -107,6 +108,8 @@ enum Command {
     /// Public numbers that follow the person on duty
     #[command(subcommand)]
     Line(keep::line::LineCommand),
+    /// Figures of some months: alarms, calls, answers and time on duty
+    Report(report::Report),
     /// Detail records of shouts: one message to many people
     Records(records::Records),
     /// Lists of calls: those of a PBX in, our own out
@@ -193,6 +196,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Line(command) => keep::line::run(command, &loaded.config).await,
         Command::Gateway(command) => keep::gateway::run(command, &loaded.config).await,
         Command::Phonecalls(command) => phonecalls::run(command, &loaded.config).await,
+        Command::Report(report) => report::run(report, &loaded.config).await,
         Command::Records(records) => records::run(records, &loaded.config).await,
         Command::Send(_) => Ok(()),
         Command::Key(command) => keep::key::run(command, &loaded.config).await,

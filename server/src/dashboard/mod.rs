@@ -11,6 +11,7 @@ mod handsets;
 pub mod lines;
 pub mod people;
 pub mod policies;
+mod reports;
 mod sender;
 mod senders;
 mod shouts;
@@ -120,6 +121,8 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/shouts/opted-out", get(shouts::opted_out::show))
         .route("/shouts/{id}", get(shouts::one::show))
         .route("/shouts/{id}/calls", get(shouts::one::list))
+        .route("/reports", get(reports::show))
+        .route("/reports.csv", get(reports::file))
         .route("/logout", post(people::login::leave))
         .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_forms))
         .route_layer(from_fn(frame::session::viewers));
@@ -135,6 +138,8 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/alarms/{id}/snooze", post(alarm::actions::snooze))
         .route("/alarms/{id}/notes", post(alarm::actions::note))
         .route("/alarms/{id}/policy", post(alarm::actions::set_policy))
+        .route("/alarms/{id}/false", post(reports::false_alarm::mark))
+        .route("/alarms/{id}/not-false", post(reports::false_alarm::take_back))
         .route("/calls", get(people::calls::all))
         .route("/calls.csv", get(people::calls::file))
         .route("/handsets/test", post(handsets::test))

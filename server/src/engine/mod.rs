@@ -10,6 +10,7 @@ pub mod live;
 pub mod media;
 pub mod phone_calls;
 pub mod rehearsal;
+pub mod reports;
 pub mod rpc;
 pub mod shouts;
 pub mod watch;
@@ -63,6 +64,9 @@ pub enum EngineError {
         /// What is wrong.
         why: String,
     },
+    /// There is no team of that name.
+    #[error("there is no team named {0:?}")]
+    NoSuchTeam(String),
     /// There is no policy of that name.
     #[error("there is no escalation policy named {0:?}")]
     NoSuchPolicy(String),
@@ -153,6 +157,8 @@ pub struct Engine {
     shifts_told: AtomicI64,
     /// The words of all alarms are kept that were there before words were.
     sought_caught_up: AtomicBool,
+    /// All that came before figures were counted is counted.
+    figures_complete: AtomicBool,
     outage: AtomicBool,
     /// Serves may be unknown: this server, or the database, was away.
     serves_unknown: AtomicBool,
@@ -193,6 +199,7 @@ impl Engine {
             watching: tokio::sync::Mutex::default(),
             shifts_told: AtomicI64::new(i64::MIN),
             sought_caught_up: AtomicBool::new(false),
+            figures_complete: AtomicBool::new(false),
             outage: AtomicBool::new(true),
             serves_unknown: AtomicBool::new(true),
             clock_off: AtomicBool::new(false),

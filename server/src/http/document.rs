@@ -48,7 +48,7 @@ const HONOURED: [(&str, &str); 12] = [
 const CALENDAR_REFRESHED: &str = "/api/v1/schedules/{schedule}/calendar/refresh";
 
 /// What the parts of the API are about, in the order in which they are read.
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 16] = [
     ("alarms", "Raising alarms, following them, and what people do about them."),
     ("senders", "Webhooks of monitoring systems."),
     ("heartbeats", "Senders that are missed when they fall silent."),
@@ -61,6 +61,7 @@ const TAGS: [(&str, &str); 15] = [
     ("lines", "Public numbers that follow the person on duty."),
     ("sms", "Gateways for text messages, and what they receive."),
     ("media", "What was said in calls, and sound that calls play."),
+    ("reports", "Figures of what happened, per month: alarms, calls, answers and time on duty."),
     ("shouts", "One message to many people: the API of blast-api in its own words, and its detail records."),
     ("barista", "The API of Barista, in its own words."),
     ("problems", "What the API refuses."),

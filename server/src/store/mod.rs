@@ -20,6 +20,7 @@ pub mod media;
 mod migrations;
 pub mod open;
 pub mod places;
+pub mod reports;
 pub mod retention;
 pub mod rpc;
 pub mod secrets;
@@ -49,6 +50,7 @@ pub use work::{Counts, Tally, Work};
 use crate::ids::InstallationId;
 use dialect::{Dialect, Sql, fragment, statements};
 use open::note::Note;
+use reports::Touched;
 use statement::{execute, fetch_optional};
 
 /// What went wrong in the store.
@@ -342,12 +344,13 @@ enum Pools {
     Sqlite { write: SqlitePool, read: SqlitePool, _lock: Arc<open::sqlite_folder::FolderLock> },
 }
 
-/// A borrowed connection, in a transaction or not: every operation is a method of this.
+/// A borrowed connection, in a transaction or not: every operation is a method of this. A transaction notes what it changes that counts for
+/// figures.
 pub enum Db<'c> {
     /// PostgreSQL.
-    Postgres(&'c mut PgConnection),
+    Postgres(&'c mut PgConnection, Option<&'c mut Touched>),
     /// SQLite.
-    Sqlite(&'c mut SqliteConnection),
+    Sqlite(&'c mut SqliteConnection, Option<&'c mut Touched>),
 }
 
 /// A connection for reading.
@@ -362,8 +365,8 @@ impl Reader {
     /// The operations.
     pub fn db(&mut self) -> Db<'_> {
         match self {
-            Self::Postgres(connection) => Db::Postgres(connection),
-            Self::Sqlite(connection) => Db::Sqlite(connection),
+            Self::Postgres(connection) => Db::Postgres(connection, None),
+            Self::Sqlite(connection) => Db::Sqlite(connection, None),
         }
     }
 }
@@ -724,6 +727,9 @@ impl Store {
             duty::people::ALL,
             duty::policies::ALL,
             duty::quiet::ALL,
+            reports::counting::ALL,
+            reports::false_alarms::ALL,
+            reports::sums::ALL,
             retention::ALL,
             rpc::events::ALL,
             rpc::files::ALL,

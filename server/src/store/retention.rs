@@ -87,7 +87,9 @@ impl Db<'_> {
         let earlier: Vec<(HuntId,)> = fetch_all!(self, EARLIER, list.as_str(), before)?;
         let alarms = execute!(self, PRUNE_ALARMS, list.as_str(), before)?;
         let emptied: Vec<HuntId> = ids.into_iter().chain(earlier.into_iter().map(|(id,)| id)).collect();
-        execute!(self, PRUNE_HUNTS, self::list(&emptied).as_str(), before)?;
+        let emptied = self::list(&emptied);
+        execute!(self, PRUNE_HUNTS, emptied.as_str(), before)?;
+        self.forget_counted_hunts(&emptied).await?;
         Ok(alarms)
     }
 

@@ -198,22 +198,22 @@ impl Db<'_> {
     /// Which database this is.
     pub(in crate::store) fn dialect(&self) -> Dialect {
         match self {
-            Self::Postgres(_) => Dialect::Postgres,
-            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(..) => Dialect::Postgres,
+            Self::Sqlite(..) => Dialect::Sqlite,
         }
     }
 
     /// Runs a statement and gives the number of rows it touched.
     pub(in crate::store) fn run<'c>(&'c mut self, sql: &'static Sql, values: &[&dyn Argument]) -> BoxFuture<'c, Result<u64>> {
         match self {
-            Self::Postgres(connection) => {
+            Self::Postgres(connection, _) => {
                 let arguments = postgres(values);
                 Box::pin(async move {
                     let done = async { sqlx::query_with(sql.postgres, arguments?).execute(&mut **connection).await }.await;
                     done.map(|done| done.rows_affected()).map_err(|error| StoreError::statement(sql, error))
                 })
             }
-            Self::Sqlite(connection) => {
+            Self::Sqlite(connection, _) => {
                 let arguments = sqlite(values);
                 Box::pin(async move {
                     let done = async { sqlx::query_with(sql.sqlite, arguments?).execute(&mut **connection).await }.await;
@@ -230,14 +230,14 @@ impl Db<'_> {
         values: &[&dyn Argument],
     ) -> BoxFuture<'c, Result<Option<Row>>> {
         match self {
-            Self::Postgres(connection) => {
+            Self::Postgres(connection, _) => {
                 let arguments = postgres(values);
                 Box::pin(async move {
                     let row = async { sqlx::query_with(sql.postgres, arguments?).fetch_optional(&mut **connection).await }.await;
                     row.map(|row| row.map(Row::Postgres)).map_err(|error| StoreError::statement(sql, error))
                 })
             }
-            Self::Sqlite(connection) => {
+            Self::Sqlite(connection, _) => {
                 let arguments = sqlite(values);
                 Box::pin(async move {
                     let row = async { sqlx::query_with(sql.sqlite, arguments?).fetch_optional(&mut **connection).await }.await;
@@ -254,8 +254,8 @@ impl Db<'_> {
         values: &[&dyn Argument],
     ) -> BoxFuture<'c, Result<Vec<Row>>> {
         let text = match self {
-            Self::Postgres(_) => sql.postgres,
-            Self::Sqlite(_) => sql.sqlite,
+            Self::Postgres(..) => sql.postgres,
+            Self::Sqlite(..) => sql.sqlite,
         };
         self.rows_of(sql, text.into_sql_str(), true, values)
     }
@@ -274,7 +274,7 @@ impl Db<'_> {
         values: &[&dyn Argument],
     ) -> BoxFuture<'c, Result<Vec<Row>>> {
         match self {
-            Self::Postgres(connection) => {
+            Self::Postgres(connection, _) => {
                 let arguments = postgres(values);
                 Box::pin(async move {
                     let rows = async {
@@ -284,7 +284,7 @@ impl Db<'_> {
                     rows.await.map_err(|error| StoreError::statement(sql, error))
                 })
             }
-            Self::Sqlite(connection) => {
+            Self::Sqlite(connection, _) => {
                 let arguments = sqlite(values);
                 Box::pin(async move {
                     let rows = async {

@@ -12,6 +12,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Executor, Postgres, Row, Sqlite};
 use tokio::sync::{Mutex, OwnedMutexGuard, broadcast};
 
+use super::reports::Touched;
 use super::{Announcement, Db, ReadOnly, Result, StoreCounters, StoreError};
 
 /// A ROLLBACK that is not answered within this time is not waited for: closing the connection does the same.
@@ -24,6 +25,7 @@ pub struct Tx {
     announced: Vec<Announcement>,
     sender: broadcast::Sender<Announcement>,
     counters: Arc<StoreCounters>,
+    touched: Touched,
 }
 
 /// The connection, and its owner: whoever rolls back after the drop takes it over.
@@ -92,7 +94,8 @@ impl Tx {
 
     async fn begin(connection: Held, sender: broadcast::Sender<Announcement>, counters: Arc<StoreCounters>) -> Result<Self> {
         // It exists before BEGIN is sent, so that its drop decides about the connection however this ends.
-        let mut tx = Self { connection, state: State::Unknown, announced: Vec::new(), sender, counters };
+        let mut tx =
+            Self { connection, state: State::Unknown, announced: Vec::new(), sender, counters, touched: Touched::default() };
         // Immediate: a transaction that reads first and writes later would otherwise fail when another wrote between.
         tx.connection.run("BEGIN", "BEGIN IMMEDIATE").await?;
         tx.state = State::Open;
@@ -101,9 +104,10 @@ impl Tx {
 
     /// The operations.
     pub fn db(&mut self) -> Db<'_> {
+        let touched = Some(&mut self.touched);
         match &mut self.connection {
-            Held::Postgres { connection, .. } => Db::Postgres(connection),
-            Held::Sqlite { connection, .. } => Db::Sqlite(connection),
+            Held::Postgres { connection, .. } => Db::Postgres(connection, touched),
+            Held::Sqlite { connection, .. } => Db::Sqlite(connection, touched),
         }
     }
 
@@ -146,6 +150,11 @@ impl Tx {
     }
 
     async fn commit_so_far(&mut self) -> Result<()> {
+        let touched = std::mem::take(&mut self.touched);
+        if !touched.is_empty() {
+            // Whatever changed what is counted, it is counted with that or not at all. Boxed: most transactions change nothing of the kind.
+            Box::pin(self.db().count_touched(touched)).await?;
+        }
         self.state = State::Unknown;
         if let Held::Postgres { connection, channel, .. } = &mut self.connection {
             for announcement in &self.announced {

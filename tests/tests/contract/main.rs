@@ -20,6 +20,7 @@ mod confirming;
 mod duty_paging;
 mod escalation;
 mod finding;
+mod figures;
 mod gateway;
 mod handsets;
 mod harness;

@@ -31,6 +31,9 @@ const GROWING: &[&str] = &[
     "barista_calls",
     "call_records",
     "contacts",
+    "counted_alarms",
+    "counted_calls",
+    "counted_hunts",
     "deliveries",
     "sms_outbox",
     "sms_inbox",
@@ -38,6 +41,9 @@ const GROWING: &[&str] = &[
     "duty_log",
     "duty_texts",
     "duty_swaps",
+    "false_alarms",
+    "figure_days",
+    "figure_months",
     "handset_outages",
     "handset_commands",
     "idempotency_keys",
@@ -546,6 +552,14 @@ INSERT INTO duty_swaps (id, schedule_id, person_id, starts_at, ends_at, other_id
   SELECT pg_temp.past_id(id, 'f', n), pg_temp.past_id('00000000000070008', '5', 1), pg_temp.past_id('00000000000070008', '0', n % 20 + 1), at,
     at + interval '1 hour', pg_temp.past_id('00000000000070008', '0', (n + 1) % 20 + 1), '', 'accepted', at, 'x', at, 'x', at + interval '1 hour'
     FROM past WHERE n % 5 = 0;
+INSERT INTO counted_alarms (alarm_id, counted) SELECT pg_temp.past_id(id, '2', n), '{}' FROM past;
+INSERT INTO counted_hunts (hunt_id, counted) SELECT pg_temp.past_id(id, '1', n), '{}' FROM past;
+INSERT INTO counted_calls (record_id, counted) SELECT id, '{}' FROM call_records WHERE kind = 'alarm';
+INSERT INTO false_alarms (alarm_id, reason, marked_at) SELECT pg_temp.past_id(id, '2', n), 'r', at FROM past WHERE n % 5 = 0;
+INSERT INTO figure_days (dimension, day, subject, figures)
+  SELECT CASE n % 3 WHEN 0 THEN 'person' WHEN 1 THEN 'team' ELSE 'all' END, date '2000-01-01' + n / 30, n % 30, '{}' FROM past;
+INSERT INTO figure_months (dimension, month, subject, figures)
+  SELECT 'person', date '2000-01-01' + n / 100 * 31, n % 100, '{}' FROM past;
 INSERT INTO overrides (id, schedule_id, starts_at, ends_at, action, person_id, note, created_at, created_by)
   SELECT pg_temp.past_id(id, 'a', n), pg_temp.past_id('00000000000070008', '5', 1), at, at + interval '1 hour', 'add',
     pg_temp.past_id('00000000000070008', '0', n % 20 + 1), '', at, 'x' FROM past WHERE n % 5 = 0;

@@ -266,6 +266,8 @@ async fn what_people_do(home: Home) {
     act(&server, &climbs, "snooze", json!({ "for_seconds": 600, "by": "Lin" })).await;
     press_on(&server, &climbs, "redial").await;
     act(&server, &climbs, "notes", json!({ "text": "disk ordered", "by": "Lin" })).await;
+    act(&server, &climbs, "false", json!({ "reason": "the sensor was wet", "by": "Lin" })).await;
+    act(&server, &climbs, "not-false", by.clone()).await;
     act(&server, &climbs, "acknowledge", json!({ "name": "Lin", "note": "on it", "ring_again_after_seconds": 600 })).await;
     pass(&server, 601).await;
     act(&server, &climbs, "cancel", json!({})).await;

@@ -490,7 +490,7 @@ async fn a_responder_acts_and_a_viewer_does_not(home: Home) {
     assert_eq!(server.alarm(&id).await, before, "nothing was changed");
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
     let page = lin.get(&format!("/alarms/{id}")).await;
-    for end in ["/escalate", "/snooze", "/notes", "/policy", "/skip", "/acknowledge"] {
+    for end in ["/escalate", "/snooze", "/notes", "/policy", "/skip", "/acknowledge", "/false"] {
         for action in forms(&page, end) {
             assert_eq!(lin.post_bare(&action, &fields).await.status, 403, "{action} needs its token");
         }

@@ -18,6 +18,7 @@ mod lines_forms;
 mod live;
 mod recordings;
 mod rendered;
+mod reports;
 mod roster;
 mod running;
 mod sayings;

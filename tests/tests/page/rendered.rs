@@ -230,6 +230,7 @@ impl World {
         server.pass(125).await;
         server.report(&desk, &mid, Some(A)).await;
         made(&server, &format!("/api/v1/alarms/{ended}/acknowledge"), json!({ "name": "Ann", "note": "on my way" })).await;
+        made(&server, &format!("/api/v1/alarms/{ended}/false"), json!({ "reason": "the sensor was wet", "by": "Ann" })).await;
         server.raise(&[B, C], json!({ "summary": "second", "attempts": 1 })).await;
         let (mid, _) = server.dial(&desk).await;
         server.report(&desk, &mid, None).await;
@@ -261,6 +262,7 @@ impl World {
         let link = |callee: &Value| server.app.engine.links.address("", callee["id"].as_str().unwrap().parse().unwrap());
         let own_links = callees.iter().map(link).collect();
         let shout = shouted(&server).await;
+        server.app.engine.keep_figures(server.now()).await.unwrap();
         Self { server, ringing, ended, own_links, shout }
     }
 
@@ -347,6 +349,8 @@ async fn all_pages(world: &World, who: &str, visitor: &mut Visitor, album: &mut 
     paths.extend([format!("{shout}/calls?status=ready"), shout, "/shouts/opted-out".to_owned()]);
     let people = world.server.app.engine.store.read().await.unwrap().db().people().await.unwrap();
     paths.push(format!("/people/{}/calls", people[0].0.id));
+    // Before anybody counted, and who bears how much.
+    paths.extend(["/reports?from=2026-09&to=2026-11", "/reports?by=person", "/reports?by=team&team=infra"].map(str::to_owned));
     if who != "viewer" {
         paths.extend(["/calls?q=Ann", "/calls?q=nobody", "/maintenance/new", "/shouts/new"].map(str::to_owned));
     }

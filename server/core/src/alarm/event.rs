@@ -543,6 +543,22 @@ events! {
         /// Who it really was.
         done_by: Option<Doer>,
     }
+    /// A person says that nothing was wrong.
+    MarkedFalse = "marked_false" {
+        /// Why.
+        reason: String,
+        /// Who, by their own word.
+        by: Option<String>,
+        /// Who it really was.
+        done_by: Option<Doer>,
+    }
+    /// A person takes that back.
+    NotFalse = "not_false" {
+        /// Who, by their own word.
+        by: Option<String>,
+        /// Who it really was.
+        done_by: Option<Doer>,
+    }
     /// Somebody who had picked up said no: the hunt goes on.
     Reopened = "reopened" {
         /// Their name.
@@ -751,6 +767,8 @@ impl Event {
             | Self::Snoozed { done_by, .. }
             | Self::RecordingHeard { done_by, .. }
             | Self::CallCommanded { done_by, .. }
+            | Self::MarkedFalse { done_by, .. }
+            | Self::NotFalse { done_by, .. }
             | Self::Noted { done_by, .. } => done_by.as_ref(),
             _ => None,
         }

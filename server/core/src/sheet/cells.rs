@@ -39,9 +39,36 @@ pub fn is_shortened(number: &str) -> bool {
     })
 }
 
+/// A text in which no spreadsheet sees a formula: a cell that we write ourselves.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let is_number = text.chars().skip(1).all(|c| c.is_ascii_digit());
+    match text.chars().next() {
+        Some('=' | '-' | '@' | '\t' | '\r' | '\n') => format!("'{text}"),
+        Some('+') if !is_number => format!("'{text}"),
+        _ => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_spreadsheet_sees_a_formula() {
+        for (text, kept) in [
+            ("=1+1", "'=1+1"),
+            ("+582122853348", "+582122853348"),
+            ("+1+cmd", "'+1+cmd"),
+            ("@x", "'@x"),
+            ("-1", "'-1"),
+            ("\n=1", "'\n=1"),
+            ("Ana", "Ana"),
+            ("", ""),
+        ] {
+            assert_eq!(harmless(text), kept);
+        }
+    }
 
     #[test]
     fn cells_are_what_they_show() {

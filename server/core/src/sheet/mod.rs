@@ -13,17 +13,6 @@ pub const LARGEST: usize = 16 << 20;
 /// At most so many lines of one kind are told.
 pub const MOST_TOLD: usize = 100;
 
-/// A text in which no spreadsheet sees a formula: a cell that we write ourselves.
-#[must_use]
-pub fn harmless(text: &str) -> String {
-    let is_number = text.chars().skip(1).all(|c| c.is_ascii_digit());
-    match text.chars().next() {
-        Some('=' | '-' | '@' | '\t' | '\r' | '\n') => format!("'{text}"),
-        Some('+') if !is_number => format!("'{text}"),
-        _ => text.to_owned(),
-    }
-}
-
 /// Cuts a list that would bury its reader.
 #[must_use]
 pub fn told(mut lines: Vec<String>) -> Vec<String> {

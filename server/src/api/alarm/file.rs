@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::{AlarmJson, summaries};
 use crate::engine::EngineError;
-use crate::sheet::harmless;
+use crate::sheet::cells::harmless;
 use crate::store::Store;
 use crate::store::alarm::alarms::AlarmFilter;
 

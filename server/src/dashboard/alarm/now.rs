@@ -60,6 +60,8 @@ pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str
         "escalated" => Some(&words.done_escalated),
         "snoozed" => Some(&words.done_snoozed),
         "noted" => Some(&words.done_noted),
+        "false_marked" => Some(&words.done_marked_false),
+        "false_taken_back" => Some(&words.done_not_false),
         "inbound" => Some(&words.done_inbound),
         "hung_up" => Some(&words.done_hung_up),
         "said" => Some(&words.done_said),

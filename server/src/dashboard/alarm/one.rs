@@ -26,6 +26,7 @@ use crate::dashboard::frame::page::{Part, Sight, at, at_second, live_page, since
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Html;
 use crate::dashboard::frame::words::{Words, fill, fill_text};
+use crate::dashboard::reports::false_alarm;
 use crate::engine::{Acknowledgement, Effect};
 use crate::ids::{AlarmId, CalleeId, HuntId};
 use crate::store::alarm::answers;
@@ -194,9 +195,14 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     // Nothing is wrong here; the part is there for the day when the database is away.
     let trouble = Part::new("trouble", &TroublePart { words, troubles: Vec::new() });
     let recordings = recordings::part(reader, id, &recorded, &theirs, &calls, &records);
+    let mark = db.false_alarm(id).await?;
+    let false_part = false_alarm::part(reader, &alarm, mark.as_ref());
     let in_calls = running::Calls { records: &records, open: &open, commands: &commands, handsets: &handsets };
     let running = running::part(reader, id, in_calls, app.engine.clock.now());
-    Ok(Sight { title, parts: vec![trouble, Part::new("alarm", &part), running, recordings, Part::new("timeline", &timeline)] })
+    Ok(Sight {
+        title,
+        parts: vec![trouble, Part::new("alarm", &part), running, recordings, false_part, Part::new("timeline", &timeline)],
+    })
 }
 
 fn rung_of(hunt_id: HuntId, callee: CalleeRow, unreported: &[CalleeId]) -> RungRow {

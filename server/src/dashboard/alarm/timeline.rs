@@ -177,6 +177,7 @@ fn entry(reader: &Reader, row: &EventRow, of_alarm: Calls<'_>) -> Entry {
         Event::NotTexted { .. } => Some(unsent.as_str()),
         Event::Acknowledged { note, .. } | Event::Held { note, .. } => note.as_deref(),
         Event::Noted { text, .. } => Some(text.as_str()),
+        Event::MarkedFalse { reason, .. } => Some(reason.as_str()),
         Event::DoNotCall { reason, .. } => Some(reason.as_str()),
         Event::CallCommanded { text: Some(text), .. } => Some(text.as_str()),
         _ => None,
@@ -206,6 +207,8 @@ fn named(reader: &Reader, event: &Event, calls: &[CallRow]) -> String {
         | Event::Escalated { by, .. }
         | Event::PolicySet { by, .. }
         | Event::Snoozed { by, .. }
+        | Event::MarkedFalse { by, .. }
+        | Event::NotFalse { by, .. }
         | Event::Noted { by, .. } => said(by.as_deref()),
         Event::RecordingHeard { mid, callee: Some(callee), number, .. } => {
             let of_dial = callees(reader, calls, |call| call.mid == *mid && call.callee_id == *callee);
@@ -309,6 +312,8 @@ fn tone_and_sentence<'r>(reader: &'r Reader, event: &Event) -> (&'static str, &'
         Event::DoNotCall { .. } => ("bad", &words.t_do_not_call),
         Event::Snoozed { by, .. } => ("plain", or(by, &words.t_snoozed, &words.t_snoozed_by_nobody)),
         Event::Noted { by, .. } => ("plain", or(by, &words.t_noted, &words.t_noted_by_nobody)),
+        Event::MarkedFalse { by, .. } => ("plain", or(by, &words.t_marked_false, &words.t_marked_false_by_nobody)),
+        Event::NotFalse { by, .. } => ("plain", or(by, &words.t_not_false, &words.t_not_false_by_nobody)),
         Event::RecordingHeard { .. } => ("plain", &words.t_recording_heard),
         Event::CalledBack { .. } => ("ring", &words.t_called_back),
         Event::Texted { .. } => ("plain", &words.t_texted),

@@ -132,7 +132,7 @@ impl From<crate::costly::CostlyError> for Refusal {
 impl From<EngineError> for Refusal {
     fn from(error: EngineError) -> Self {
         match error {
-            EngineError::NoSuchAlarm => Self::NotFound,
+            EngineError::NoSuchAlarm | EngineError::NoSuchTeam(_) => Self::NotFound,
             EngineError::Over(_) => Self::Over,
             EngineError::StillRinging => Self::StillRinging,
             EngineError::NoSuchCallee => Self::NotFound,

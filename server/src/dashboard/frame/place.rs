@@ -17,6 +17,7 @@ pub(in crate::dashboard) enum Place {
     Person(PersonId),
     CallsOf(PersonId),
     Calls,
+    Reports,
     Users,
     Senders,
     Sender,
@@ -53,6 +54,7 @@ const FIXED: [(&str, Place); 26] = [
     ("/handsets", Place::Handsets),
     ("/people", Place::People),
     ("/calls", Place::Calls),
+    ("/reports", Place::Reports),
     ("/users", Place::Users),
     ("/senders", Place::Senders),
     ("/senders/one", Place::Sender),
@@ -89,6 +91,7 @@ pub(in crate::dashboard) const MENU: &[Entry] = &[
     (Place::Policies, "policies", |words| &words.nav_policies),
     (Place::Lines, "lines", |words| &words.nav_lines),
     (Place::Shouts, "shouts", |words| &words.nav_shouts),
+    (Place::Reports, "reports", |words| &words.nav_reports),
 ];
 /// For who may see numbers, in the menu of their name.
 pub(in crate::dashboard) const RESPONDER_MENU: &[Entry] = &[(Place::Calls, "calls", |words| &words.nav_calls)];

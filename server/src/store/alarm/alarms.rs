@@ -320,6 +320,9 @@ impl Db<'_> {
     /// # Errors
     /// When the database fails; a unique violation when an open alarm has the same key.
     pub async fn insert_alarm(&mut self, alarm: &NewAlarm) -> Result<i64> {
+        if alarm.kind.is_alarm() {
+            self.touched(|touched| _ = touched.alarms.insert(alarm.id));
+        }
         let first = alarm.raised_at.timestamp_millis();
         for number in first..first + NUMBER_TRIES {
             let inserted = execute!(
@@ -415,6 +418,7 @@ impl Db<'_> {
 
     /// Counts a repeat; false when the alarm was closed meanwhile.
     pub async fn repeat_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
+        self.touched(|touched| _ = touched.alarms.insert(id));
         changed_one!(self, REPEAT, id, now)
     }
 

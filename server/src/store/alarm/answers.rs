@@ -8,7 +8,7 @@ use crate::alarm::consequences::{self, Answer};
 use crate::ids::{AnswerId, CalleeId, HandsetId, HuntId, PersonId};
 use crate::numbers::same_phone;
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{changed_one, execute, fetch_all, row};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 row! {
@@ -83,9 +83,9 @@ statements! {
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     ];
     /// A human stands by it.
-    CONFIRM = ["UPDATE answers SET confirmed_at = $2, by_key = $3 WHERE id = $1 AND confirmed_at IS NULL"];
+    CONFIRM = ["UPDATE answers SET confirmed_at = $2, by_key = $3 WHERE id = $1 AND confirmed_at IS NULL RETURNING hunt_id"];
     /// Nobody confirmed it in time.
-    LAPSE = ["UPDATE answers SET lapsed_at = $2 WHERE id = $1 AND confirmed_at IS NULL AND lapsed_at IS NULL"];
+    LAPSE = ["UPDATE answers SET lapsed_at = $2 WHERE id = $1 AND confirmed_at IS NULL AND lapsed_at IS NULL RETURNING hunt_id"];
     /// Whether a machine picked up is known now.
     MACHINE = ["UPDATE answers SET machine = $4 WHERE hunt_id = $1 AND mid = $2 AND callee_id = $3 AND machine IS NULL"];
     /// The answers of a hunt, oldest first.
@@ -112,6 +112,7 @@ pub fn current(answers: &[AnswerRow]) -> Option<&AnswerRow> {
 impl Db<'_> {
     /// Stores an answer.
     pub async fn insert_answer(&mut self, answer: &AnswerRow) -> Result<()> {
+        self.touched(|touched| _ = touched.hunts.insert(answer.hunt_id));
         execute!(
             self,
             INSERT,
@@ -135,7 +136,9 @@ impl Db<'_> {
 
     /// Notes that a human confirmed an answer.
     pub async fn confirm_answer(&mut self, id: AnswerId, by_key: bool, now: DateTime<Utc>) -> Result<()> {
-        execute!(self, CONFIRM, id, now, by_key).map(|_| ())
+        let hunt: Option<(HuntId,)> = fetch_optional!(self, CONFIRM, id, now, by_key)?;
+        self.touched(|touched| touched.hunts.extend(hunt.map(|(hunt,)| hunt)));
+        Ok(())
     }
 
     /// Notes whether a machine picked up in the call that brought an answer, unless that is known.
@@ -151,7 +154,9 @@ impl Db<'_> {
 
     /// Lets an unconfirmed answer lapse; false when it was confirmed or had lapsed.
     pub async fn lapse_answer(&mut self, id: AnswerId, now: DateTime<Utc>) -> Result<bool> {
-        changed_one!(self, LAPSE, id, now)
+        let hunt: Option<(HuntId,)> = fetch_optional!(self, LAPSE, id, now)?;
+        self.touched(|touched| touched.hunts.extend(hunt.map(|(hunt,)| hunt)));
+        Ok(hunt.is_some())
     }
 
     /// The answers of a hunt, oldest first.

@@ -285,6 +285,8 @@ impl Db<'_> {
     /// Forgets a person and their numbers; false when there is none. Past answers and records of calls keep the name.
     pub async fn delete_person(&mut self, id: PersonId) -> Result<bool> {
         self.call_records_know_no_longer(id).await?;
-        changed_one!(self, DELETE_PERSON, id)
+        let gone = changed_one!(self, DELETE_PERSON, id)?;
+        self.figures_know_no_longer(id).await?;
+        Ok(gone)
     }
 }

@@ -269,6 +269,9 @@ impl Db<'_> {
             })
         };
         let numbers: Vec<_> = dial.targets.iter().enumerate().map(number).collect();
+        if hunt.call_kind().is_alarm() {
+            self.touched(|touched| _ = touched.dials.insert(dial.mid.clone()));
+        }
         execute!(
             self,
             BEGIN,
@@ -330,6 +333,7 @@ impl Db<'_> {
 
     /// Keeps all that was heard of a call, and what is known by that.
     pub async fn complete_call_record(&mut self, id: i64, heard: &Heard, call: &Call) -> Result<()> {
+        self.touched(|touched| _ = touched.calls.insert(id));
         execute!(
             self,
             COMPLETE,

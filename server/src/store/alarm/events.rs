@@ -69,6 +69,8 @@ pub fn notice_of(event: &Event) -> Option<NoticeKind> {
         | Event::Joined { .. }
         | Event::Parted { .. }
         | Event::Noted { .. }
+        | Event::MarkedFalse { .. }
+        | Event::NotFalse { .. }
         | Event::RecordingHeard { .. }
         | Event::CallCommanded { .. }
         | Event::CalledBack { .. }

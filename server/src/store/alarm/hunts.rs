@@ -526,7 +526,7 @@ statements! {
     /// Given back because the call never left the phone: it began no interval, but others go first.
     GIVE_BACK_FAILED = ["UPDATE callees SET attempts = attempts - $2, failed = failed + 1, last_offered_at = NULL WHERE id = $1 AND attempts >= $2"];
     /// What became of a callee.
-    SET_VERDICT = ["UPDATE callees SET verdict = $2 WHERE id = $1"];
+    SET_VERDICT = ["UPDATE callees SET verdict = $2 WHERE id = $1 RETURNING hunt_id"];
 }
 
 /// A hunt to be made.
@@ -612,6 +612,9 @@ impl Db<'_> {
 
     /// Stores a new hunt that is due at once.
     pub async fn insert_hunt(&mut self, hunt: &NewHunt) -> Result<()> {
+        if hunt.kind.is_alarm() && !hunt.dry_run {
+            self.touched(|touched| _ = touched.hunts.insert(hunt.id));
+        }
         let begin_before = hunt.created_at + TimeDelta::seconds(i64::from(hunt.begin_window_s));
         execute!(
             self,
@@ -640,6 +643,7 @@ impl Db<'_> {
 
     /// Makes another hunt that stands where this one stands, without its callees and dials.
     pub async fn copy_hunt(&mut self, id: HuntId, copy: HuntId, priority: Priority) -> Result<()> {
+        self.touched(|touched| _ = touched.hunts.insert(copy));
         execute!(self, COPY, id, copy, priority).map(|_| ())
     }
 
@@ -673,6 +677,9 @@ impl Db<'_> {
 
     /// Stores a callee of a hunt.
     pub async fn insert_callee(&mut self, hunt: HuntId, callee: &CalleeRow) -> Result<()> {
+        if callee.verdict == Some(Verdict::Declined) {
+            self.touched(|touched| _ = touched.hunts.insert(hunt));
+        }
         let phone = callee.phone();
         execute!(
             self,
@@ -865,6 +872,7 @@ impl Db<'_> {
 
     /// Lets a hunt that had ended with an answer go on.
     pub async fn reopen_hunt(&mut self, id: HuntId, now: DateTime<Utc>, begin_before: DateTime<Utc>) -> Result<()> {
+        self.touched(|touched| _ = touched.hunts.insert(id));
         execute!(self, REOPEN, id, now, begin_before).map(|_| ())
     }
 
@@ -905,11 +913,13 @@ impl Db<'_> {
         reason: Option<EndReason>,
         now: DateTime<Utc>,
     ) -> Result<bool> {
+        self.touched(|touched| _ = touched.hunts.insert(id));
         changed_one!(self, END, id, now, outcome, reason)
     }
 
     /// Turns *nobody answered* into *answered*; false when it had not ended so.
     pub async fn answered_after_all(&mut self, id: HuntId, now: DateTime<Utc>) -> Result<bool> {
+        self.touched(|touched| _ = touched.hunts.insert(id));
         changed_one!(self, ANSWERED_AFTER_ALL, id, now)
     }
 
@@ -938,6 +948,7 @@ impl Db<'_> {
 
     /// Forgets a hunt that has rung nobody, once its alarm is in another: what was said of the alarm stays.
     pub async fn drop_hunt(&mut self, id: HuntId, instead: HuntId) -> Result<()> {
+        self.touched(|touched| _ = touched.hunts.insert(id));
         execute!(self, MOVE_EVENTS, id, instead)?;
         execute!(self, MOVE_DELIVERIES, id, instead)?;
         execute!(self, DELETE, id).map(|_| ())
@@ -983,6 +994,8 @@ impl Db<'_> {
 
     /// Says what became of a callee.
     pub async fn set_verdict(&mut self, callee: CalleeId, verdict: Verdict) -> Result<()> {
-        execute!(self, SET_VERDICT, callee, verdict).map(|_| ())
+        let hunt: Option<(HuntId,)> = fetch_optional!(self, SET_VERDICT, callee, verdict)?;
+        self.touched(|touched| touched.hunts.extend(hunt.map(|(hunt,)| hunt)));
+        Ok(())
     }
 }

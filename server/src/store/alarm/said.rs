@@ -188,6 +188,7 @@ impl Db<'_> {
     /// # Errors
     /// When the database fails; a unique violation when another alarm is open under its key.
     pub async fn reopen_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
+        self.touched(|touched| _ = touched.alarms.insert(id));
         changed_one!(self, REOPEN, id, now)
     }
 

@@ -1,0 +1,592 @@
+//! What one alarm, one hunt and one call count for: on which day, for whom, and what that changes.
+//!
+//! Day, night, weekend, team, policy and sender are judged once, when something is first counted, and stay: they are of the zone and the
+//! roster as they were then. What became of it is counted anew each time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc, Weekday};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::Dimension;
+use super::figures::Figures;
+use super::times::Times;
+use crate::alarm::HuntOutcome;
+use crate::alarm::call_record::CallResult;
+use crate::alarm::policy::{Step, Whom};
+use crate::ids::{PersonId, ScheduleId, TeamId};
+use crate::roster::wall;
+
+/// The hour at which night begins, by the clock on the wall.
+pub const NIGHT_BEGINS: u32 = 22;
+/// The hour at which it ends.
+pub const NIGHT_ENDS: u32 = 7;
+
+/// Whether it is night there.
+#[must_use]
+pub fn is_night(zone: Tz, at: DateTime<Utc>) -> bool {
+    let hour = wall::local(zone, at).hour();
+    !(NIGHT_ENDS..NIGHT_BEGINS).contains(&hour)
+}
+
+/// Whether it is Saturday or Sunday there.
+#[must_use]
+pub fn is_weekend(zone: Tz, at: DateTime<Utc>) -> bool {
+    matches!(wall::local(zone, at).weekday(), Weekday::Sat | Weekday::Sun)
+}
+
+/// Which day it is there.
+#[must_use]
+pub fn day(zone: Tz, at: DateTime<Utc>) -> NaiveDate {
+    wall::local(zone, at).date()
+}
+
+/// The first day of the month of a day.
+#[must_use]
+pub fn month(day: NaiveDate) -> NaiveDate {
+    day.with_day(1).unwrap_or(day)
+}
+
+/// Whose alarm something is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Whose {
+    /// The team that is rung.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// The escalation policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The sender.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+}
+
+/// By what the team of an alarm is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TeamBy {
+    /// Its name.
+    Name(String),
+    /// Its id.
+    Id(TeamId),
+    /// A schedule of it.
+    Schedule(ScheduleId),
+    /// The name of a schedule of it.
+    ScheduleName(String),
+}
+
+/// The team that a hunt is for: the one of its queue, else the one that is rung first, by what it was asked or by its policy.
+#[must_use]
+pub fn team_of(queue: &str, ring: Option<&Step>, of_policy: Option<&Step>) -> Option<TeamBy> {
+    if let Some(name) = queue.strip_prefix("team ") {
+        return Some(TeamBy::Name(name.to_owned()));
+    }
+    if let Some(name) = queue.strip_prefix("schedule ") {
+        return Some(TeamBy::ScheduleName(name.to_owned()));
+    }
+    let whom = [ring, of_policy].into_iter().flatten().flat_map(|step| &step.whom);
+    whom.filter_map(|whom| match whom {
+        Whom::Team(team) => Some(TeamBy::Id(*team)),
+        Whom::Schedule(schedule) => Some(TeamBy::Schedule(*schedule)),
+        Whom::Person(_) | Whom::Number(_) => None,
+    })
+    .next()
+}
+
+/// What something counts for, as it was counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The zone by which its day was judged.
+    pub zone: String,
+    /// The day.
+    pub day: NaiveDate,
+    /// Whose it is.
+    #[serde(flatten)]
+    pub whose: Whose,
+    /// It was night.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    night: bool,
+    /// It was a weekend.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    weekend: bool,
+    /// What it counts for its team, policy and sender, and in all.
+    #[serde(default, skip_serializing_if = "Figures::is_empty")]
+    figures: Figures,
+    /// What it counts for people, each on their own day.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    people: BTreeMap<String, OfPerson>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct OfPerson {
+    day: NaiveDate,
+    figures: Figures,
+}
+
+/// Somebody, and where they live.
+pub type Someone = (PersonId, Tz);
+
+/// Where something is first counted: its zone and whose it is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The zone.
+    pub zone: Tz,
+    /// Whose.
+    pub whose: Whose,
+}
+
+/// An alarm, as far as it counts.
+#[derive(Clone, Copy, Debug)]
+pub struct AlarmFacts {
+    /// When it came first.
+    pub raised_at: DateTime<Utc>,
+    /// How often it came again.
+    pub repeats: i64,
+    /// Somebody said that it is false.
+    pub is_false: bool,
+}
+
+/// An answer in a hunt.
+#[derive(Clone, Debug)]
+pub struct AnswerFacts {
+    /// Whose, where that is known.
+    pub person: Option<Someone>,
+    /// When its call was handed out.
+    pub offered_at: Option<DateTime<Utc>>,
+    /// When it came.
+    pub at: DateTime<Utc>,
+    /// When somebody stood by it.
+    pub confirmed_at: Option<DateTime<Utc>>,
+    /// It lapsed.
+    pub lapsed: bool,
+}
+
+/// A hunt, as far as it counts.
+#[derive(Clone, Debug)]
+pub struct HuntFacts {
+    /// When it began.
+    pub created_at: DateTime<Utc>,
+    /// How it ended.
+    pub outcome: Option<HuntOutcome>,
+    /// The answers.
+    pub answers: Vec<AnswerFacts>,
+    /// Who said no; `None` for a number that is nobody's.
+    pub declined: Vec<Option<Someone>>,
+}
+
+/// A call, as far as it counts.
+#[derive(Clone, Copy, Debug)]
+pub struct CallFacts {
+    /// When it was handed out.
+    pub offered_at: DateTime<Utc>,
+    /// Who was called.
+    pub person: Option<Someone>,
+    /// How it ended.
+    pub outcome: CallResult,
+    /// When the line was connected.
+    pub connected_at: Option<DateTime<Utc>>,
+    /// When its handset reported it.
+    pub reported_at: Option<DateTime<Utc>>,
+}
+
+/// What is judged at the time and stays: of what was counted before, or of now.
+struct Judged {
+    zone: String,
+    day: NaiveDate,
+    whose: Whose,
+    night: bool,
+    weekend: bool,
+}
+
+impl Judged {
+    /// `lives` is the zone by which night and weekend are judged, where it is not the same.
+    fn of(before: Option<&Counted>, place: &Place, at: DateTime<Utc>, lives: Option<Tz>) -> Self {
+        match before {
+            Some(before) => Self {
+                zone: before.zone.clone(),
+                day: before.day,
+                whose: before.whose.clone(),
+                night: before.night,
+                weekend: before.weekend,
+            },
+            None => Self {
+                zone: place.zone.name().to_owned(),
+                day: day(place.zone, at),
+                whose: place.whose.clone(),
+                night: is_night(lives.unwrap_or(place.zone), at),
+                weekend: is_weekend(lives.unwrap_or(place.zone), at),
+            },
+        }
+    }
+
+    fn counts(self, figures: Figures, people: BTreeMap<String, OfPerson>) -> Counted {
+        let Self { zone, day, whose, night, weekend } = self;
+        Counted { zone, day, whose, night, weekend, figures, people }
+    }
+}
+
+/// A share of somebody, on their own day: the one on which they were counted before, else the one of that moment.
+fn share<'p>(
+    people: &'p mut BTreeMap<String, OfPerson>,
+    before: Option<&Counted>,
+    (person, zone): Someone,
+    at: DateTime<Utc>,
+) -> &'p mut Figures {
+    let key = person.to_string();
+    let earlier = before.and_then(|before| before.people.get(&key)).map(|own| own.day);
+    let own = || OfPerson { day: earlier.unwrap_or_else(|| day(zone, at)), figures: Figures::default() };
+    &mut people.entry(key).or_insert_with(own).figures
+}
+
+/// What an alarm counts for.
+#[must_use]
+pub fn alarm(facts: &AlarmFacts, place: &Place, before: Option<&Counted>) -> Counted {
+    let judged = Judged::of(before, place, facts.raised_at, None);
+    let figures = Figures {
+        alarms: 1,
+        alarms_at_night: i64::from(judged.night),
+        alarms_at_weekend: i64::from(judged.weekend),
+        repeats: facts.repeats,
+        false_alarms: i64::from(facts.is_false),
+        ..Figures::default()
+    };
+    judged.counts(figures, BTreeMap::new())
+}
+
+/// What a hunt counts for.
+#[must_use]
+pub fn hunt(facts: &HuntFacts, place: &Place, before: Option<&Counted>) -> Counted {
+    let judged = Judged::of(before, place, facts.created_at, None);
+    let mut people = BTreeMap::new();
+    let since = |from: DateTime<Utc>, to: DateTime<Utc>| Times::of((to - from).num_seconds());
+    for answer in &facts.answers {
+        let (Some(person), Some(confirmed_at)) = (answer.person, answer.confirmed_at) else { continue };
+        let own = share(&mut people, before, person, facts.created_at);
+        own.confirmed += 1;
+        own.to_confirm.add(&since(answer.offered_at.unwrap_or(facts.created_at), confirmed_at), 1);
+    }
+    // Who is called by several numbers says no once.
+    let known: BTreeMap<PersonId, Someone> = facts.declined.iter().flatten().map(|own| (own.0, *own)).collect();
+    for person in known.values() {
+        share(&mut people, before, *person, facts.created_at).declined += 1;
+    }
+    let nameless = facts.declined.iter().filter(|own| own.is_none()).count();
+    let first_answer = facts.answers.iter().filter(|answer| !answer.lapsed).map(|answer| answer.at).min();
+    let first_word = facts.answers.iter().filter_map(|answer| answer.confirmed_at).min();
+    let figures = Figures {
+        hunts: 1,
+        answered: i64::from(first_answer.is_some()),
+        confirmed: i64::from(first_word.is_some()),
+        unanswered: i64::from(facts.outcome == Some(HuntOutcome::NoAnswer)),
+        declined: i64::try_from(known.len() + nameless).unwrap_or(i64::MAX),
+        to_answer: first_answer.map(|at| since(facts.created_at, at)).unwrap_or_default(),
+        to_confirm: first_word.map(|at| since(facts.created_at, at)).unwrap_or_default(),
+        ..Figures::default()
+    };
+    judged.counts(figures, people)
+}
+
+/// What a call counts for: night and weekend are those of whoever was called.
+#[must_use]
+pub fn call(facts: &CallFacts, place: &Place, before: Option<&Counted>) -> Counted {
+    let judged = Judged::of(before, place, facts.offered_at, facts.person.map(|(_, zone)| zone));
+    let figures = match facts.outcome {
+        CallResult::Failed | CallResult::NotDialled => Figures { calls_failed: 1, ..Figures::default() },
+        outcome => Figures {
+            calls: 1,
+            calls_at_night: i64::from(judged.night),
+            calls_at_weekend: i64::from(judged.weekend),
+            calls_answered: i64::from(outcome == CallResult::Answered),
+            calls_not_reached: i64::from(matches!(outcome, CallResult::NoAnswer | CallResult::Busy | CallResult::Rejected)),
+            ..Figures::default()
+        },
+    };
+    let mut people = BTreeMap::new();
+    if let Some(person) = facts.person {
+        let own = share(&mut people, before, person, facts.offered_at);
+        *own = figures.clone();
+        if facts.outcome == CallResult::Answered
+            && let Some(at) = facts.connected_at.or(facts.reported_at)
+        {
+            own.to_answer = Times::of((at - facts.offered_at).num_seconds());
+        }
+    }
+    judged.counts(figures, people)
+}
+
+/// What changes figures: for whom, on which day, by how much.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change(BTreeMap<(Dimension, String, NaiveDate), Figures>);
+
+impl Change {
+    /// Something counts for this.
+    pub fn count(&mut self, counted: &Counted) {
+        self.apply(counted, 1);
+    }
+
+    /// Something counts for this no longer.
+    pub fn take_off(&mut self, counted: &Counted) {
+        self.apply(counted, -1);
+    }
+
+    fn apply(&mut self, counted: &Counted, times: i64) {
+        let whose = &counted.whose;
+        let subject = |own: &Option<String>| own.clone().unwrap_or_default();
+        for (dimension, subject) in [
+            (Dimension::All, String::new()),
+            (Dimension::Team, subject(&whose.team)),
+            (Dimension::Policy, subject(&whose.policy)),
+            (Dimension::Sender, subject(&whose.sender)),
+        ] {
+            self.add(dimension, subject, counted.day, &counted.figures, times);
+        }
+        for (person, own) in &counted.people {
+            self.add(Dimension::Person, person.clone(), own.day, &own.figures, times);
+        }
+    }
+
+    fn add(&mut self, dimension: Dimension, subject: String, day: NaiveDate, figures: &Figures, times: i64) {
+        let key = (dimension, subject, day);
+        let own = self.0.entry(key.clone()).or_default();
+        own.add(figures, times);
+        if own.is_empty() {
+            self.0.remove(&key);
+        }
+    }
+
+    /// Adds another change.
+    pub fn merge(&mut self, other: Self) {
+        for ((dimension, subject, day), figures) in other.0 {
+            self.add(dimension, subject, day, &figures, 1);
+        }
+    }
+
+    /// Nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What changes, in order.
+    pub fn entries(&self) -> impl Iterator<Item = (Dimension, &str, NaiveDate, &Figures)> {
+        self.0.iter().map(|((dimension, subject, day), figures)| (*dimension, subject.as_str(), *day, figures))
+    }
+
+    /// The people whom it is about.
+    #[must_use]
+    pub fn people(&self) -> BTreeSet<PersonId> {
+        let people = self.0.keys().filter(|(dimension, ..)| *dimension == Dimension::Person);
+        people.filter_map(|(_, person, _)| person.parse().ok()).collect()
+    }
+
+    /// Leaves out what it says of people who are not among these.
+    pub fn keep_people(&mut self, known: &BTreeSet<PersonId>) {
+        let is_known = |person: &str| person.parse().is_ok_and(|person| known.contains(&person));
+        self.0.retain(|(dimension, subject, _), _| *dimension != Dimension::Person || is_known(subject));
+    }
+
+    /// As it is written down.
+    ///
+    /// # Errors
+    /// Never, by what stands in it.
+    pub fn written(&self) -> serde_json::Result<String> {
+        let lines: Vec<_> = self.entries().collect();
+        serde_json::to_string(&lines)
+    }
+
+    /// Reads what was written down.
+    ///
+    /// # Errors
+    /// When that is something else.
+    pub fn read(text: &str) -> serde_json::Result<Self> {
+        let lines: Vec<(Dimension, String, NaiveDate, Figures)> = serde_json::from_str(text)?;
+        let mut change = Self::default();
+        for (dimension, subject, day, figures) in lines {
+            change.add(dimension, subject, day, &figures, 1);
+        }
+        Ok(change)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use chrono_tz::Asia::Tokyo;
+    use chrono_tz::Europe::{Berlin, London};
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn place(zone: Tz) -> Place {
+        Place { zone, whose: Whose { team: Some("t".to_owned()), policy: None, sender: Some("s".to_owned()) } }
+    }
+
+    fn person(number: u128) -> PersonId {
+        PersonId(Uuid::from_u128(number))
+    }
+
+    fn told(change: &Change, dimension: Dimension, subject: &str) -> Vec<(String, Figures)> {
+        let own = change.entries().filter(|(own, name, ..)| *own == dimension && *name == subject);
+        own.map(|(_, _, day, figures)| (day.to_string(), figures.clone())).collect()
+    }
+
+    #[test]
+    fn night_is_from_ten_to_seven_by_the_clock_on_the_wall() {
+        let night = |text| is_night(Berlin, at(text));
+        assert!(!night("2027-01-15T20:59:59Z"));
+        assert!(night("2027-01-15T21:00:00Z"));
+        assert!(night("2027-01-16T05:59:59Z"));
+        assert!(!night("2027-01-16T06:00:00Z"));
+        // In summer an hour earlier by UTC; and on the night on which the clocks change, on either side of it.
+        assert!(night("2027-07-15T20:00:00Z") && !night("2027-07-15T05:00:00Z"));
+        assert!(night("2027-03-28T00:59:59Z") && night("2027-03-28T01:00:00Z") && !night("2027-03-28T05:00:00Z"));
+        assert!(night("2027-10-31T00:30:00Z") && night("2027-10-31T01:30:00Z") && night("2027-10-31T05:59:59Z"));
+        assert!(!night("2027-10-31T06:00:00Z"));
+    }
+
+    #[test]
+    fn a_weekend_is_saturday_and_sunday_there() {
+        // Friday evening in London is Saturday in Tokyo.
+        let friday = at("2027-01-15T16:00:00Z");
+        assert!(is_weekend(Tokyo, friday) && !is_weekend(London, friday));
+        assert_eq!((day(Tokyo, friday).to_string(), day(London, friday).to_string()), ("2027-01-16".into(), "2027-01-15".into()));
+        assert!(is_weekend(London, at("2027-01-17T23:59:59Z")) && !is_weekend(London, at("2027-01-18T00:00:00Z")));
+    }
+
+    #[test]
+    fn the_team_is_the_one_of_the_queue_or_the_first_that_is_rung() {
+        let step = |whom| Step { whom, mode: crate::alarm::Mode::Sequential, attempts: None, min_interval_s: None, wait_s: None };
+        let team = TeamId(Uuid::from_u128(1));
+        let schedule = ScheduleId(Uuid::from_u128(2));
+        let ring = step(vec![Whom::Person(person(3)), Whom::Schedule(schedule)]);
+        let policy = step(vec![Whom::Team(team)]);
+        assert_eq!(team_of("team ops", Some(&ring), Some(&policy)), Some(TeamBy::Name("ops".to_owned())));
+        assert_eq!(team_of("schedule nights", None, None), Some(TeamBy::ScheduleName("nights".to_owned())));
+        assert_eq!(team_of("policy x", Some(&ring), Some(&policy)), Some(TeamBy::Schedule(schedule)));
+        assert_eq!(team_of("policy x", None, Some(&policy)), Some(TeamBy::Id(team)));
+        assert_eq!(team_of("sender x", Some(&step(vec![Whom::Person(person(3))])), None), None);
+    }
+
+    #[test]
+    fn a_call_counts_on_the_callees_day_and_at_their_night() {
+        let someone = person(7);
+        let facts = CallFacts {
+            offered_at: at("2027-01-15T13:30:00Z"),
+            person: Some((someone, Tokyo)),
+            outcome: CallResult::Answered,
+            connected_at: Some(at("2027-01-15T13:30:09Z")),
+            reported_at: None,
+        };
+        let mut change = Change::default();
+        change.count(&call(&facts, &place(London), None));
+        let own = told(&change, Dimension::Person, &someone.to_string());
+        assert_eq!((own.len(), own[0].0.as_str()), (1, "2027-01-15"));
+        assert_eq!((own[0].1.calls, own[0].1.calls_at_night, own[0].1.calls_answered), (1, 1, 1));
+        assert_eq!(own[0].1.to_answer.percentile(50), Some(9));
+        let team = told(&change, Dimension::Team, "t");
+        assert_eq!((team[0].1.calls, team[0].1.calls_at_night), (1, 1), "by the callee's night");
+        assert!(team[0].1.to_answer.is_empty(), "of a team it is counted from the beginning of the hunt");
+    }
+
+    #[test]
+    fn a_call_that_never_left_its_handset_woke_nobody() {
+        let facts = CallFacts {
+            offered_at: at("2027-01-16T02:00:00Z"),
+            person: Some((person(7), London)),
+            outcome: CallResult::Failed,
+            connected_at: None,
+            reported_at: None,
+        };
+        let mut change = Change::default();
+        change.count(&call(&facts, &place(London), None));
+        let own = &told(&change, Dimension::All, "")[0].1;
+        assert_eq!((own.calls, own.calls_at_night, own.calls_failed), (0, 0, 1));
+    }
+
+    #[test]
+    fn a_late_answer_corrects_the_day_on_which_its_hunt_began() {
+        let facts = |answers: Vec<AnswerFacts>, outcome| HuntFacts {
+            created_at: at("2027-01-15T23:59:00Z"),
+            outcome,
+            answers,
+            declined: vec![Some((person(2), London)), Some((person(2), London)), None],
+        };
+        let nobody = hunt(&facts(Vec::new(), Some(HuntOutcome::NoAnswer)), &place(London), None);
+        let late = AnswerFacts {
+            person: Some((person(1), London)),
+            offered_at: Some(at("2027-01-16T00:01:00Z")),
+            at: at("2027-01-16T00:02:00Z"),
+            confirmed_at: Some(at("2027-01-16T00:03:00Z")),
+            lapsed: false,
+        };
+        // The team has moved meanwhile: it counts where it was counted.
+        let after = hunt(&facts(vec![late], Some(HuntOutcome::Answered)), &place(Tokyo), Some(&nobody));
+        let mut change = Change::default();
+        change.count(&nobody);
+        change.take_off(&nobody);
+        change.count(&after);
+        let team = told(&change, Dimension::Team, "t");
+        assert_eq!((team.len(), team[0].0.as_str()), (1, "2027-01-15"));
+        let own = &team[0].1;
+        assert_eq!((own.hunts, own.answered, own.confirmed, own.unanswered, own.declined), (1, 1, 1, 0, 2));
+        assert_eq!((own.to_answer.percentile(50), own.to_confirm.percentile(50)), (Some(183), Some(247)));
+        let theirs = told(&change, Dimension::Person, &person(1).to_string());
+        assert_eq!((theirs[0].1.confirmed, theirs[0].1.to_confirm.percentile(50)), (1, Some(123)));
+    }
+
+    #[test]
+    fn a_person_who_was_removed_is_left_out() {
+        let facts = HuntFacts {
+            created_at: at("2027-01-15T12:00:00Z"),
+            outcome: None,
+            answers: Vec::new(),
+            declined: vec![Some((person(1), London)), Some((person(2), London))],
+        };
+        let mut change = Change::default();
+        change.count(&hunt(&facts, &place(London), None));
+        assert_eq!(change.people().len(), 2);
+        change.keep_people(&BTreeSet::from([person(2)]));
+        assert_eq!(change.people(), BTreeSet::from([person(2)]));
+        assert_eq!(told(&change, Dimension::All, "")[0].1.declined, 2);
+    }
+
+    fn any_alarm() -> impl Strategy<Value = AlarmFacts> {
+        (0_i64..4_000_000_000, 0_i64..50, any::<bool>()).prop_map(|(seconds, repeats, is_false)| AlarmFacts {
+            raised_at: DateTime::from_timestamp(seconds, 0).unwrap(),
+            repeats,
+            is_false,
+        })
+    }
+
+    proptest! {
+        /// However often something is counted anew, in the end it counts for what it is, once.
+        #[test]
+        fn only_the_last_count_counts(all in prop::collection::vec(any_alarm(), 1..8)) {
+            let raised_at = all[0].raised_at;
+            let mut change = Change::default();
+            let mut before: Option<Counted> = None;
+            for facts in &all {
+                let after = alarm(&AlarmFacts { raised_at, ..*facts }, &place(Berlin), before.as_ref());
+                if let Some(before) = &before {
+                    change.take_off(before);
+                }
+                change.count(&after);
+                let read: Counted = serde_json::from_str(&serde_json::to_string(&after).unwrap()).unwrap();
+                prop_assert_eq!(&read, &after);
+                before = Some(read);
+            }
+            let mut once = Change::default();
+            once.count(&alarm(&AlarmFacts { raised_at, ..*all.last().unwrap() }, &place(Berlin), None));
+            prop_assert_eq!(&change, &once);
+            prop_assert_eq!(Change::read(&change.written().unwrap()).unwrap(), change.clone());
+            change.take_off(&before.unwrap());
+            prop_assert!(change.is_empty());
+        }
+    }
+}

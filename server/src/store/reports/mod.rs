@@ -1,0 +1,8 @@
+//! Figures of what happened: what each alarm, hunt and call was counted for, the sums per day and month, and alarms that are false.
+
+pub mod counting;
+pub mod false_alarms;
+pub mod sums;
+mod touched;
+
+pub use touched::Touched;
