@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Config, Key, ProxySign, Switch, Value, ValueKind, gone, keys};
 
 /// What the first part of the server's own paths may be.
-const OWN_PATHS: [&str; 35] = [
+const OWN_PATHS: [&str; 39] = [
     "alarms",
     "alert",
     "api",
@@ -38,9 +38,12 @@ const OWN_PATHS: [&str; 35] = [
     "maintenance",
     "media",
     "metrics",
+    "notices",
+    "numbers",
     "password",
     "people",
     "policies",
+    "quiet-hours",
     "readyz",
     "roster",
     "senders",
@@ -48,6 +51,7 @@ const OWN_PATHS: [&str; 35] = [
     "shouts",
     "system",
     "users",
+    "watch",
 ];
 
 /// Whether a path in front of everything begins like one of the server's own, from which it cannot be told then.

@@ -25,6 +25,8 @@ pub enum Edited {
     DoNotCall,
     /// Clips that calls play.
     Clips,
+    /// Where notices go.
+    Webhooks,
 }
 
 impl Edited {
@@ -39,6 +41,7 @@ impl Edited {
             Self::People => "people",
             Self::DoNotCall => "do not call",
             Self::Clips => "clips",
+            Self::Webhooks => "webhooks",
         }
     }
 }
