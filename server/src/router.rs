@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{ConnectInfo, MatchedPath, RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get, post};
@@ -129,8 +129,11 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
     }));
     let described = Router::new()
         .route("/api/v1/openapi.json", get(async move || json(StatusCode::OK, LazyLock::force(&description).clone())))
-        .route("/api", get(async || api::page::answer(&PAGE)))
-        .route(CATALOGUE, get(async || api::page::problems()))
+        .route("/api", get(async |RawQuery(query): RawQuery, headers: HeaderMap| PAGE.answer(query.as_deref(), &headers)))
+        .route(
+            CATALOGUE,
+            get(async |RawQuery(query): RawQuery, headers: HeaderMap| api::page::problems(query.as_deref(), &headers)),
+        )
         // Where blast-api has its own.
         .route("/docs", get(async || Redirect::permanent("/api")))
         .route("/docs/", get(async || Redirect::permanent("/api")))
@@ -180,7 +183,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
 }
 
 /// The description of the API as a page.
-static PAGE: LazyLock<String> = LazyLock::new(|| api::page::written(&DESCRIBED.document));
+static PAGE: LazyLock<api::page::Written> = LazyLock::new(|| api::page::Written::of(&DESCRIBED.document));
 
 /// The description of the API, and what is made of it: the same for every server of a process.
 static DESCRIBED: LazyLock<Described> = LazyLock::new(|| {

@@ -1,7 +1,6 @@
 //! Public numbers, and the gateways that reach their handsets, over the API.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use android_protocol::sms::Encoding;
 use axum::body::Body;
@@ -30,8 +29,7 @@ use crate::keep::refused::Refused;
 use crate::kinds::gateways::{GatewayKind, GatewaySettings, host};
 use crate::line::command::AppBuild;
 use crate::store::lines::numbers::{HandOverRow, HandOverWhy};
-use crate::store::lines::sms::{GatewayRow, SmsStateRow};
-use crate::store::{Store, StoreError};
+use crate::store::lines::sms::GatewayRow;
 use crate::versions::Expected;
 
 /// The JSON body of `POST /api/v1/sms/gateways` and `PUT /api/v1/sms/gateways/{id}`.
@@ -444,22 +442,6 @@ pub struct TestJson {
     last_result: Option<String>,
 }
 
-/// How far a message has got, in one word.
-#[must_use]
-pub fn state_of(row: &SmsStateRow) -> &'static str {
-    match row {
-        SmsStateRow { delivered_at: Some(_), .. } => "delivered",
-        SmsStateRow { sent_at: Some(_), .. } => "sent",
-        SmsStateRow { gave_up_at: Some(_), .. } => "given_up",
-        SmsStateRow { last_result: Some(_), .. } => "failed",
-        _ => "waiting",
-    }
-}
-
-/// Whoever tests a gateway is answered after so long at the latest.
-const TEST_WAITS: Duration = Duration::from_secs(20);
-const TEST_LOOKS: Duration = Duration::from_millis(250);
-
 /// Sends a test message through a gateway, and waits up to 20 seconds for what comes of it.
 #[utoipa::path(post, path = "/api/v1/sms/gateways/{id}/test", tag = "sms", request_body = TestBody,
     params(("id" = String, Path, description = "Its id or name")),
@@ -471,25 +453,9 @@ pub async fn test_gateway(State(app): State<Arc<App>>, Path(id): Path<String>, b
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let TestBody { phone_number } = alarm_request::read_json(&body)?;
     let id = app.engine.send_test_text(&id, &phone_number).await?;
-    let state = wait_for_test(&app.engine.store, id).await?;
-    let shown = TestJson { id, state: state_of(&state), last_result: state.last_result };
+    let state = gateways::tried(&app.engine.store, id).await?;
+    let shown = TestJson { id, state: gateways::state_of(&state), last_result: state.last_result };
     Ok(json(StatusCode::OK, json!(shown).to_string()))
-}
-
-/// Waits until a message was tried, or for 20 seconds.
-///
-/// # Errors
-/// When the database fails.
-pub async fn wait_for_test(store: &Store, id: SmsId) -> Result<SmsStateRow, StoreError> {
-    let until = tokio::time::Instant::now() + TEST_WAITS;
-    loop {
-        let state = store.read().await?.db().sms_state(id).await?;
-        let state = state.ok_or_else(|| StoreError::Inconsistent(format!("text message {id} vanished")))?;
-        if state_of(&state) != "waiting" || tokio::time::Instant::now() >= until {
-            return Ok(state);
-        }
-        tokio::time::sleep(TEST_LOOKS).await;
-    }
 }
 
 /// Uses a gateway no more.

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Config, Key, ProxySign, Switch, Value, ValueKind, gone, keys};
 
 /// What the first part of the server's own paths may be.
-const OWN_PATHS: [&str; 37] = [
+const OWN_PATHS: [&str; 41] = [
     "alarms",
     "alarms.csv",
     "alarms.json",
@@ -40,9 +40,12 @@ const OWN_PATHS: [&str; 37] = [
     "maintenance",
     "media",
     "metrics",
+    "notices",
+    "numbers",
     "password",
     "people",
     "policies",
+    "quiet-hours",
     "readyz",
     "roster",
     "senders",
@@ -50,6 +53,7 @@ const OWN_PATHS: [&str; 37] = [
     "shouts",
     "system",
     "users",
+    "watch",
 ];
 
 /// Whether a path in front of everything begins like one of the server's own, from which it cannot be told then.

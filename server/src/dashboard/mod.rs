@@ -9,13 +9,16 @@ pub mod duty;
 pub mod frame;
 mod handsets;
 pub mod lines;
+mod notices;
 pub mod people;
 pub mod policies;
 mod reports;
+mod quiet_hours;
 mod sender;
 mod senders;
 mod shouts;
 mod system;
+pub mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +28,7 @@ use axum::extract::FromRef;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
@@ -92,6 +95,8 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/login", get(people::login::show).post(people::login::enter))
         .route("/setup", get(people::first_login::show).post(people::first_login::make))
         .route("/live", get(frame::live::watch))
+        .route("/lines", any(lines::moved))
+        .route("/lines/{*rest}", any(lines::moved))
         .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_forms));
     // The address is the proof, so that it also works where cookies do not.
     let callees = Router::new()
@@ -99,7 +104,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/c/{token}/take", post(alarm::own_link::take))
         .route("/c/{token}/decline", post(alarm::own_link::decline));
     let viewers = Router::new()
-        .route("/", get(alarm::now::show))
+        .route("/", get(alarm::views::show))
         .route("/alarms", get(alarm::list::show))
         .route("/alarms.csv", get(alarm::list::file::csv))
         .route("/alarms.json", get(alarm::list::file::json))
@@ -107,6 +112,12 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/handsets", get(handsets::show))
         .route("/people", get(people::list::show))
         .route("/people/{id}/calls", get(people::calls::person))
+        .route("/people/{id}/about", get(people::person::show))
+        .route("/people/me", get(people::me::show))
+        .route("/people/me/ring", post(people::me::ring))
+        .route("/people/me/language", post(people::me::set_language))
+        .route("/people/me/feed", post(people::me::add_feed))
+        .route("/people/me/feed/{feed}/revoke", post(people::me::revoke_feed))
         .route("/people/me/told", get(people::told::show_mine).post(people::told::change_mine))
         .route("/password", get(people::users::show_mine).post(people::users::change_mine))
         .route("/policies", get(policies::list::show))
@@ -116,7 +127,8 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/roster/swaps/{id}/decline", post(duty::swaps::decline))
         .route("/roster/swaps/{id}/take-back", post(duty::swaps::take_back))
         .route("/roster/{id}", get(duty::schedule::show))
-        .route("/lines", get(lines::overview::show))
+        .route("/numbers", get(lines::overview::show))
+        .route("/watch", get(watch::overview::show))
         .route("/shouts", get(shouts::list::show))
         .route("/shouts/opted-out", get(shouts::opted_out::show))
         .route("/shouts/{id}", get(shouts::one::show))
@@ -143,9 +155,9 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/calls", get(people::calls::all))
         .route("/calls.csv", get(people::calls::file))
         .route("/handsets/test", post(handsets::test))
-        .route("/lines/{id}/forward", post(lines::overview::forward))
-        .route("/maintenance/new", get(lines::window::begin).post(lines::window::add))
-        .route("/maintenance/{id}/end", post(lines::window::end))
+        .route("/numbers/{id}/forward", post(lines::overview::forward))
+        .route("/maintenance/new", get(watch::window::begin).post(watch::window::add))
+        .route("/maintenance/{id}/end", post(watch::window::end))
         .route("/shouts/opted-out/remove", post(shouts::opted_out::remove))
         .route("/shouts/{id}/message", get(shouts::one::listen))
         .route("/shouts/{id}/cancel", post(shouts::one::cancel))
@@ -180,6 +192,8 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/users", get(people::users::show))
         .route("/senders", get(senders::show))
         .route("/senders/{id}", get(sender::edit).post(sender::change))
+        .route("/senders/add", post(senders::add))
+        .route("/senders/{id}/revoke", post(senders::revoke))
         .route("/senders/one", get(connect::sender::show))
         .route("/senders/test", post(connect::sender::test))
         .route("/senders/ring", post(connect::sender::ring))
@@ -197,17 +211,25 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/policies/rules", get(policies::rules::show).post(policies::rules::change))
         .route("/policies/{id}", get(policies::list::edit).post(policies::list::change))
         .route("/policies/{id}/remove", post(policies::list::remove))
-        .route("/lines/new", get(lines::number::begin).post(lines::number::add))
-        .route("/lines/preview", post(lines::number::preview))
-        .route("/lines/{id}", get(lines::number::edit).post(lines::number::change))
-        .route("/lines/{id}/bind", post(lines::number::bind))
-        .route("/lines/{id}/remove", post(lines::number::remove))
+        .route("/numbers/new", get(lines::number::begin).post(lines::number::add))
+        .route("/numbers/preview", post(lines::number::preview))
+        .route("/numbers/{id}", get(lines::number::edit).post(lines::number::change))
+        .route("/numbers/{id}/bind", post(lines::number::bind))
+        .route("/numbers/{id}/remove", post(lines::number::remove))
+        .route("/notices", get(notices::list::show))
+        .route("/notices/new", get(notices::one::begin).post(notices::one::add))
+        .route("/notices/{id}", get(notices::one::edit).post(notices::one::change))
+        .route("/notices/{id}/test", post(notices::one::test))
+        .route("/notices/{id}/remove", post(notices::one::remove))
+        .route("/quiet-hours", get(quiet_hours::show).post(quiet_hours::change))
+        .route("/gateways", get(lines::gateway::list))
+        .route("/gateways/{id}/test", post(lines::gateway::test))
         .route("/gateways/new", get(lines::gateway::begin).post(lines::gateway::add))
         .route("/gateways/{id}", get(lines::gateway::edit).post(lines::gateway::change))
         .route("/gateways/{id}/remove", post(lines::gateway::remove))
-        .route("/heartbeats/new", get(lines::heartbeat::begin).post(lines::heartbeat::add))
-        .route("/heartbeats/{id}", get(lines::heartbeat::edit).post(lines::heartbeat::change))
-        .route("/heartbeats/{id}/remove", post(lines::heartbeat::remove))
+        .route("/heartbeats/new", get(watch::heartbeat::begin).post(watch::heartbeat::add))
+        .route("/heartbeats/{id}", get(watch::heartbeat::edit).post(watch::heartbeat::change))
+        .route("/heartbeats/{id}/remove", post(watch::heartbeat::remove))
         .route("/do-not-call/add", post(policies::do_not_call::add))
         .route("/do-not-call/remove", post(policies::do_not_call::remove))
         .route("/roster/schedules", post(duty::overview::add_schedule))

@@ -265,6 +265,19 @@ async fn insert(work: &mut Work, name: &str, what: (&[String], &Words, Option<&S
     Ok(key)
 }
 
+/// Revokes a key at once that somebody has read.
+///
+/// # Errors
+/// As [`revoke`], and when somebody else has changed it meanwhile.
+pub async fn revoke_read(work: &mut Work, id: KeyId, expected: &Expected) -> Result<(), KeyError> {
+    let named = work.db().key(id).await?.map(|key| key.name).ok_or_else(|| KeyError::NoSuchKey(id.to_string()))?;
+    // Locked from here on.
+    let key = work.db().key_by_name(&named).await?.filter(|key| key.id == id);
+    let key = key.ok_or_else(|| KeyError::NoSuchKey(named.clone()))?;
+    expected.check(Some(&key.version()))?;
+    revoke(work, &named).await
+}
+
 /// Revokes a key at once.
 ///
 /// # Errors

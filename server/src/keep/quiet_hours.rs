@@ -11,7 +11,8 @@ use crate::store::edits::Edited;
 use crate::store::{Announcement, Store, Work};
 use crate::versions::{Expected, Version};
 
-const MOST: usize = 1000;
+/// So many there are at most.
+pub const MOST: usize = 1000;
 const TIME: &str = "%H:%M";
 
 /// When somebody is left in peace by alarms that can wait.

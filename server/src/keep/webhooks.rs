@@ -1,7 +1,8 @@
-//! Webhooks: adding, removing and trying them.
+//! Webhooks, which notices go to: adding, changing, removing and trying them.
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::types::Json;
 
@@ -9,8 +10,11 @@ use crate::ids::{DeliveryId, WebhookId};
 use crate::kinds::guard::{AddressError, GuardedResolver, check_mail_url, check_url};
 use crate::kinds::notices::{self, WebhookSettings, WebhookShape, WrongSetting};
 use crate::kinds::words;
+use crate::links::Links;
+use crate::store::edits::Edited;
 use crate::store::lines::webhooks::{DeliveryRow, NoticeKind, WebhookRow};
 use crate::store::{Store, StoreError, Work};
+use crate::versions::{Expected, Stale};
 
 const LONGEST_NAME: usize = 60;
 /// Whoever tests a webhook is answered after so long at the latest.
@@ -32,6 +36,12 @@ pub enum WebhookError {
     /// The form has no address of its own.
     #[error("{0} needs an address: --url")]
     NoAddress(&'static str),
+    /// What waits was meant for another service.
+    #[error("this would be another webhook: add that, and remove this one")]
+    OtherShape,
+    /// Somebody else has changed it since it was read.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// The address may not be posted to.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -66,8 +76,52 @@ pub struct NewWebhook {
 ///
 /// # Errors
 /// When the name, the address or a setting is bad, or the database fails.
-pub async fn add(work: &mut Work, new: &NewWebhook, guard: &GuardedResolver) -> Result<(), WebhookError> {
+pub async fn add(work: &mut Work, new: &NewWebhook, guard: &GuardedResolver) -> Result<WebhookId, WebhookError> {
     let now = work.now();
+    let row = row_of(WebhookId::new(now), new, now)?;
+    check(&row, guard)?;
+    match work.db().insert_webhook(&row).await {
+        Ok(()) => Ok(row.id),
+        Err(error) if error.is_unique_violation() => Err(WebhookError::NameTaken(row.name)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Changes what a webhook is called, how it is reached and what it is told; what waits goes out the new way.
+///
+/// # Errors
+/// As [`add`], and when there is none, it would have another form, or somebody else has changed it meanwhile.
+pub async fn change(
+    work: &mut Work,
+    links: &Links,
+    id: WebhookId,
+    new: &NewWebhook,
+    guard: &GuardedResolver,
+    expected: &Expected,
+) -> Result<(), WebhookError> {
+    work.db().lock_edits(Edited::Webhooks).await?;
+    let old = find(work, id).await?;
+    expected.check(Some(&old.version(links)))?;
+    if new.shape != old.shape {
+        return Err(WebhookError::OtherShape);
+    }
+    let row = row_of(id, new, old.created_at)?;
+    check(&row, guard)?;
+    match work.db().change_webhook(&row).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(WebhookError::NoSuchWebhook(old.name)),
+        Err(error) if error.is_unique_violation() => Err(WebhookError::NameTaken(row.name)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A webhook in use.
+async fn find(work: &mut Work, id: WebhookId) -> Result<WebhookRow, WebhookError> {
+    let found = work.db().webhook(id).await?.filter(|webhook| webhook.removed_at.is_none());
+    found.ok_or_else(|| WebhookError::NoSuchWebhook(id.to_string()))
+}
+
+fn row_of(id: WebhookId, new: &NewWebhook, created_at: DateTime<Utc>) -> Result<WebhookRow, WebhookError> {
     let name = new.name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
         return Err(WebhookError::BadName);
@@ -79,8 +133,8 @@ pub async fn add(work: &mut Work, new: &NewWebhook, guard: &GuardedResolver) -> 
     };
     let kinds = if new.kinds.is_empty() { NoticeKind::ALL.to_vec() } else { new.kinds.clone() };
     let words: Vec<&str> = kinds.into_iter().map(NoticeKind::as_str).collect();
-    let row = WebhookRow {
-        id: WebhookId::new(now),
+    Ok(WebhookRow {
+        id,
         name: name.to_owned(),
         url,
         shape: new.shape,
@@ -88,10 +142,13 @@ pub async fn add(work: &mut Work, new: &NewWebhook, guard: &GuardedResolver) -> 
         settings: Json(new.settings.clone()),
         kinds: format!(",{},", words.join(",")),
         language: words::language(&new.language).to_owned(),
-        created_at: now,
+        created_at,
         removed_at: None,
-    };
-    match new.shape.is_mail() {
+    })
+}
+
+fn check(row: &WebhookRow, guard: &GuardedResolver) -> Result<(), WebhookError> {
+    match row.shape.is_mail() {
         true => {
             // What is no address of a mail server is said in its own words.
             notices::check(&row.target())?;
@@ -102,14 +159,10 @@ pub async fn add(work: &mut Work, new: &NewWebhook, guard: &GuardedResolver) -> 
             notices::check(&row.target())?;
         }
     }
-    match work.db().insert_webhook(&row).await {
-        Ok(()) => Ok(()),
-        Err(error) if error.is_unique_violation() => Err(WebhookError::NameTaken(name.to_owned())),
-        Err(error) => Err(error.into()),
-    }
+    Ok(())
 }
 
-/// Tells a webhook nothing more.
+/// Tells a webhook nothing more, by its name.
 ///
 /// # Errors
 /// When there is none of that name, or the database fails.
@@ -119,6 +172,17 @@ pub async fn remove(work: &mut Work, name: &str) -> Result<(), WebhookError> {
         return Err(WebhookError::NoSuchWebhook(name.to_owned()));
     }
     Ok(())
+}
+
+/// The same of one that somebody has read.
+///
+/// # Errors
+/// As [`remove`], and when somebody else has changed it meanwhile.
+pub async fn remove_read(work: &mut Work, links: &Links, id: WebhookId, expected: &Expected) -> Result<(), WebhookError> {
+    work.db().lock_edits(Edited::Webhooks).await?;
+    let old = find(work, id).await?;
+    expected.check(Some(&old.version(links)))?;
+    remove(work, &old.name).await
 }
 
 /// Puts a test notice into the outbox of one webhook.

@@ -38,6 +38,21 @@ impl Language {
         Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(tag))
     }
 
+    /// What a browser asks for: the known language with the greatest weight.
+    #[must_use]
+    pub fn of_accept(header: &str) -> Option<Self> {
+        let mut best: Option<(f32, Self)> = None;
+        for entry in header.split(',') {
+            let mut parts = entry.split(';');
+            let Some(language) = Self::of_tag(parts.next().unwrap_or_default()) else { continue };
+            let weight = parts.find_map(|part| part.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+            if weight > 0.0 && best.is_none_or(|(most, _)| weight > most) {
+                best = Some((weight, language));
+            }
+        }
+        best.map(|(_, language)| language)
+    }
+
     /// Its sentences of notices.
     fn notices(self) -> &'static str {
         match self {

@@ -27,6 +27,8 @@ pub enum Edited {
     Clips,
     /// Sums of figures, which no operator changes but by removing people.
     Figures,
+    /// Where notices go.
+    Webhooks,
 }
 
 impl Edited {
@@ -42,6 +44,7 @@ impl Edited {
             Self::DoNotCall => "do not call",
             Self::Clips => "clips",
             Self::Figures => "figures",
+            Self::Webhooks => "webhooks",
         }
     }
 }

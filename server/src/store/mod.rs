@@ -744,6 +744,7 @@ impl Store {
             shouts::log::ALL,
             shouts::opted_out::ALL,
             shouts::rows::ALL,
+            watch::first_steps::ALL,
             lines::sms::ALL,
             lines::texts::ALL,
             access::users::ALL,

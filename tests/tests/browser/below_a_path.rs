@@ -29,7 +29,7 @@ async fn somebody_logs_in_takes_an_alarm_and_sees_it_change() {
     browser.fill("[name=password]", PASSWORD).await;
     browser.click("form[action='/autocall/login'] button").await;
     eventually("the page that was asked for", SOON, async || (browser.path().await == "/autocall/handsets").then_some(())).await;
-    browser.click("nav a").await;
+    browser.click(".brand").await;
     browser.sees("disk full on db1").await;
     assert_eq!(browser.path().await, "/autocall/");
     let style = "return getComputedStyle(document.querySelector('.panel, .alarm')).borderTopStyle";

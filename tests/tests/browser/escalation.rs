@@ -24,7 +24,7 @@ async fn a_confirmation_is_waited_for_without_loading_again() {
     let desk = Phone::pair(&server, "desk").await;
     let browser = Chromium::start().await;
     browser.log_in(&server.url(), "lin", PASSWORD).await;
-    browser.sees("All quiet").await;
+    browser.sees("First steps").await;
     browser.run("window.stillHere = true").await;
     raise(&server, json!({ "confirm_within_seconds": 600 })).await;
     let mid = desk.dial(A).await;

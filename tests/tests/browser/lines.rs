@@ -38,7 +38,7 @@ async fn the_preview_follows_what_is_typed() {
     let server = equipped().await;
     let browser = Chromium::start().await;
     browser.log_in(&server.url(), "lin", PASSWORD).await;
-    browser.open(&format!("{}/lines/new", server.url())).await;
+    browser.open(&format!("{}/numbers/new", server.url())).await;
     browser.sees("you see here what the phone would be sent").await;
     browser.run("window.stillHere = true").await;
     browser.fill("[name=name]", "ops").await;
@@ -118,11 +118,20 @@ async fn everything_fits_a_small_screen_and_a_thumb() {
     browser.log_in(&server.url(), "lin", PASSWORD).await;
     let page = |kind: &str, id: &Value| format!("/{kind}/{}", id.as_str().unwrap());
     let own = [
-        page("lines", &items(&server, "/api/v1/lines").await[0]["id"]),
+        page("numbers", &items(&server, "/api/v1/lines").await[0]["id"]),
         page("gateways", &items(&server, "/api/v1/sms/gateways").await[0]["id"]),
         page("heartbeats", &items(&server, "/api/v1/heartbeats").await[0]["id"]),
     ];
-    let others = ["/lines", "/lines/new", "/gateways/new", "/gateways/new?kind=http", "/heartbeats/new", "/maintenance/new"];
+    let others = [
+        "/numbers",
+        "/watch",
+        "/gateways",
+        "/numbers/new",
+        "/gateways/new",
+        "/gateways/new?kind=http",
+        "/heartbeats/new",
+        "/maintenance/new",
+    ];
     for (width, height) in [(360, 740), (1280, 900)] {
         browser.client.set_window_size(width, height).await.unwrap();
         for path in own.iter().map(String::as_str).chain(others) {

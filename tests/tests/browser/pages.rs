@@ -85,7 +85,7 @@ async fn the_first_admin_gets_in_and_pairs_a_handset() {
     browser.fill("[name=name]", "林").await;
     browser.fill("[name=password]", PASSWORD).await;
     browser.click("form[action='/setup'] button").await;
-    browser.sees("All quiet").await;
+    browser.sees("First steps").await;
     browser.sees("curl http://127.0.0.1:").await;
 
     browser.open(&format!("{}/handsets", server.url())).await;
@@ -122,7 +122,7 @@ async fn the_ladder_moves_and_an_answer_appears_in_two_browsers() {
     let base = server.url();
     tokio::join!(lin.log_in(&base, "lin", PASSWORD), eve.log_in(&base, "eve", PASSWORD));
     for browser in [&lin, &eve] {
-        browser.sees("All quiet").await;
+        browser.sees("First steps").await;
         browser.run("window.stillHere = true").await;
     }
     raise(&server, "disk full on db1", &[A, B]).await;
@@ -159,7 +159,7 @@ async fn a_page_heals_when_the_server_comes_back() {
     add_user(&server, "lin", "responder").await;
     let browser = Chromium::start().await;
     browser.log_in(&server.url(), "lin", PASSWORD).await;
-    browser.sees("All quiet").await;
+    browser.sees("First steps").await;
     browser.run("window.stillHere = true").await;
     server.kill_9();
     browser.sees("Connection lost").await;
@@ -257,7 +257,17 @@ async fn pages_fit_a_small_screen_and_have_no_small_targets() {
         "/alarms",
         "/handsets",
         "/people",
-        "/lines",
+        "/numbers",
+        "/watch",
+        "/gateways",
+        "/notices",
+        "/notices/new",
+        "/notices/new?shape=email",
+        "/quiet-hours",
+        "/people/me",
+        "/?view=dense",
+        "/?view=wall",
+        "/api",
         "/roster",
         "/users",
         "/password",
@@ -274,7 +284,7 @@ async fn pages_fit_a_small_screen_and_have_no_small_targets() {
         browser.run("document.querySelectorAll('details').forEach((one) => { one.open = true })").await;
         let too_wide = browser.run("return document.documentElement.scrollWidth - innerWidth").await;
         assert!(too_wide.as_i64().unwrap() <= 0, "{path} is {too_wide} px too wide");
-        let small = "return [...document.querySelectorAll('button, summary, input:not([type=hidden]), select, nav a, .menu a')]
+        let small = "return [...document.querySelectorAll('button, summary, input:not([type=hidden]), select, .bar a, .sheet a, .menu a')]
             .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 44).map((one) => one.outerHTML)";
         assert_eq!(browser.run(small).await, json!([]), "{path}");
         let unnamed = "return [...document.querySelectorAll('input:not([type=hidden]), select, textarea')]

@@ -65,7 +65,7 @@ fn plain(server: &MailServer) -> String {
 async fn add(server: &Server, new: &NewWebhook) -> Result<(), WebhookError> {
     let guard = GuardedResolver::new(&server.app.engine.config.notify.allow_networks);
     let store = &server.app.engine.store;
-    store.carry_out(server.now(), Doer::Server, async |work| webhooks::add(work, new, &guard).await).await
+    store.carry_out(server.now(), Doer::Server, async |work| webhooks::add(work, new, &guard).await.map(|_| ())).await
 }
 
 /// The latest notice once something has come of it, at a try after the first ones.

@@ -137,7 +137,7 @@ pub async fn add(server: &Server, url: &str, shape: WebhookShape, kinds: &[Notic
 
 async fn add_new(server: &Server, new: NewWebhook) -> Result<(), WebhookError> {
     let store = &server.app.engine.store;
-    store.carry_out(server.now(), Doer::Server, async |work| webhooks::add(work, &new, &guard(server)).await).await
+    store.carry_out(server.now(), Doer::Server, async |work| webhooks::add(work, &new, &guard(server)).await.map(|_| ())).await
 }
 
 /// A service that is told of new alarms, in English.

@@ -119,6 +119,8 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("list answered", "alarms", "what most alarms are: a page of them is near"),
     ("list no_answer", "alarms", "still firing, and nobody heard of it: such alarms are looked at and ended"),
     ("list resolved", "alarms", "what most alarms are: a page of them is near"),
+    ("first_steps::THERE", "alarms", "the first there is, and not even that once there was one"),
+    ("first_steps::THERE", "answers", "the first there is, in the order of an index"),
     ("exceptions::VACATIONS", "vacations", "all that count are wanted"),
 ];
 

@@ -406,7 +406,7 @@ async fn of_two_admins_the_second_is_told(home: Home) {
         (format!("/policies/{}", policies[0].id), vec![("whom-0", B), ("rounds", "1")]),
         ("/policies/rules".to_owned(), vec![("place-0", "1"), ("policy-0", "")]),
         (
-            format!("/lines/{}", of(&line)),
+            format!("/numbers/{}", of(&line)),
             vec![
                 ("name", "front desk"),
                 ("number", "01012345678"),

@@ -44,7 +44,7 @@ async fn a_right_password_lets_in_and_a_wrong_one_does_not(home: Home) {
     assert_eq!((welcome.status, welcome.location()), (303, "/"));
     let now = lin.get("/").await;
     assert_eq!(now.status, 200);
-    assert!(now.shows("All quiet") && now.shows("lin"), "{}", now.body);
+    assert!(now.shows("First steps") && now.shows("lin"), "{}", now.body);
 }
 
 async fn guessing_is_slowed_down(home: Home) {

@@ -1,4 +1,4 @@
-//! What the page *Lines* changes: numbers, gateways, heartbeats, maintenance; by whom, and what is refused.
+//! What the pages *Public numbers*, *SMS gateways* and *Watch* change; by whom, and what is refused.
 
 use autocall::engine::Doer;
 use autocall::store::access::users::Role;
@@ -79,7 +79,7 @@ async fn lines(server: &Server) -> Value {
 
 /// The path of a line's page.
 async fn line_page(server: &Server) -> String {
-    format!("/lines/{}", lines(server).await[0]["id"].as_str().unwrap())
+    format!("/numbers/{}", lines(server).await[0]["id"].as_str().unwrap())
 }
 
 /// The path of the first link to a page of this kind.
@@ -97,18 +97,18 @@ fn said_at(page: &Page, field: &str) -> Option<String> {
 async fn an_admin_adds_a_line_and_changes_it(home: Home) {
     let server = home.start().await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
-    assert!(lin.get("/lines").await.shows("href=\"/lines/new\""));
-    let page = lin.get("/lines/new").await;
+    assert!(lin.get("/numbers").await.shows("href=\"/numbers/new\""));
+    let page = lin.get("/numbers/new").await;
     assert!(page.shows("A message needs something that sends it") && page.shows("/gateways/new"), "{}", page.body);
     equip(&server).await;
-    let page = lin.get("/lines/new").await;
+    let page = lin.get("/numbers/new").await;
     for text in
         ["<option value=\"ops\">ops</option>", "nights (schedule)", "China Telecom", "<option value=\"phone\">phone", ">pixel<"]
     {
         assert!(page.shows(text), "{text}: {}", page.body);
     }
-    assert_eq!(lin.post("/lines/new", &line(&[])).await.location(), "/lines?done=saved");
-    let page = lin.get("/lines").await;
+    assert_eq!(lin.post("/numbers/new", &line(&[])).await.location(), "/numbers?done=saved");
+    let page = lin.get("/numbers").await;
     assert!(page.shows("<h3>ops</h3>") && page.shows("Follows ops."), "{}", page.body);
     let stored = lines(&server).await[0].clone();
     assert_eq!(
@@ -121,7 +121,7 @@ async fn an_admin_adds_a_line_and_changes_it(home: Home) {
     let page = lin.get(&path).await;
     assert!(page.shows("value=\"+8613300001111\"") && page.shows("<option value=\"ops\" selected>"), "{}", page.body);
     let changed = line(&[("text", "on duty"), ("sms_number", "+8613300002222")]);
-    assert_eq!(lin.post(&path, &changed).await.location(), "/lines?done=saved");
+    assert_eq!(lin.post(&path, &changed).await.location(), "/numbers?done=saved");
     let mut wanted = stored;
     wanted["text"] = json!("on duty");
     let mut now = lines(&server).await[0].clone();
@@ -132,11 +132,11 @@ async fn an_admin_adds_a_line_and_changes_it(home: Home) {
     }
     assert_eq!(now, wanted);
 
-    assert_eq!(lin.post(&format!("{path}/remove"), &[]).await.location(), "/lines?done=removed");
+    assert_eq!(lin.post(&format!("{path}/remove"), &[]).await.location(), "/numbers?done=removed");
     assert_eq!(lines(&server).await, json!([]));
     assert_eq!(lin.get(&path).await.status, 404);
     assert_eq!(lin.post(&path, &line(&[])).await.status, 404);
-    for nowhere in ["/lines/x", "/gateways/x", "/heartbeats/x", "/gateways/new?kind=pigeon"] {
+    for nowhere in ["/numbers/x", "/gateways/x", "/heartbeats/x", "/gateways/new?kind=pigeon"] {
         assert_eq!(lin.get(nowhere).await.status, 404, "{nowhere}");
     }
 }
@@ -169,9 +169,9 @@ async fn what_cannot_work_is_said_at_its_field_and_nothing_is_stored(home: Home)
         ("verify_handset", &[("handset", "pixel"), ("verify_handset", "pixel")], ["ring itself", "不能呼叫自己"]),
     ];
     for (tag, language) in [("en", 0), ("zh", 1)] {
-        lin.get(&format!("/lines/new?lang={tag}")).await;
+        lin.get(&format!("/numbers/new?lang={tag}")).await;
         for (field, otherwise, sentences) in cases {
-            let page = lin.post("/lines/new", &line(otherwise)).await;
+            let page = lin.post("/numbers/new", &line(otherwise)).await;
             assert_eq!(page.status, 422, "{otherwise:?}");
             let said = said_at(&page, field).unwrap_or_else(|| panic!("{otherwise:?}: {}", page.body));
             assert!(said.contains(sentences[language]), "{tag} {otherwise:?}: {said}");
@@ -182,8 +182,8 @@ async fn what_cannot_work_is_said_at_its_field_and_nothing_is_stored(home: Home)
         }
     }
     assert_eq!(lines(&server).await, json!([]));
-    lin.post("/lines/new", &line(&[])).await;
-    let page = lin.post("/lines/new", &line(&[])).await;
+    lin.post("/numbers/new", &line(&[])).await;
+    let page = lin.post("/numbers/new", &line(&[])).await;
     assert!(said_at(&page, "name").unwrap().contains("ops") && page.status == 422);
     // A change that cannot work changes nothing.
     let page = lin.post(&line_page(&server).await, &line(&[("text", &long), ("carrier", "china-mobile")])).await;
@@ -194,9 +194,9 @@ async fn a_preview_shows_what_would_be_sent_and_stores_nothing(home: Home) {
     let server = home.start().await;
     equip(&server).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
-    assert!(lin.get("/lines/new").await.shows("you see here what the phone would be sent"));
+    assert!(lin.get("/numbers/new").await.shows("you see here what the phone would be sent"));
     let previewed = |form: Vec<(&'static str, &'static str)>| [form, vec![("preview", "yes")]].concat();
-    let page = lin.post("/lines/new", &previewed(line(&[]))).await;
+    let page = lin.post("/numbers/new", &previewed(line(&[]))).await;
     for text in [
         "To Ann (+8618712345678), who is on duty now",
         ">*7218712345678<",
@@ -209,7 +209,7 @@ async fn a_preview_shows_what_would_be_sent_and_stores_nothing(home: Home) {
     }
     // The fragment alone, for the script.
     let page =
-        lin.post("/lines/preview", &line(&[("text", "you are on duty"), ("app_build", "first"), ("carrier", "att")])).await;
+        lin.post("/numbers/preview", &line(&[("text", "you are on duty"), ("app_build", "first"), ("carrier", "att")])).await;
     assert!(page.status == 200 && !page.shows("<html") && !page.shows("<form"), "{}", page.body);
     assert!(
         page.shows("|*21*18712345678%23|autocall|you are on duty")
@@ -220,15 +220,15 @@ async fn a_preview_shows_what_would_be_sent_and_stores_nothing(home: Home) {
     );
     // Why it cannot be sent, with a way to the field; with the whole form also at the field.
     let long = line(&[("text", "班班班班班班班班班班班班班班班班班班班班班班班班班班班班班班班班班班班班班班班班")]);
-    let page = lin.post("/lines/preview", &long).await;
+    let page = lin.post("/numbers/preview", &long).await;
     assert!(page.shows("class=\"note bad\"><a href=\"#text\">Text</a>: Too long") && page.shows("room over"), "{}", page.body);
     assert!(page.shows("75 of 70 characters"), "{}", page.body);
-    let page = lin.post("/lines/new", &previewed(long)).await;
+    let page = lin.post("/numbers/new", &previewed(long)).await;
     assert!(said_at(&page, "text").unwrap().contains("75 of 70") && page.status == 200);
-    let page = lin.post("/lines/preview", &line(&[("android", "14")])).await;
+    let page = lin.post("/numbers/preview", &line(&[("android", "14")])).await;
     assert!(page.shows("href=\"#android\"") && page.shows("default dialler"), "{}", page.body);
     // Nobody is on duty: the number itself. The handset that holds the SIM dials itself, whatever its Android.
-    let page = lin.post("/lines/preview", &line(&[("team", ""), ("handset", "pixel"), ("android", "14")])).await;
+    let page = lin.post("/numbers/preview", &line(&[("team", ""), ("handset", "pixel"), ("android", "14")])).await;
     assert!(
         page.shows("Nobody is on duty") && page.shows(">*7213300001111<") && page.shows("No message is sent"),
         "{}",
@@ -237,19 +237,19 @@ async fn a_preview_shows_what_would_be_sent_and_stores_nothing(home: Home) {
     assert_eq!(lines(&server).await, json!([]), "nothing was stored");
 
     // One that is there: with whoever is bound to it.
-    lin.post("/lines/new", &line(&[])).await;
+    lin.post("/numbers/new", &line(&[])).await;
     server.app.engine.bind_line("ops", Some(("李娜", B)), &autocall::versions::Expected::default()).await.unwrap();
     let id = lines(&server).await[0]["id"].as_str().unwrap().to_owned();
-    let page = lin.post("/lines/preview", &[line(&[]), vec![("line", &id)]].concat()).await;
+    let page = lin.post("/numbers/preview", &[line(&[]), vec![("line", &id)]].concat()).await;
     assert!(page.shows("李娜") && page.shows("*7218812345678"), "{}", page.body);
-    assert_eq!(lin.post("/lines/preview", &[line(&[]), vec![("line", "x")]].concat()).await.status, 404);
+    assert_eq!(lin.post("/numbers/preview", &[line(&[]), vec![("line", "x")]].concat()).await.status, 404);
 }
 
 async fn a_line_that_follows_what_is_gone_says_so_in_red(home: Home) {
     let server = home.start().await;
     equip(&server).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
-    lin.post("/lines/new", &line(&[])).await;
+    lin.post("/numbers/new", &line(&[])).await;
     // As an earlier version allowed it.
     let mut row = server.app.engine.line_status("ops").await.unwrap().line;
     row.team = "db".to_owned();
@@ -257,13 +257,13 @@ async fn a_line_that_follows_what_is_gone_says_so_in_red(home: Home) {
     tx.db().change_line(&row).await.unwrap();
     tx.commit().await.unwrap();
     let red = "<p class=\"note bad\">Follows db, which is not in the roster.</p>";
-    assert!(lin.get("/lines").await.shows(red));
+    assert!(lin.get("/numbers").await.shows(red));
     let path = line_page(&server).await;
     let page = lin.get(&path).await;
     assert!(page.shows("<option value=\"db\" selected>db – not in the roster</option>"), "it stays what it is: {}", page.body);
     for (team, said) in [("nights", "Follows nights."), ("", "Follows nobody.")] {
         lin.post(&path, &line(&[("team", team)])).await;
-        let page = lin.get("/lines").await;
+        let page = lin.get("/numbers").await;
         assert!(page.shows(said) && !page.shows("not in the roster"), "{}", page.body);
     }
     // By its id it is the same team.
@@ -271,7 +271,7 @@ async fn a_line_that_follows_what_is_gone_says_so_in_red(home: Home) {
     let mut said = server.app.engine.line_status("ops").await.unwrap().said;
     said.team = team;
     server.app.engine.say_line("ops", &said, &autocall::versions::Expected::default()).await.unwrap();
-    assert!(lin.get("/lines").await.shows("Follows ops."));
+    assert!(lin.get("/numbers").await.shows("Follows ops."));
     assert!(lin.get(&path).await.shows("<option value=\"ops\" selected>ops</option>"));
 }
 
@@ -279,17 +279,17 @@ async fn a_line_is_bound_and_set_free(home: Home) {
     let server = home.start().await;
     equip(&server).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
-    lin.post("/lines/new", &line(&[("team", "")])).await;
+    lin.post("/numbers/new", &line(&[("team", "")])).await;
     let path = line_page(&server).await;
     let bind = format!("{path}/bind");
     let page = lin.post(&bind, &[("person", ""), ("number", "")]).await;
     assert!(page.status == 422 && page.shows("Choose somebody, or write a number"), "{}", page.body);
     assert_eq!(lin.post(&bind, &[("number", "110")]).await.status, 422);
     let person = person_id(&lin.get(&path).await, "Ann");
-    assert_eq!(lin.post(&bind, &[("person", &person)]).await.location(), "/lines?done=saved");
+    assert_eq!(lin.post(&bind, &[("person", &person)]).await.location(), "/numbers?done=saved");
     server.pass(1).await;
     assert_eq!(lines(&server).await[0]["forwarded"]["person"], "Ann");
-    assert!(lin.get("/lines").await.shows("Always leads to Ann."));
+    assert!(lin.get("/numbers").await.shows("Always leads to Ann."));
     assert!(lin.get(&path).await.shows("is always on duty for it"));
     lin.post(&bind, &[("nobody", "yes")]).await;
     assert!(lines(&server).await[0]["bound_name"].is_null());
@@ -305,13 +305,13 @@ async fn a_responder_hands_a_number_over(home: Home) {
     let server = home.start().await;
     equip(&server).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
-    lin.post("/lines/new", &line(&[("team", "")])).await;
+    lin.post("/numbers/new", &line(&[("team", "")])).await;
     let path = format!("{}/forward", line_page(&server).await);
     let mut ann = Visitor::logged_in(&server, "ann", Role::Responder).await;
-    let page = ann.get("/lines").await;
-    assert!(page.shows("Hand over to") && !page.shows("href=\"/lines/"), "{}", page.body);
+    let page = ann.get("/numbers").await;
+    assert!(page.shows("Hand over to") && !page.shows("href=\"/numbers/"), "{}", page.body);
     let person = person_id(&page, "Bob &#60;b&#62;");
-    assert_eq!(ann.post(&path, &[("person", &person), ("number", "")]).await.location(), "/lines?done=handed_over");
+    assert_eq!(ann.post(&path, &[("person", &person), ("number", "")]).await.location(), "/numbers?done=handed_over");
     let (latest, _) = server.app.engine.line_status("ops").await.unwrap().latest.unwrap();
     assert_eq!((latest.person.as_str(), latest.number.as_str()), ("Bob <b>", "+8618812345678"));
     assert_eq!(latest.message.as_deref(), Some("|*7218812345678|autocall|alertcall 今天你值班"), "it is in the outbox");
@@ -327,27 +327,27 @@ async fn a_responder_hands_a_number_over(home: Home) {
         assert!(page.status == 422 && page.shows(said) && page.shows("<details open>"), "{fields:?}: {}", page.body);
     }
     assert_eq!(lines(&server).await[0]["forwarded"]["person"], "Ann");
-    assert!(ann.get("/lines?done=handed_over").await.shows("on its way"));
+    assert!(ann.get("/numbers?done=handed_over").await.shows("on its way"));
 }
 
 async fn roles_and_tokens_are_checked(home: Home) {
     let server = home.start().await;
     equip(&server).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
-    lin.post("/lines/new", &line(&[("team", "")])).await;
+    lin.post("/numbers/new", &line(&[("team", "")])).await;
     let path = line_page(&server).await;
     let mut ann = Visitor::logged_in(&server, "ann", Role::Responder).await;
     let mut eve = Visitor::logged_in(&server, "eve", Role::Viewer).await;
-    let gateway = link(&lin.get("/lines").await, "gateways");
+    let gateway = link(&lin.get("/gateways").await, "gateways");
     let own = |end: &str| format!("{path}/{end}");
-    let admins = ["/lines/new", &path, "/gateways/new?kind=http", &gateway, "/heartbeats/new"];
+    let admins = ["/numbers/new", &path, "/gateways/new?kind=http", &gateway, "/heartbeats/new"];
     let posts =
-        ["/lines/new", &path, "/lines/preview", &own("bind"), &own("remove"), "/gateways/new", &gateway, "/heartbeats/new"];
+        ["/numbers/new", &path, "/numbers/preview", &own("bind"), &own("remove"), "/gateways/new", &gateway, "/heartbeats/new"];
     for visitor in [&mut ann, &mut eve] {
         for path in admins {
             assert_eq!(visitor.get(path).await.status, 403, "{path}");
         }
-        visitor.get("/lines").await;
+        visitor.get("/numbers").await;
         for path in posts {
             assert_eq!(visitor.post(path, &line(&[("name", "mine")])).await.status, 403, "{path}");
         }
@@ -357,20 +357,20 @@ async fn roles_and_tokens_are_checked(home: Home) {
         assert_eq!(eve.post(path, &mine).await.status, 403, "{path}");
     }
     assert_eq!(eve.get("/maintenance/new").await.status, 403);
-    let page = eve.get("/lines").await;
+    let page = eve.get("/numbers").await;
     for hidden in [
         "Hand over",
-        "/lines/new",
+        "/numbers/new",
         "/heartbeats/new",
         "/maintenance/new",
         "/gateways",
         PUBLIC,
         "Bob",
-        "<form method=\"post\" action=\"/lines",
+        "<form method=\"post\" action=\"/numbers",
     ] {
         assert!(!page.shows(hidden), "{hidden}: {}", page.body);
     }
-    assert!(ann.get("/maintenance/new").await.status == 200 && !ann.get("/lines").await.shows("/gateways"));
+    assert!(ann.get("/maintenance/new").await.status == 200 && !ann.get("/numbers").await.shows("/gateways"));
 
     // Without the token of our own form nobody changes anything.
     for path in posts.into_iter().chain([own("forward").as_str(), "/maintenance/new"]) {
@@ -380,7 +380,7 @@ async fn roles_and_tokens_are_checked(home: Home) {
     assert!(lines(&server).await[0]["name"] == "ops" && lines(&server).await[0]["forwarded"].is_null());
     // Nobody who is not logged in sees anything.
     let mut stranger = Visitor::new(&server);
-    assert!(stranger.get("/lines/new").await.location().starts_with("/login"));
+    assert!(stranger.get("/numbers/new").await.location().starts_with("/login"));
 }
 
 async fn who_confirmed_is_named(home: Home) {
@@ -390,7 +390,7 @@ async fn who_confirmed_is_named(home: Home) {
     let settings = json!({ "kind": "smsgate", "url": "http://127.0.0.1:9", "user": "", "password": "" });
     server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
-    lin.post("/lines/new", &line(&[("team", ""), ("verify_handset", "spare")])).await;
+    lin.post("/numbers/new", &line(&[("team", ""), ("verify_handset", "spare")])).await;
     server.app.engine.hand_line_over("ops", A, Some("王芳 <i>")).await.unwrap();
     let gateway = server.app.engine.gateway("phone").await.unwrap().id;
     let mut tx = server.app.engine.store.begin().await.unwrap();
@@ -401,18 +401,18 @@ async fn who_confirmed_is_named(home: Home) {
     server.pass(61).await;
     let (mid, _) = server.app_dial(&spare).await;
     server.report(&spare, &mid, Some(PUBLIC)).await;
-    let page = lin.get("/lines").await;
+    let page = lin.get("/numbers").await;
     assert!(page.shows("<span class=\"tag answered\">somebody picked up</span>"), "{}", page.body);
     let alarm = lines(&server).await[0]["forwarded"]["verify_alarm_id"].as_str().unwrap().to_owned();
     server.post(&format!("/api/v1/alarms/{alarm}/acknowledge"), &json!({ "number": PUBLIC })).await;
-    let page = lin.get("/lines").await;
+    let page = lin.get("/numbers").await;
     assert!(page.shows("<span class=\"tag confirmed\">confirmed by 王芳 &#60;i&#62;</span>"), "{}", page.body);
 }
 
 async fn a_gateway_is_added_changed_and_removed(home: Home) {
     let server = home.set("AUTOCALL_SMS_ALLOW_NETWORKS", "10.0.0.0/8").set("AUTOCALL_LISTEN", "127.0.0.1:8080").start().await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
-    let page = lin.get("/lines").await;
+    let page = lin.get("/numbers").await;
     assert!(page.shows("Nothing can send text messages yet") && page.shows("autocall gateway add"), "{}", page.body);
     let page = lin.get("/gateways/new").await;
     for kind in ["smsgate", "smsforwarder", "http", "handset"] {
@@ -443,7 +443,7 @@ async fn a_gateway_is_added_changed_and_removed(home: Home) {
     );
     let heard = server.post(&format!("/api/v1/sms/inbound/{token}"), &json!({ "event": "x", "payload": {} })).await;
     assert!(heard.0 < 500 && heard.0 != 401, "the address works: {heard:?}");
-    let page = lin.get("/lines").await;
+    let page = lin.get("/gateways").await;
     assert!(page.shows("phone &#60;b&#62;") && page.shows("SMSGate · 10.0.0.1") && !page.shows(&token), "{}", page.body);
     let path = link(&page, "gateways");
 
@@ -452,7 +452,7 @@ async fn a_gateway_is_added_changed_and_removed(home: Home) {
     assert!(page.shows("value=\"http://10.0.0.1:8080/message\"") && page.shows("it stays as it is"), "{}", page.body);
     assert!(!page.shows("geheim") && !page.shows(&token));
     let fields = [("name", "phone"), ("url", "http://10.0.0.2:8080/message"), ("user", "sms"), ("secret", ""), ("sim", "1")];
-    assert_eq!(lin.post(&path, &fields).await.location(), "/lines?done=saved");
+    assert_eq!(lin.post(&path, &fields).await.location(), "/gateways?done=saved");
     let settings = async || json!(server.app.engine.gateway("phone").await.unwrap().settings.0);
     let wanted =
         json!({ "kind": "smsgate", "url": "http://10.0.0.2:8080/message", "user": "sms", "password": "geheim", "sim": 1 });
@@ -469,11 +469,11 @@ async fn a_gateway_is_added_changed_and_removed(home: Home) {
     assert!(refused.shows("Type it again") && !refused.shows("neuer"), "{}", refused.body);
 
     // One that a line needs stays.
-    lin.post("/lines/new", &line(&[("team", "")])).await;
+    lin.post("/numbers/new", &line(&[("team", "")])).await;
     let page = lin.post(&format!("{path}/remove"), &[]).await;
-    assert!(page.status == 422 && page.shows("A line is reached through it"), "{}", page.body);
+    assert!(page.status == 422 && page.shows("A public number is reached through it"), "{}", page.body);
     lin.post(&format!("{}/remove", line_page(&server).await), &[]).await;
-    assert_eq!(lin.post(&format!("{path}/remove"), &[]).await.location(), "/lines?done=removed");
+    assert_eq!(lin.post(&format!("{path}/remove"), &[]).await.location(), "/gateways?done=removed");
     assert_eq!(lin.get(&path).await.status, 404);
     assert_eq!(server.items("/api/v1/sms/gateways").await, json!([]));
 }
@@ -497,7 +497,7 @@ async fn an_http_gateway_keeps_what_is_left_blank(home: Home) {
     assert_eq!(lin.post("/gateways/new", &fields).await.status, 200);
     let settings = async || json!(server.app.engine.gateway("other").await.unwrap().settings.0);
     let before = settings().await;
-    let path = link(&lin.get("/lines").await, "gateways");
+    let path = link(&lin.get("/gateways").await, "gateways");
     let page = lin.get(&path).await;
     assert!(page.shows("<option value=\"PUT\" selected>") && !page.shows("geheim"), "{}", page.body);
     lin.post(&path, &[("name", "other"), ("method", "PUT"), ("url", ""), ("headers", ""), ("body", ""), ("secret", "")]).await;
@@ -568,14 +568,14 @@ async fn a_gateway_has_a_zone_a_signing_secret_a_device_and_a_token(home: Home) 
     };
     assert_eq!(stored().await, ["Asia/Tokyo", "geheim1", "pixel 7", "geheim2"]);
 
-    let path = link(&lin.get("/lines").await, "gateways");
+    let path = link(&lin.get("/gateways").await, "gateways");
     let page = lin.get(&path).await;
     assert!(page.shows("value=\"Asia/Tokyo\"") && page.shows("value=\"pixel 7\"") && !page.shows("geheim"), "{}", page.body);
     assert!(page.shows("name=\"token_gone\"") && page.shows("name=\"signing_secret_gone\""), "{}", page.body);
     assert_eq!(page.body.matches("Set, and not shown").count(), 2, "{}", page.body);
     // What is left empty stays, but for what is shown.
     let empty = [("signing_secret", ""), ("token", "")];
-    assert_eq!(lin.post(&path, &with(&empty)).await.location(), "/lines?done=saved");
+    assert_eq!(lin.post(&path, &with(&empty)).await.location(), "/gateways?done=saved");
     assert_eq!(stored().await, ["Asia/Tokyo", "geheim1", "pixel 7", "geheim2"]);
     lin.post(&path, &with(&[("signing_secret", "neu1"), ("token", "neu2"), ("zone", "Europe/Madrid"), ("device", "pixel 8")]))
         .await;
@@ -632,7 +632,7 @@ async fn the_safety_measure_of_smsforwarder_is_chosen(home: Home) {
         );
     }
     assert_eq!(lin.post("/gateways/new", &form("none", "")).await.status, 200);
-    let path = link(&lin.get("/lines").await, "gateways");
+    let path = link(&lin.get("/gateways").await, "gateways");
     let stored = async || {
         let settings = json!(server.app.engine.gateway("hall").await.unwrap().settings.0);
         ["secret", "rsa_public_key", "sm4_key"].map(|name| settings[name].as_str().unwrap_or_default().to_owned())
@@ -647,7 +647,7 @@ async fn the_safety_measure_of_smsforwarder_is_chosen(home: Home) {
         ("none", "", ["", "", ""]),
     ] {
         let answer = lin.post(&path, &form(measure, secret)).await;
-        assert_eq!(answer.location(), "/lines?done=saved", "{measure}: {}", answer.body);
+        assert_eq!(answer.location(), "/gateways?done=saved", "{measure}: {}", answer.body);
         assert_eq!(stored().await, expected, "{measure}");
         let page = lin.get(&path).await;
         assert!(page.shows(&format!("<option value=\"{measure}\" selected>")), "{measure}: {}", page.body);
@@ -725,7 +725,7 @@ async fn a_heartbeat_is_added_pinged_changed_and_removed(home: Home) {
         }
     }
     assert_eq!(server.items("/api/v1/heartbeats").await, json!([]));
-    lin.get("/lines?lang=en").await;
+    lin.get("/numbers?lang=en").await;
     let page = lin.post("/heartbeats/new", &form(&[])).await;
     let (_, rest) = page.body.split_once(&format!("{}/api/v1/heartbeat/", server.base)).unwrap();
     let token = rest.split('<').next().unwrap().to_owned();
@@ -737,7 +737,7 @@ async fn a_heartbeat_is_added_pinged_changed_and_removed(home: Home) {
     for (name, value) in wanted.as_object().unwrap() {
         assert_eq!(beat[name], *value, "{name}");
     }
-    let page = lin.get("/lines").await;
+    let page = lin.get("/watch").await;
     assert!(page.shows("nightly-backup") && page.shows("alive") && !page.shows(&token), "{}", page.body);
     let path = link(&page, "heartbeats");
     let page = lin.get(&path).await;
@@ -748,14 +748,14 @@ async fn a_heartbeat_is_added_pinged_changed_and_removed(home: Home) {
     );
     assert_eq!(
         lin.post(&path, &form(&[("period", "90"), ("period_unit", "min"), ("name", "other")])).await.location(),
-        "/lines?done=saved"
+        "/watch?done=saved"
     );
     let beat = server.items("/api/v1/heartbeats").await[0].clone();
     assert_eq!((beat["name"].as_str(), beat["period_seconds"].as_i64()), (Some("nightly-backup"), Some(5400)));
     assert_eq!(lin.post(&path, &form(&[("phones", "")])).await.status, 422);
     let page = lin.post("/heartbeats/new", &form(&[])).await;
     assert!(page.status == 422 && said_at(&page, "name").unwrap().contains("nightly-backup"));
-    assert_eq!(lin.post(&format!("{path}/remove"), &[]).await.location(), "/lines?done=removed");
+    assert_eq!(lin.post(&format!("{path}/remove"), &[]).await.location(), "/watch?done=removed");
     assert_eq!(server.items("/api/v1/heartbeats").await, json!([]));
     assert_eq!(lin.get(&path).await.status, 404);
 }
@@ -763,7 +763,7 @@ async fn a_heartbeat_is_added_pinged_changed_and_removed(home: Home) {
 async fn a_window_is_made_and_ended(home: Home) {
     let server = home.start().await;
     let mut ann = Visitor::logged_in(&server, "ann", Role::Responder).await;
-    assert!(ann.get("/lines").await.shows("No maintenance"));
+    assert!(ann.get("/watch").await.shows("No maintenance"));
     let form = ann.get("/maintenance/new").await;
     assert!(
         form.shows("<span class=\"no-script\">in UTC</span>") && form.shows("name=\"from_instant\" data-of=\"from\""),
@@ -790,23 +790,23 @@ async fn a_window_is_made_and_ended(home: Home) {
     // What the script writes counts, for each of the two.
     let mut fields = window("2026-11-20T12:00", "2026-11-20T13:00", "db", "host=db1").to_vec();
     fields.extend([("from_instant", "2026-11-20T04:00:00.000Z"), ("to_instant", "2026-11-20T05:00:00.000Z")]);
-    assert_eq!(ann.post("/maintenance/new", &fields).await.location(), "/lines?done=saved");
+    assert_eq!(ann.post("/maintenance/new", &fields).await.location(), "/watch?done=saved");
     let stored = server.items("/api/v1/maintenance").await;
     assert_eq!(
         (stored[0]["starts_at"].as_str(), stored[0]["ends_at"].as_str()),
         (Some("2026-11-20T04:00:00Z"), Some("2026-11-20T05:00:00Z"))
     );
     ann.post("/maintenance/new", &window("", "2026-11-20T04:30", "", "rack=4")).await;
-    let page = ann.get("/lines").await;
+    let page = ann.get("/watch").await;
     for text in ["to come", ">open<", "team=db, host=db1", "rack=4", "End it now"] {
         assert!(page.shows(text), "{text}: {}", page.body);
     }
     for window in server.items("/api/v1/maintenance").await.as_array().unwrap() {
         let path = format!("/maintenance/{}/end", window["id"].as_str().unwrap());
-        assert_eq!(ann.post(&path, &[]).await.location(), "/lines?done=window_ended");
+        assert_eq!(ann.post(&path, &[]).await.location(), "/watch?done=window_ended");
         assert_eq!(ann.post(&path, &[]).await.status, 404, "it is over");
     }
-    assert!(ann.get("/lines?done=window_ended").await.shows("The maintenance is over."));
+    assert!(ann.get("/watch?done=window_ended").await.shows("The maintenance is over."));
     assert_eq!(server.items("/api/v1/maintenance").await, json!([]));
 }
 
@@ -817,17 +817,17 @@ async fn hostile_names_stay_text(home: Home) {
     let hostile = "\"><script>alert(1)</script>";
     assert_eq!(server.post("/api/v1/teams", &json!({ "name": hostile, "members": [] })).await.0, 201);
     for language in ["en", "zh", "ja", "es"] {
-        lin.get(&format!("/lines?lang={language}")).await;
+        lin.get(&format!("/numbers?lang={language}")).await;
         let name = format!("{hostile}{language}");
         let form = line(&[("name", &name), ("team", hostile), ("text", hostile)]);
         let mut pages = vec![
-            lin.post("/lines/preview", &form).await,
-            lin.post("/lines/preview", &line(&[("carrier", hostile)])).await,
-            lin.post("/lines/new", &line(&[("carrier", hostile), ("gateway", hostile), ("number", hostile)])).await,
+            lin.post("/numbers/preview", &form).await,
+            lin.post("/numbers/preview", &line(&[("carrier", hostile)])).await,
+            lin.post("/numbers/new", &line(&[("carrier", hostile), ("gateway", hostile), ("number", hostile)])).await,
         ];
-        assert_eq!(lin.post("/lines/new", &form).await.location(), "/lines?done=saved");
-        pages.push(lin.post("/lines/new", &form).await);
-        pages.push(lin.get("/lines").await);
+        assert_eq!(lin.post("/numbers/new", &form).await.location(), "/numbers?done=saved");
+        pages.push(lin.post("/numbers/new", &form).await);
+        pages.push(lin.get("/numbers").await);
         pages.push(lin.get(&line_page(&server).await).await);
         pages.push(lin.post(&format!("{}/forward", line_page(&server).await), &[("number", hostile)]).await);
         pages.push(
@@ -843,7 +843,9 @@ async fn hostile_names_stay_text(home: Home) {
         pages.push(lin.post("/heartbeats/new", &beat).await);
         pages.push(lin.post("/maintenance/new", &[("reason", hostile), ("team", hostile), ("from", hostile)]).await);
         lin.post("/maintenance/new", &[("reason", hostile), ("team", hostile), ("to", "2026-11-20T05:00")]).await;
-        pages.push(lin.get("/lines").await);
+        for path in ["/numbers", "/watch", "/gateways"] {
+            pages.push(lin.get(path).await);
+        }
         for page in pages {
             assert!(page.status == 200 || page.status == 422, "{}", page.body);
             assert!(!page.shows("<script>alert") && !page.shows(">\"><"), "{}", page.body);

@@ -71,8 +71,8 @@ async fn an_answer_arrives_without_reloading(home: Home) {
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
     let page = lin.get("/").await;
     let mut stream = Stream::open(&lin, "/live?page=now").await;
-    let first = stream.until("All quiet").await;
-    assert_eq!(first.len(), 4, "everything at first");
+    let first = stream.until("First steps").await;
+    assert_eq!(first.len(), 5, "everything at first");
     for part in &first {
         let (id, version) = (part["id"].as_str().unwrap(), part["version"].as_str().unwrap());
         assert!(page.shows(&format!("id=\"{id}\" data-version=\"{version}\"")), "the page has it already: {id}");
@@ -103,7 +103,7 @@ async fn a_stream_ends_with_its_session(home: Home) {
     let server = home.start().await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
     let mut stream = Stream::open(&lin, "/live?page=now").await;
-    stream.until("All quiet").await;
+    stream.until("First steps").await;
     lin.post("/logout", &[]).await;
     server.raise(&[A], json!({ "summary": "not for them" })).await;
     let mut last = String::new();
@@ -118,7 +118,7 @@ async fn streams_end_when_the_server_stops(home: Home) {
     let server = home.start().await;
     let lin = Visitor::logged_in(&server, "lin", Role::Viewer).await;
     let mut stream = Stream::open(&lin, "/live?page=now").await;
-    stream.until("All quiet").await;
+    stream.until("First steps").await;
     let server = server.restart().await;
     // What holds the server up is cut off after a while, and then the stream breaks.
     while tokio::time::timeout(SOON, stream.response.chunk()).await.unwrap().unwrap().is_some() {}

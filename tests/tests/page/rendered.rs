@@ -176,6 +176,7 @@ struct World {
     /// A callee's own link for each language.
     own_links: Vec<String>,
     shout: i64,
+    notices: autocall::ids::WebhookId,
 }
 
 impl World {
@@ -263,7 +264,8 @@ impl World {
         let own_links = callees.iter().map(link).collect();
         let shout = shouted(&server).await;
         server.app.engine.keep_figures(server.now()).await.unwrap();
-        Self { server, ringing, ended, own_links, shout }
+        let notices = told(&server).await;
+        Self { server, ringing, ended, own_links, shout, notices }
     }
 
     /// The first of these in the API.
@@ -271,6 +273,29 @@ impl World {
         let all = self.server.get(path).await;
         all["items"][0]["id"].as_str().unwrap_or_else(|| panic!("{path}: {all}")).to_owned()
     }
+}
+
+/// Where notices go, with one that waits; quiet hours of somebody; and a user who is somebody.
+async fn told(server: &Server) -> autocall::ids::WebhookId {
+    let engine = &server.app.engine;
+    let new = autocall::keep::webhooks::NewWebhook {
+        name: "ops-room".to_owned(),
+        url: "https://203.0.113.7/hook".to_owned(),
+        shape: autocall::kinds::notices::WebhookShape::Slack,
+        secret: None,
+        settings: autocall::kinds::notices::WebhookSettings::default(),
+        kinds: vec![autocall::store::lines::webhooks::NoticeKind::NoAnswer],
+        language: "en".to_owned(),
+    };
+    let guard = autocall::kinds::guard::GuardedResolver::new(&[]);
+    let add = async |work: &mut autocall::store::Work| autocall::keep::webhooks::add(work, &new, &guard).await;
+    let id = engine.store.carry_out(server.now(), Doer::Server, add).await.unwrap();
+    let test = async |work: &mut autocall::store::Work| autocall::keep::webhooks::test(work, "ops-room").await;
+    engine.store.carry_out(server.now(), Doer::Server, test).await.unwrap();
+    let quiet =
+        json!({ "quiet_hours": [{ "person": "Ann", "from": "22:00", "to": "07:00", "zone": "Asia/Shanghai", "up_to": "low" }] });
+    assert_eq!(server.put("/api/v1/quiet-hours", &quiet).await.0, 200);
+    id
 }
 
 /// A shout of sound to one who is called and one who must not be, and somebody who wants no more of its list.
@@ -313,7 +338,12 @@ async fn empty_pages(lin: &mut Visitor, album: &mut Album) {
         "/handsets",
         "/people",
         "/roster",
-        "/lines",
+        "/numbers",
+        "/watch",
+        "/gateways",
+        "/notices",
+        "/quiet-hours",
+        "/people/me",
         "/policies",
         "/senders",
         "/users",
@@ -348,19 +378,22 @@ async fn all_pages(world: &World, who: &str, visitor: &mut Visitor, album: &mut 
     let shout = format!("/shouts/{}", world.shout);
     paths.extend([format!("{shout}/calls?status=ready"), shout, "/shouts/opted-out".to_owned()]);
     let people = world.server.app.engine.store.read().await.unwrap().db().people().await.unwrap();
-    paths.push(format!("/people/{}/calls", people[0].0.id));
     // Before anybody counted, and who bears how much.
     paths.extend(["/reports?from=2026-09&to=2026-11", "/reports?by=person", "/reports?by=team&team=infra"].map(str::to_owned));
+    paths.extend(["calls", "about"].map(|what| format!("/people/{}/{what}", people[0].0.id)));
+    paths.extend(["/?view=dense", "/?view=wall"].map(str::to_owned));
     if who != "viewer" {
         paths.extend(["/calls?q=Ann", "/calls?q=nobody", "/maintenance/new", "/shouts/new"].map(str::to_owned));
     }
     if who == "admin" {
-        let admin = ["/policies/new", "/policies/rules", "/lines/new", "/gateways/new", "/heartbeats/new"];
+        let admin = ["/policies/new", "/policies/rules", "/numbers/new", "/gateways/new", "/heartbeats/new"];
         paths.extend(admin.map(str::to_owned));
         paths.extend(["/connect?system=kuma", "/senders/one?sender=(no+key)"].map(str::to_owned));
+        paths.extend(["/notices/new", "/notices/new?shape=email", "/notices/new?shape=template"].map(str::to_owned));
+        paths.push(format!("/notices/{}", world.notices));
         paths.extend(["/gateways/new?kind=http", "/gateways/new?kind=smsgate", "/gateways/new?kind=handset"].map(str::to_owned));
         for (api, page) in
-            [("/api/v1/lines", "lines"), ("/api/v1/sms/gateways", "gateways"), ("/api/v1/heartbeats", "heartbeats")]
+            [("/api/v1/lines", "numbers"), ("/api/v1/sms/gateways", "gateways"), ("/api/v1/heartbeats", "heartbeats")]
         {
             paths.push(format!("/{page}/{}", world.first(api).await));
         }
@@ -389,8 +422,8 @@ async fn wrong_forms(world: &World, lin: &mut Visitor, album: &mut Album) {
         ("/password".to_owned(), vec![("current", "no"), ("new", "longer than ten"), ("again", "longer than ten")]),
         ("/policies/new".to_owned(), vec![("name", "p"), ("whom-0", "Nobody"), ("rounds", "1")]),
         ("/do-not-call/add".to_owned(), vec![("number", "x"), ("reason", "y")]),
-        ("/lines/new".to_owned(), vec![("name", "x"), ("number", "y"), ("carrier", "china-telecom")]),
-        (format!("/lines/{line}/forward"), vec![("person", ""), ("number", "")]),
+        ("/numbers/new".to_owned(), vec![("name", "x"), ("number", "y"), ("carrier", "china-telecom")]),
+        (format!("/numbers/{line}/forward"), vec![("person", ""), ("number", "")]),
         ("/heartbeats/new".to_owned(), vec![("name", "x"), ("period", "many"), ("period_unit", "h")]),
         ("/maintenance/new".to_owned(), vec![("reason", "x"), ("ends", "tomorrow")]),
         (
@@ -399,6 +432,10 @@ async fn wrong_forms(world: &World, lin: &mut Visitor, album: &mut Album) {
         ),
         ("/connect/key".to_owned(), vec![("system", "kuma"), ("name", ""), ("phones", "x")]),
         ("/connect/use".to_owned(), vec![("system", "kuma"), ("key", "ak_none")]),
+        ("/senders/add".to_owned(), vec![("name", ""), ("phones", "x"), ("kind", "alarms")]),
+        ("/notices/new".to_owned(), vec![("shape", "email"), ("name", "post"), ("url", "x"), ("told_raised", "yes")]),
+        (format!("/notices/{}", world.notices), vec![("name", ""), ("told_raised", "yes")]),
+        ("/quiet-hours".to_owned(), vec![("from-0", "late"), ("to-0", "07:00"), ("zone-0", "UTC"), ("up_to-0", "low")]),
         ("/handsets/add".to_owned(), vec![("name", "")]),
         ("/handsets/test".to_owned(), vec![("handset", "desk"), ("number", "x")]),
         ("/handsets/rename".to_owned(), vec![("handset", "desk"), ("name", "pixel")]),
@@ -445,7 +482,8 @@ async fn every_template_is_drawn_and_sound_in_every_language() {
     let world = World::begin(server).await;
     let server = &world.server;
     let mut eve = Visitor::logged_in(server, "eve", Role::Viewer).await;
-    let mut rob = Visitor::logged_in(server, "rob", Role::Responder).await;
+    let ann = server.app.engine.store.read().await.unwrap().db().people().await.unwrap()[0].0.id;
+    let mut rob = Visitor::logged_in_as(server, "rob", Role::Responder, Some(ann)).await;
     for album in &mut albums {
         let choose = format!("/?lang={}", album.language);
         for (who, visitor) in [("admin", &mut lin), ("responder", &mut rob), ("viewer", &mut eve)] {
@@ -454,6 +492,11 @@ async fn every_template_is_drawn_and_sound_in_every_language() {
         }
         wrong_forms(&world, &mut lin, album).await;
         duty_pages(&world, &mut lin, album).await;
+        let feed = rob.post("/people/me/feed", &[]).await;
+        assert_eq!(feed.status, 200, "{}", feed.body);
+        album.keep("my feed", feed);
+        album.keep("me with a feed", rob.get("/people/me").await);
+        album.keep("a key", lin.post("/senders/add", &[("name", &format!("made-{}", album.language)), ("kind", "mail")]).await);
         album.keep("reset", lin.post("/users/reset", &[("user", "eve")]).await);
         album.keep("rotate", lin.post("/handsets/rotate", &[("handset", "desk")]).await);
         let mut stranger = Visitor::new(server);

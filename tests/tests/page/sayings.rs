@@ -265,7 +265,7 @@ async fn times_make_sense_without_script(home: Home) {
     server.app_idle(&desk).await;
     server.pass(6).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
-    for path in ["/", "/handsets", "/lines"] {
+    for path in ["/", "/handsets", "/watch"] {
         let page = lin.get(path).await;
         assert!(page.shows("03:00:00 UTC</time>"), "{path}: {}", page.body);
         assert!(!page.shows("</time> ago"), "{path} says that an instant is ago: {}", page.body);

@@ -208,7 +208,7 @@ async fn empty_pages_teach(home: Home) {
     let server = home.start().await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
     let now = lin.get("/").await;
-    assert!(now.shows("All quiet") && now.shows("curl http://127.0.0.1:") && now.shows("Without a phone"), "{}", now.body);
+    assert!(now.shows("First steps") && now.shows("curl http://127.0.0.1:") && now.shows("Without a phone"), "{}", now.body);
     assert!(lin.get("/handsets").await.shows("No handset yet"));
     assert!(lin.get("/people").await.shows("autocall people import"));
     assert!(lin.get("/alarms").await.shows("There is no alarm yet"));
@@ -239,15 +239,15 @@ async fn every_language_speaks(home: Home) {
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
     lin.headers = vec![("accept-language", "zh-CN,zh;q=0.9,en;q=0.8".to_owned())];
     let page = lin.get("/").await;
-    assert!(page.shows("一切平静") && page.shows("lang=\"zh\""), "{}", page.body);
+    assert!(page.shows("起步清单") && page.shows("lang=\"zh\""), "{}", page.body);
     for path in ["/handsets", "/people", "/alarms", "/nowhere"] {
         let page = lin.get(path).await;
         assert!(page.shows("当前") || page.shows("这里什么也没有"), "{path}");
     }
-    assert!(lin.get("/?lang=en").await.shows("All quiet"));
-    assert!(lin.get("/").await.shows("All quiet"), "the choice is kept, whatever the browser asks for");
-    assert!(lin.get("/?lang=xx").await.shows("All quiet"));
-    for (tag, quiet) in [("ja", "異常なし"), ("es", "Todo en calma"), ("zh", "一切平静"), ("en", "All quiet")] {
+    assert!(lin.get("/?lang=en").await.shows("First steps"));
+    assert!(lin.get("/").await.shows("First steps"), "the choice is kept, whatever the browser asks for");
+    assert!(lin.get("/?lang=xx").await.shows("First steps"));
+    for (tag, quiet) in [("ja", "はじめの手順"), ("es", "Primeros pasos"), ("zh", "起步清单"), ("en", "First steps")] {
         let page = lin.get(&format!("/?lang={tag}")).await;
         assert!(page.shows(quiet) && page.shows(&format!("<html lang=\"{tag}\"")), "{tag}: {}", page.body);
         let others = page.body.matches("hreflang=\"").count();

@@ -15,6 +15,7 @@ pub mod find;
 pub mod ical;
 #[cfg(test)]
 mod model;
+pub mod own;
 pub mod quiet;
 pub mod recurrence;
 pub mod rotation;

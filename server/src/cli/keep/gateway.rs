@@ -3,7 +3,6 @@
 use clap::Subcommand;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-use crate::api::lines::{state_of, wait_for_test};
 use crate::cli::{engine, labels};
 use crate::config::Config;
 use crate::engine::Doer;
@@ -292,9 +291,9 @@ pub(in crate::cli) async fn run(command: GatewayCommand, config: &Config) -> any
         }
         GatewayCommand::Test { gateway, number } => {
             let id = engine.send_test_text(&gateway, &number).await?;
-            let state = wait_for_test(&engine.store, id).await?;
+            let state = gateways::tried(&engine.store, id).await?;
             let why = state.last_result.clone().unwrap_or_default();
-            match state_of(&state) {
+            match gateways::state_of(&state) {
                 "waiting" => {
                     anyhow::bail!("nobody has sent it yet: does the server run, and if a handset is the gateway, does it poll?")
                 }

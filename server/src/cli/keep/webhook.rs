@@ -136,7 +136,7 @@ pub(in crate::cli) async fn run(command: WebhookCommand, config: &Config) -> any
             let settings = WebhookSettings { to, from, user, mentions, template };
             let new = NewWebhook { name, url: url.unwrap_or_default(), shape, secret, settings, kinds: events, language };
             let guard = GuardedResolver::new(&config.notify.allow_networks);
-            store.carry_out(now, Doer::CommandLine, async |work| webhooks::add(work, &new, &guard).await).await?;
+            store.carry_out(now, Doer::CommandLine, async |work| webhooks::add(work, &new, &guard).await.map(|_| ())).await?;
             println!("{} is told from now on; try it: autocall webhook test {}", new.name.trim(), new.name.trim());
         }
         WebhookCommand::List => {

@@ -3,6 +3,7 @@
 pub mod acting;
 pub mod actions;
 pub mod calls;
+mod first_steps;
 pub mod health;
 pub mod ladder;
 pub mod list;
@@ -15,3 +16,4 @@ pub mod running;
 pub mod standing;
 pub mod timeline;
 pub mod trouble;
+pub mod views;

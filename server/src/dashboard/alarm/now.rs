@@ -1,14 +1,9 @@
 //! *Now*: what is wrong, who is being rung at this moment, and how the last alarms ended.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use askama::Template;
-use axum::Extension;
-use axum::extract::{RawQuery, State};
-use axum::response::Response;
 use chrono::TimeDelta;
 
+use super::first_steps;
 use super::health::Health;
 use super::ladder::{self, Flights, Known};
 use super::read::{Board, Finished, OpenHunt, Week};
@@ -16,9 +11,7 @@ use super::standing;
 use super::trouble::{self, Trouble};
 use crate::alarm::AnswerVia;
 use crate::alarm::{AlarmState, EndReason, Priority, Verdict};
-use crate::dashboard::Dashboard;
-use crate::dashboard::frame::answer::Refusal;
-use crate::dashboard::frame::page::{Part, Sight, ago, at, at_second, duration, live_page, since};
+use crate::dashboard::frame::page::{Part, Sight, ago, at, at_second, duration, since};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{Words, escape, fill, fill_text, isolated};
@@ -27,18 +20,6 @@ use crate::roster::evaluate::FORESIGHT;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::AnswerRow;
 use crate::store::duty::log::LoggedPerson;
-
-/// `GET /`
-pub(in crate::dashboard) async fn show(
-    State(pages): State<Arc<Dashboard>>,
-    Extension(reader): Extension<Reader>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Refusal> {
-    let board = pages.boards.read(&pages.app, Instant::now()).await.map_err(|_| Refusal::Away)?;
-    let done = done_words(reader.words, query.as_deref());
-    let live = "/live?page=now".to_owned();
-    Ok(live_page(&reader, "now", live, &reader.words.nav_now, sight(&reader, &board), done, board.now))
-}
 
 /// What was just done, when the address says so.
 pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str>) -> Option<&'static str> {
@@ -70,6 +51,9 @@ pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str
         "window_ended" => Some(&words.done_window_ended),
         "saved" => Some(&words.done_saved),
         "removed" => Some(&words.done_removed),
+        "revoked" => Some(&words.done_revoked),
+        "feed" => Some(&words.done_feed_revoked),
+        "ringing_me" => Some(&words.done_ringing_me),
         "reading" => Some(&words.done_reading),
         "role" => Some(&words.done_role),
         "user_disabled" => Some(&words.done_user_disabled),
@@ -124,6 +108,8 @@ struct OpenPart<'r> {
     /// No alarm was ever raised.
     never: bool,
     last: Option<String>,
+    /// What is still to be done on a new server; HTML.
+    steps: Option<String>,
 }
 
 /// One open hunt.
@@ -160,6 +146,7 @@ fn open_part<'r>(reader: &'r Reader, board: &Board) -> OpenPart<'r> {
         more,
         never: board.open.is_empty() && board.finished.is_empty(),
         last,
+        steps: board.first_steps.map(|steps| first_steps::checklist(reader, &steps)),
     }
 }
 

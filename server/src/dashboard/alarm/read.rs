@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::engine::watch::handsets::plain_path_is_open;
 use crate::engine::watch::health::{Backlog, Wrong};
 use crate::ids::{HandsetId, HuntId};
+use crate::keep::first_steps::{self, FirstStep};
 use crate::lock::LockHealth;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
@@ -64,6 +65,8 @@ pub(in crate::dashboard) struct Board {
     pub(in crate::dashboard) wrong: Vec<Wrong>,
     /// A reverse proxy stands in front, and the configuration does not say which.
     pub(in crate::dashboard) unlisted_proxy: bool,
+    /// What is still to be done on a new server, with what is done already.
+    pub(in crate::dashboard) first_steps: Option<[(FirstStep, bool); 5]>,
 }
 
 /// A hunt that is not over, with its alarms, the most urgent first.
@@ -151,6 +154,7 @@ impl Board {
             backlogs: engine.health.backlogs(),
             wrong: engine.known_wrong(),
             unlisted_proxy: engine.config.http.has_unlisted_proxy(),
+            first_steps: None,
             plain_path_open: plain_path_is_open(&engine.config.handsets, &handsets),
             handsets,
         })
@@ -273,6 +277,8 @@ pub(in crate::dashboard) struct Boards {
 struct Latest {
     board: Option<(Instant, Result<Arc<Board>, Away>)>,
     week: Option<KnownWeek>,
+    /// All first steps were done: that is asked no more.
+    steps_done: bool,
 }
 
 impl Boards {
@@ -289,6 +295,14 @@ impl Boards {
         let board = match Board::read(&app.engine, known).await {
             Ok(mut board) => {
                 board.unlisted_proxy |= app.access.saw_a_proxy();
+                if !latest.steps_done {
+                    let has_phone = board.handsets.iter().any(|handset| board.health(handset).counts());
+                    match first_steps::standing(&app.engine.store, has_phone, board.now).await {
+                        Ok(steps) => (board.first_steps, latest.steps_done) = (steps, steps.is_none()),
+                        // It is no reason to show nothing.
+                        Err(error) => tracing::debug!(%error, "the first steps could not be read"),
+                    }
+                }
                 let latest_end = latest_end(&board.finished);
                 if known.is_none_or(|known| known.latest_end != latest_end) {
                     latest.week = Some(KnownWeek { read_at: began, latest_end, week: board.week });

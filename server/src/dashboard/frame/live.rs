@@ -21,6 +21,7 @@ use super::page::{Sight, instant};
 use super::reader::Reader;
 use super::session;
 use crate::dashboard::Dashboard;
+use crate::dashboard::alarm::views::{self, View};
 use crate::dashboard::alarm::{now, one};
 use crate::dashboard::{handsets, shouts};
 use crate::ids::AlarmId;
@@ -39,7 +40,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// What a page shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Subject {
-    Now,
+    Now(View),
     Handsets,
     Alarm(AlarmId),
     Shout(i64),
@@ -48,7 +49,7 @@ enum Subject {
 fn subject(query: &str) -> Option<Subject> {
     let fields: HashMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
     match &**fields.get("page")? {
-        "now" => Some(Subject::Now),
+        "now" => Some(Subject::Now(fields.get("view").map(|word| View::read(word)).unwrap_or_default())),
         "handsets" => Some(Subject::Handsets),
         "shout" => fields.get("id")?.parse().ok().map(Subject::Shout),
         "alarm" => fields.get("id")?.parse().ok().map(Subject::Alarm),
@@ -225,7 +226,7 @@ impl Watcher {
         let of_one = match self.subject {
             Subject::Alarm(id) => Some(one::sight(app, reader, id).await),
             Subject::Shout(id) => Some(shouts::one::sight(app, reader, id).await),
-            Subject::Now | Subject::Handsets => None,
+            Subject::Now(_) | Subject::Handsets => None,
         };
         match of_one {
             Some(Ok(sight)) => return Some(sight),
@@ -237,6 +238,7 @@ impl Watcher {
         Some(match (&board, self.subject) {
             (Err(_), _) => now::sight_away(reader),
             (Ok(board), Subject::Handsets) => handsets::sight(reader, board),
+            (Ok(board), Subject::Now(view)) => views::sight(reader, board, view),
             (Ok(board), _) => now::sight(reader, board),
         })
     }

@@ -1,7 +1,9 @@
 //! What all pages share: the frame, sessions, forms, words, live updates.
 
 pub mod answer;
+pub mod asked;
 pub mod assets;
+pub mod card;
 pub mod csrf;
 pub mod device;
 pub mod edit;
@@ -13,5 +15,6 @@ pub mod place;
 pub mod reader;
 pub mod session;
 pub mod throttle;
+pub mod trial;
 pub mod typed_time;
 pub mod words;

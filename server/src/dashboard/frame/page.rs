@@ -14,7 +14,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::answer::{Refusal, protect};
 use super::assets;
 use super::csrf;
-use super::place::{ADMIN_MENU, Entry, MENU, Place, RESPONDER_MENU};
+use super::place::{ADMIN_MENU, Entry, MENU, MORE_MENU, OWN_MENU, Place, RESPONDER_MENU};
 use super::reader::Reader;
 use super::session::{self, Cookies};
 use super::words::{Language, Words, fill_text};
@@ -57,16 +57,32 @@ impl<'r> Frame<'r> {
         }
     }
 
-    /// The menu for everybody: where each entry leads, its word, and whether it is this page.
+    /// What is looked at most: where each entry leads, its word, and whether it is this page.
     pub(in crate::dashboard) fn menu(&self) -> Vec<(String, &'static str, bool)> {
         self.entries(MENU)
     }
 
-    /// The menu for those who may do more than look.
-    pub(in crate::dashboard) fn admin_menu(&self) -> Vec<(String, &'static str, bool)> {
-        let mut entries = self.entries(if self.reader.responds() { RESPONDER_MENU } else { &[] });
-        entries.extend(self.entries(if self.reader.administers() { ADMIN_MENU } else { &[] }));
+    /// The other pages that the reader may see.
+    pub(in crate::dashboard) fn more_menu(&self) -> Vec<(String, &'static str, bool)> {
+        let mut entries = self.entries(MORE_MENU);
+        entries.extend(self.entries(if self.reader.responds() { RESPONDER_MENU } else { &[] }));
         entries
+    }
+
+    /// What is set up, for those who may.
+    pub(in crate::dashboard) fn admin_menu(&self) -> Vec<(String, &'static str, bool)> {
+        self.entries(if self.reader.administers() { ADMIN_MENU } else { &[] })
+    }
+
+    /// The reader's own pages.
+    pub(in crate::dashboard) fn own_menu(&self) -> Vec<(String, &'static str, bool)> {
+        self.entries(OWN_MENU)
+    }
+
+    /// The name of this page where it is one of a menu that is closed: the menu says then where one is.
+    pub(in crate::dashboard) fn within(&self) -> Option<&'static str> {
+        let all = self.more_menu().into_iter().chain(self.admin_menu());
+        all.into_iter().find(|(_, _, is_here)| *is_here).map(|(_, word, _)| word)
     }
 
     fn entries(&self, menu: &[Entry]) -> Vec<(String, &'static str, bool)> {

@@ -10,20 +10,6 @@ pub(in crate::dashboard) use crate::kinds::words::Language;
 use crate::kinds::words::{Piece, split};
 
 impl Language {
-    /// What a browser asks for: the known language with the greatest weight.
-    pub(in crate::dashboard) fn of_accept(header: &str) -> Option<Self> {
-        let mut best: Option<(f32, Self)> = None;
-        for entry in header.split(',') {
-            let mut parts = entry.split(';');
-            let Some(language) = Self::of_tag(parts.next().unwrap_or_default()) else { continue };
-            let weight = parts.find_map(|part| part.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
-            if weight > 0.0 && best.is_none_or(|(most, _)| weight > most) {
-                best = Some((weight, language));
-            }
-        }
-        best.map(|(_, language)| language)
-    }
-
     /// Its words.
     pub(in crate::dashboard) fn words(self) -> &'static Words {
         static ENGLISH: LazyLock<Words> = LazyLock::new(|| Words::read("en", include_str!("words/en.toml")));

@@ -1,4 +1,4 @@
-//! Gateways: the list on *Lines*, and the pages on which an admin adds, changes and removes one.
+//! *SMS gateways*: the list, and the pages on which an admin adds, changes, tries and removes one.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,13 +9,16 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::gateway_form::{self, GatewayForm, said};
+use super::gateway_form::{self, GatewayForm};
+use super::gateway_test::{self, Below};
 use crate::app::App;
+use crate::dashboard::alarm::now;
 use crate::dashboard::frame::answer::{Refusal, go_to};
+use crate::dashboard::frame::asked::said;
 use crate::dashboard::frame::csrf::Fields;
-use crate::dashboard::frame::edit::{AddressPage, Edit, edit_page, reached};
+use crate::dashboard::frame::edit::{AddressPage, Edit, edit_page_over, reached};
 use crate::dashboard::frame::field::Wrong;
-use crate::dashboard::frame::page::{Frame, html};
+use crate::dashboard::frame::page::{Frame, ago, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::GatewayId;
@@ -31,13 +34,38 @@ pub(in crate::dashboard) struct GatewayLine {
     pub(in crate::dashboard) name: String,
     pub(in crate::dashboard) kind: Cow<'static, str>,
     pub(in crate::dashboard) host: String,
+    /// When it was last heard, where it has been silent since; HTML.
+    pub(in crate::dashboard) silent: Option<String>,
 }
 
 impl GatewayLine {
     pub(in crate::dashboard) fn new(words: &'static Words, row: GatewayRow) -> Self {
         let kind = said(words, GatewayKind::of(&row.settings).name());
-        Self { id: row.id, kind, host: host(&row.settings), name: row.name }
+        Self { id: row.id, kind, host: host(&row.settings), silent: row.silent_since.map(ago), name: row.name }
     }
+}
+
+#[derive(Template)]
+#[template(path = "lines/gateways.html")]
+struct GatewaysPage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    done: Option<&'static str>,
+    gateways: Vec<GatewayLine>,
+}
+
+/// `GET /gateways`
+pub(in crate::dashboard) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let words = reader.words;
+    let rows = app.engine.store.read().await?.db().gateways().await?;
+    let gateways = rows.into_iter().map(|row| GatewayLine::new(words, row)).collect();
+    let frame = Frame::new(&reader, "gateways", words.gateways.as_str(), app.engine.clock.now());
+    let done = now::done_words(words, query.as_deref());
+    Ok(html(StatusCode::OK, &GatewaysPage { frame, words, done, gateways }))
 }
 
 #[derive(Template)]
@@ -63,7 +91,7 @@ pub(in crate::dashboard) async fn begin(
     }
     let words = reader.words;
     let kinds = GatewayKind::ALL.iter().map(|kind| (kind.as_str(), said(words, kind.name()), said(words, kind.how()))).collect();
-    let frame = Frame::new(&reader, "lines", words.gateway_add.as_str(), app.engine.clock.now());
+    let frame = Frame::new(&reader, "gateways", words.gateway_add.as_str(), app.engine.clock.now());
     Ok(html(StatusCode::OK, &KindsPage { frame, words, kinds }))
 }
 
@@ -96,14 +124,14 @@ pub(in crate::dashboard) async fn add(
     let path = format!("{}{}", app.prefix.path(), inbound_path(&token));
     let title = fill_text(&words.gateway_added, &[("name", &gateway.name)]);
     let page = AddressPage {
-        frame: Frame::new(&reader, "lines", title, app.engine.clock.now()),
+        frame: Frame::new(&reader, "gateways", title, app.engine.clock.now()),
         words,
         how: said(words, kind.inbound()),
         address: reached(&reader.host, reader.secure, app.config().listen, &path),
         once: &words.inbound_once,
         example: String::new(),
         then: "",
-        back: ("/lines", &words.lines_back),
+        back: ("/gateways", &words.gateways_back),
     };
     Ok(html(StatusCode::OK, &page))
 }
@@ -141,12 +169,37 @@ pub(in crate::dashboard) async fn change(
                 Ok::<_, Refused>(work.commit().await?)
             };
             match changed.await {
-                Ok(()) => return Ok(go_to("/lines?done=saved")),
+                Ok(()) => return Ok(go_to("/gateways?done=saved")),
                 Err(refused) => gateway_form::wrong(reader.words, kind, refused)?,
             }
         }
     };
     form_page(&app, &reader, Some(&old), kind, &form, fields.get("version"), Some(wrong)).await
+}
+
+/// `POST /gateways/{id}/test`: sends a message, and waits a while for what comes of it.
+pub(in crate::dashboard) async fn test(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = gateway_id(&id)?;
+    let mut below = Below { number: fields.get("number").trim().to_owned(), ..Below::default() };
+    match app.engine.send_test_text(&id, &below.number).await {
+        Ok(sms) => below.tried = Some(gateway_test::tried(&reader, &gateways::tried(&app.engine.store, sms).await?)),
+        Err(refused) => below.wrong = Some(gateway_test::wrong(&reader, refused)?),
+    }
+    let old = gateway(&app, &id).await?;
+    let form = GatewayForm::of(&old.name, &old.settings, &old.inbound);
+    let version = old.version(&app.engine.links);
+    let status = if below.wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let below = gateway_test::section(&reader, old.id, below)?;
+    let kind = GatewayKind::of(&old.settings);
+    let shown = Shown { old: Some(&old), kind, form: &form, version: version.as_str(), wrong: None };
+    let mut page = shown.over(&app, &reader, below).await?;
+    *page.status_mut() = status;
+    Ok(page)
 }
 
 /// `POST /gateways/{id}/remove`
@@ -169,7 +222,7 @@ pub(in crate::dashboard) async fn remove(
         let version = old.version(&app.engine.links);
         return form_page(&app, &reader, Some(&old), GatewayKind::of(&old.settings), &form, version.as_str(), Some(wrong)).await;
     }
-    Ok(go_to("/lines?done=removed"))
+    Ok(go_to("/gateways?done=removed"))
 }
 
 async fn gateway(app: &App, id: &str) -> Result<GatewayRow, Refusal> {
@@ -190,25 +243,47 @@ async fn form_page(
     version: &str,
     wrong: Option<Wrong>,
 ) -> Result<Response, Refusal> {
-    let words = reader.words;
-    let handsets = app.engine.store.read().await?.db().handsets().await?.into_iter().map(|handset| handset.name);
-    let (name, how) = (said(words, kind.name()), said(words, kind.how()));
-    let edit = Edit {
-        title: if old.is_some() { form.name.clone() } else { name.into_owned() },
-        address: old.map_or_else(|| "/gateways/new".to_owned(), |old| format!("/gateways/{}", old.id)),
-        how,
-        fields: form.fields(
-            words,
-            kind,
-            old.map(|old| (&old.settings.0, &old.inbound.0)),
-            &handsets.collect::<Vec<_>>(),
-            wrong.as_ref(),
-        ),
-        hidden: if old.is_none() { vec![("kind", kind.as_str().to_owned())] } else { Vec::new() },
-        version: version.to_owned(),
-        wrong,
-        remove_sure: old.is_some().then_some(words.gateway_remove_sure.as_str()),
-        of: ("lines", "/lines"),
+    let below = match old {
+        Some(old) => gateway_test::section(reader, old.id, Below::default())?,
+        None => String::new(),
     };
-    Ok(edit_page(app, reader, edit))
+    let shown = Shown { old, kind, form, version, wrong };
+    shown.over(app, reader, below).await
+}
+
+/// A form as it is shown.
+struct Shown<'s> {
+    old: Option<&'s GatewayRow>,
+    kind: GatewayKind,
+    form: &'s GatewayForm,
+    version: &'s str,
+    wrong: Option<Wrong>,
+}
+
+impl Shown<'_> {
+    /// The page with it, and with something below it.
+    async fn over(self, app: &App, reader: &Reader, below: String) -> Result<Response, Refusal> {
+        let Self { old, kind, form, version, wrong } = self;
+        let words = reader.words;
+        let handsets = app.engine.store.read().await?.db().handsets().await?.into_iter().map(|handset| handset.name);
+        let (name, how) = (said(words, kind.name()), said(words, kind.how()));
+        let edit = Edit {
+            title: if old.is_some() { form.name.clone() } else { name.into_owned() },
+            address: old.map_or_else(|| "/gateways/new".to_owned(), |old| format!("/gateways/{}", old.id)),
+            how,
+            fields: form.fields(
+                words,
+                kind,
+                old.map(|old| (&old.settings.0, &old.inbound.0)),
+                &handsets.collect::<Vec<_>>(),
+                wrong.as_ref(),
+            ),
+            hidden: if old.is_none() { vec![("kind", kind.as_str().to_owned())] } else { Vec::new() },
+            version: version.to_owned(),
+            wrong,
+            remove_sure: old.is_some().then_some(words.gateway_remove_sure.as_str()),
+            of: ("gateways", "/gateways"),
+        };
+        Ok(edit_page_over(app, reader, edit, below))
+    }
 }

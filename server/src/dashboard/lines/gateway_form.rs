@@ -1,26 +1,15 @@
 //! A gateway as a form has it: drawn and read as its kind says. What may hold a secret is never shown: left blank, it stays as it is.
 
-use std::borrow::Cow;
-
 use crate::dashboard::frame::answer::Refusal;
+use crate::dashboard::frame::asked::{Drawing, typed};
 use crate::dashboard::frame::csrf::Fields;
-use crate::dashboard::frame::field::{Choice, Field, Input, Wrong};
+use crate::dashboard::frame::field::{Field, Input, Wrong};
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::keep::lines::gateways::{InboundChange, NewGateway};
 use crate::keep::refused::Refused;
 use crate::kinds::form::{Asked, AskedBy, Said, Typed};
 use crate::kinds::gateways::{GatewayKind, GatewaySettings, WrongSetting};
 use crate::store::lines::sms::Inbound;
-
-/// What a kind says, in the reader's language.
-pub(super) fn said(words: &'static Words, said: Said) -> Cow<'static, str> {
-    match said {
-        Said::Nothing => "".into(),
-        Said::Plain(text) => text.into(),
-        Said::Word(key) => words.word(key).into(),
-        Said::Filled(key, places) => fill_text(words.word(key), places).into(),
-    }
-}
 
 /// A gateway as it was typed.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -47,15 +36,9 @@ impl GatewayForm {
 
     /// One of this kind that somebody has filled in.
     pub(in crate::dashboard) fn read(fields: &Fields, kind: GatewayKind) -> Self {
-        let asked = kind.asks(None).into_iter().filter(|asked| fields.has(asked.name));
-        let names = kind.asks(None).into_iter().map(|asked| asked.name).chain([SIGNING_SECRET]);
-        let gone = names.filter(|name| fields.get(&gone(name)) == YES);
         Self {
             name: fields.get("name").trim().to_owned(),
-            settings: Typed {
-                fields: asked.map(|asked| (asked.name.to_owned(), fields.get(asked.name).to_owned())).collect(),
-                gone: gone.map(str::to_owned).collect(),
-            },
+            settings: typed(fields, &kind.asks(None), &[SIGNING_SECRET]),
             zone: fields.has("zone").then(|| fields.get("zone").trim().to_owned()),
             // Blanks may be part of it.
             signing_secret: fields.get(SIGNING_SECRET).to_owned(),
@@ -110,8 +93,9 @@ impl GatewayForm {
         let line =
             |name: &str, label: &'static str, how: &str, value: &str| Field::new(name, label, how, value, Input::Line, wrong);
         let mut fields = vec![line("name", &words.policy_name, &words.gateway_name_how, &self.name)];
+        let drawing = Drawing { words, typed: &self.settings, is_new: old.is_none(), handsets, wrong };
         for asked in kind.asks(old.map(|(settings, _)| settings)) {
-            fields.extend(self.drawn(words, &asked, old.is_none(), handsets, wrong));
+            fields.extend(drawing.drawn(&asked, false));
         }
         let zone = self.zone.as_deref().unwrap_or_default();
         fields.push(line("zone", &words.gateway_zone, &words.gateway_zone_how, zone));
@@ -121,66 +105,12 @@ impl GatewayForm {
             Said::Word("gateway_signing_how"),
             AskedBy::OptionalSecret { is_set: old.is_some_and(|(_, inbound)| inbound.signing_secret.is_some()) },
         );
-        fields.extend(self.drawn(words, &signing, old.is_none(), handsets, wrong));
-        fields
-    }
-
-    /// A field that a kind asks for; of what can be taken away, with the box for that.
-    fn drawn(
-        &self,
-        words: &'static Words,
-        asked: &Asked,
-        is_new: bool,
-        handsets: &[String],
-        wrong: Option<&Wrong>,
-    ) -> Vec<Field> {
-        let label = match asked.label {
-            Said::Plain(text) => text,
-            Said::Word(key) | Said::Filled(key, _) => words.word(key),
-            Said::Nothing => "",
-        };
-        let typed = self.settings.text(asked.name);
-        let (input, value) = match &asked.by {
-            AskedBy::Line | AskedBy::Address => (Input::Line, typed),
-            AskedBy::Secret | AskedBy::OptionalSecret { .. } => (Input::Secret, ""),
-            AskedBy::Lines(room) => (Input::Lines(*room), typed),
-            AskedBy::Choice(choices) => {
-                let choices = choices.iter().map(|(value, label)| Choice::new(*value, said(words, *label)));
-                (Input::Choice(choices.collect()), typed)
-            }
-            AskedBy::Handset => {
-                let handsets = handsets.iter().map(|name| Choice::new(name, name));
-                let none = Choice::new("", &words.line_choose);
-                (Input::Choice(std::iter::once(none).chain(handsets).collect()), typed)
-            }
-        };
-        let is_secret = matches!(asked.by, AskedBy::Secret | AskedBy::OptionalSecret { .. });
-        let was_typed = !typed.is_empty() || (asked.name == SIGNING_SECRET && !self.signing_secret.is_empty());
-        let how = match &asked.by {
-            _ if is_secret && was_typed && wrong.is_some() => words.gateway_secret_again.as_str().into(),
-            // What there is may hold a secret, and is not shown then.
-            AskedBy::Address if !is_new && typed.is_empty() => Cow::from(words.gateway_kept.as_str()),
-            AskedBy::OptionalSecret { is_set: true } => words.gateway_set.as_str().into(),
-            _ => said(words, asked.how),
-        };
-        let mut fields = vec![Field::new(asked.name, label, &how, value, input, wrong)];
-        if asked.by == (AskedBy::OptionalSecret { is_set: true }) {
-            let ticked = if self.settings.takes_away(asked.name) { YES } else { "" };
-            fields.push(Field::new(gone(asked.name), label, "", ticked, Input::Tick(&words.gateway_take_away), wrong));
-        }
+        fields.extend(drawing.drawn(&signing, !self.signing_secret.is_empty()));
         fields
     }
 }
 
 const SIGNING_SECRET: &str = "signing_secret";
-
-/// What a box that is ticked says.
-const YES: &str = "yes";
-
-/// The name of the box by which what a field holds is taken away.
-fn gone(field: &str) -> String {
-    format!("{field}_gone")
-}
 
 /// What is wrong, in the reader's language and at the form's field.
 ///
@@ -211,6 +141,7 @@ pub(in crate::dashboard) fn wrong(words: &Words, kind: GatewayKind, refused: Ref
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
+    use crate::dashboard::frame::asked::{YES, gone};
     use crate::dashboard::frame::words::Language;
     use serde_json::{Value, json};
 
@@ -285,7 +216,7 @@ mod tests {
     ];
 
     /// A form of this kind, some of whose fields say something else.
-    fn typed(kind: GatewayKind, other: &[(&str, &str)]) -> GatewayForm {
+    fn filled_in(kind: GatewayKind, other: &[(&str, &str)]) -> GatewayForm {
         let fields = FIELDS.iter().filter(|(name, _)| !other.iter().any(|(own, _)| own == name));
         GatewayForm::read(&Fields::of(&fields.chain(other).copied().collect::<Vec<_>>()), kind)
     }
@@ -295,20 +226,20 @@ mod tests {
         let words = Language::English.words();
         for settings in all() {
             let kind = GatewayKind::of(&settings);
-            let form = typed(kind, &[]);
+            let form = filled_in(kind, &[]);
             let text = serde_json::to_string(&form.filled(words, kind, Some(&settings)).unwrap()).unwrap();
             if kind != GatewayKind::Handset {
                 assert!(text.contains("http://10.0.0.2") && text.contains(" new ") && !text.contains("geheim"), "{text}");
             }
             assert!(form.filled(words, kind, None).is_ok(), "a new one");
         }
-        let wrong = |kind, other: &[(&str, &str)]| typed(kind, other).filled(words, kind, None).unwrap_err();
+        let wrong = |kind, other: &[(&str, &str)]| filled_in(kind, other).filled(words, kind, None).unwrap_err();
         let garbled = wrong(GatewayKind::Http, &[("headers", "authorization")]);
         assert!(garbled.field == "headers" && garbled.sentence.contains("authorization"), "{garbled:?}");
         assert_eq!(wrong(GatewayKind::Smsgate, &[("sim", "x")]).field, "sim");
         let old = forwarder("sm4_key", "alt");
         let now = |other: &[(&str, &str)]| {
-            let form = typed(GatewayKind::Smsforwarder, other);
+            let form = filled_in(GatewayKind::Smsforwarder, other);
             form.filled(words, GatewayKind::Smsforwarder, Some(&old)).map_err(|wrong| wrong.field).map(|own| json!(own))
         };
         assert_eq!(now(&[("measure", "sm4"), ("secret", "")]).unwrap()["sm4_key"], "alt");

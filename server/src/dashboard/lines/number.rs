@@ -72,7 +72,7 @@ impl Said {
     }
 }
 
-/// `GET /lines/new`
+/// `GET /numbers/new`
 pub(in crate::dashboard) async fn begin(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
@@ -80,7 +80,7 @@ pub(in crate::dashboard) async fn begin(
     page(&app, &reader, None, &LineForm::default(), Said::default()).await
 }
 
-/// `POST /lines/new`
+/// `POST /numbers/new`
 pub(in crate::dashboard) async fn add(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
@@ -89,7 +89,7 @@ pub(in crate::dashboard) async fn add(
     save(&app, &reader, None, &fields).await
 }
 
-/// `GET /lines/{id}`
+/// `GET /numbers/{id}`
 pub(in crate::dashboard) async fn edit(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
@@ -101,7 +101,7 @@ pub(in crate::dashboard) async fn edit(
     page(&app, &reader, Some(id), &form, said).await
 }
 
-/// `POST /lines/{id}`
+/// `POST /numbers/{id}`
 pub(in crate::dashboard) async fn change(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
@@ -111,7 +111,7 @@ pub(in crate::dashboard) async fn change(
     save(&app, &reader, Some(line_id(&id)?), &fields).await
 }
 
-/// `POST /lines/preview`: the preview alone, for a script that puts it into the page.
+/// `POST /numbers/preview`: the preview alone, for a script that puts it into the page.
 pub(in crate::dashboard) async fn preview(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
@@ -123,7 +123,7 @@ pub(in crate::dashboard) async fn preview(
     Ok(html(StatusCode::OK, &preview))
 }
 
-/// `POST /lines/{id}/bind`: to whoever is always on duty, or to nobody.
+/// `POST /numbers/{id}/bind`: to whoever is always on duty, or to nobody.
 pub(in crate::dashboard) async fn bind(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
@@ -134,7 +134,7 @@ pub(in crate::dashboard) async fn bind(
     let expected = Expected::in_form(fields.get("version"));
     if fields.has("nobody") {
         bind_to(&app, &reader, id, None, &expected).await?;
-        return Ok(go_to("/lines?done=saved"));
+        return Ok(go_to("/numbers?done=saved"));
     }
     let form = WhomForm::read(&fields);
     let people = Reachable::all(app.engine.store.read().await?.db().people().await?);
@@ -143,7 +143,7 @@ pub(in crate::dashboard) async fn bind(
         Ok(whom) => {
             let name = whom.name.as_deref().unwrap_or(&whom.number);
             match bind_to(&app, &reader, id, Some((name, &whom.number)), &expected).await {
-                Ok(()) => return Ok(go_to("/lines?done=saved")),
+                Ok(()) => return Ok(go_to("/numbers?done=saved")),
                 Err(refused) => whom_form::wrong(reader.words, refused)?,
             }
         }
@@ -170,7 +170,7 @@ async fn bind_to(
     Ok(work.commit().await?)
 }
 
-/// `POST /lines/{id}/remove`
+/// `POST /numbers/{id}/remove`
 pub(in crate::dashboard) async fn remove(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
@@ -180,7 +180,7 @@ pub(in crate::dashboard) async fn remove(
     let mut work = app.engine.work(reader.doer()).await?;
     numbers::remove(&mut work, &line_id(&id)?.to_string(), &Expected::in_form(fields.get("version"))).await?;
     work.commit().await?;
-    Ok(go_to("/lines?done=removed"))
+    Ok(go_to("/numbers?done=removed"))
 }
 
 pub(in crate::dashboard) fn line_id(text: &str) -> Result<LineId, Refusal> {
@@ -218,7 +218,7 @@ async fn save(app: &App, reader: &Reader, id: Option<LineId>, fields: &Fields) -
         Ok::<_, Refused>(work.commit().await?)
     };
     match saved.await {
-        Ok(()) => Ok(go_to("/lines?done=saved")),
+        Ok(()) => Ok(go_to("/numbers?done=saved")),
         Err(refused) => page(app, reader, id, &form, Said { version, ..Said::wrong(form.wrong(reader.words, refused)?) }).await,
     }
 }
@@ -265,7 +265,7 @@ async fn page(app: &App, reader: &Reader, id: Option<LineId>, form: &LineForm, s
                 let name = line.bound_name.unwrap_or_else(|| number.clone());
                 fill(&words.line_bound_to, &[("who", Text(&name)), ("number", Text(&number))])
             });
-            let form = Form::new(reader, BIND, format!("/lines/{id}/bind"), &words.line_bind_go);
+            let form = Form::new(reader, BIND, format!("/numbers/{id}/bind"), &words.line_bind_go);
             let form =
                 form.holding("version", said.version.as_deref().unwrap_or_default()).with(whom_form::fields(words, &people));
             Some(Bound { to, whom: form.again(said.unbound.as_ref()) })
@@ -278,7 +278,7 @@ async fn page(app: &App, reader: &Reader, id: Option<LineId>, form: &LineForm, s
         words,
         script: &assets::PREVIEW.address,
         id,
-        address: id.map_or_else(|| "/lines/new".to_owned(), |id| format!("/lines/{id}")),
+        address: id.map_or_else(|| "/numbers/new".to_owned(), |id| format!("/numbers/{id}")),
         version: said.version.unwrap_or_default(),
         fields: form.fields(words, &choices, said.wrong.as_ref()),
         is_wrong: said.wrong.is_some(),

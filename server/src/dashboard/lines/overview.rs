@@ -1,5 +1,5 @@
-//! *Lines*: to whom each public number is forwarded and how that is known, who has to say that they live, what is held, the gateways,
-//! and the text messages that came in; and the form that hands a number over.
+//! *Public numbers*: to whom each is forwarded and how that is known, and the text messages that came in; and the form that hands a number
+//! over.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,23 +10,22 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::gateway::GatewayLine;
 use super::number::line_id;
 use super::number_form::{command_words, followed};
 use super::whom_form::{self, Reachable, WhomForm};
 use crate::app::App;
 use crate::dashboard::alarm::now;
 use crate::dashboard::frame::answer::{Refusal, go_to};
+use crate::dashboard::frame::card::Card;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::form::{Form, Sent};
-use crate::dashboard::frame::page::{Frame, ago, at, duration, html};
+use crate::dashboard::frame::page::{Frame, at, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{Words, fill, fill_text};
 use crate::engine::lines::hand_over::Known;
 use crate::engine::lines::numbers::LineStatus;
 use crate::ids::LineId;
-use crate::keep::heartbeats::HeartbeatState;
 use crate::keep::lines::numbers;
 use crate::keep::refused::Refused;
 use crate::kinds::outcome::Outcome;
@@ -36,37 +35,17 @@ use crate::roster::Roster;
 use crate::store::alarm::answers;
 use crate::store::lines::numbers::{HandOverRow, LineRow};
 use crate::store::lines::sms::InboundRow;
-use crate::store::watch::heartbeats::HeartbeatRow;
-use crate::store::watch::maintenance::WindowRow;
 use crate::store::{Db, StoreError};
 use crate::versions::Expected;
 
 /// So many of the latest text messages are shown.
 const MESSAGES: i64 = 20;
 
-/// What one card shows: a state as class and word, and sentences in HTML.
-struct Shown {
-    name: String,
-    state: (&'static str, String),
-    about: String,
-    sentences: Vec<String>,
-    /// A sentence in HTML about what needs a hand.
-    trouble: Option<String>,
-    /// Where it is changed, for those who may.
-    change: Option<String>,
-}
-
 /// A public number, and the form that hands it over.
 struct LineCard {
     id: LineId,
-    shown: Shown,
+    shown: Card,
     hand_over: Option<Form>,
-}
-
-/// A maintenance window, and where it is ended.
-struct WindowCard {
-    shown: Shown,
-    end: String,
 }
 
 /// A text message that came in.
@@ -85,13 +64,10 @@ struct LinesPage<'r> {
     words: &'static Words,
     done: Option<&'static str>,
     lines: Vec<LineCard>,
-    beats: Vec<Shown>,
-    windows: Vec<WindowCard>,
-    gateways: Vec<GatewayLine>,
     messages: Vec<Message>,
 }
 
-/// `GET /lines`
+/// `GET /numbers`
 pub(in crate::dashboard) async fn show(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
@@ -101,7 +77,7 @@ pub(in crate::dashboard) async fn show(
     page(&app, &reader, done, None).await
 }
 
-/// `POST /lines/{id}/forward`: hands a number over, until duty changes the next time.
+/// `POST /numbers/{id}/forward`: hands a number over, until duty changes the next time.
 pub(in crate::dashboard) async fn forward(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
@@ -120,7 +96,7 @@ pub(in crate::dashboard) async fn forward(
                 Ok::<_, Refused>(work.commit().await?)
             };
             match handed_over.await {
-                Ok(()) => return Ok(go_to("/lines?done=handed_over")),
+                Ok(()) => return Ok(go_to("/numbers?done=handed_over")),
                 Err(refused) => whom_form::wrong(reader.words, refused)?,
             }
         }
@@ -137,17 +113,14 @@ async fn page(app: &App, reader: &Reader, done: Option<&'static str>, refusing: 
     let mut db = connection.db();
     let roster = db.roster().await?;
     let confirmed = confirmed_by(&mut db, &statuses).await?;
-    let beats = db.heartbeats().await?;
-    let windows = db.windows(now).await?;
     // Numbers, and what people wrote, are for those who act on it.
     let people = if reader.responds() { Reachable::all(db.people().await?) } else { Vec::new() };
     let messages = if reader.responds() { db.latest_inbound(MESSAGES).await? } else { Vec::new() };
-    let gateways = if reader.administers() { db.gateways().await? } else { Vec::new() };
     drop(connection);
     let status = if refusing.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let card = |status: &LineStatus| {
         let hand_over = || {
-            let (id, address) = (hand_over_id(status.line.id), format!("/lines/{}/forward", status.line.id));
+            let (id, address) = (hand_over_id(status.line.id), format!("/numbers/{}/forward", status.line.id));
             let form = Form::new(reader, id, address, &words.hand_over_go).explained(&words.hand_over_how);
             form.with(whom_form::fields(words, &people)).about(&status.line.name).again(refusing.as_ref())
         };
@@ -168,9 +141,6 @@ async fn page(app: &App, reader: &Reader, done: Option<&'static str>, refusing: 
         words,
         done,
         lines: statuses.iter().map(card).collect(),
-        beats: beats.iter().map(|beat| heartbeat(reader, beat)).collect(),
-        windows: windows.iter().map(|row| window(words, row, row.starts_at <= now)).collect(),
-        gateways: gateways.into_iter().map(|row| GatewayLine::new(words, row)).collect(),
         messages: messages.into_iter().map(|row| message(reader, row)).collect(),
     };
     Ok(html(status, &page))
@@ -236,7 +206,7 @@ pub(in crate::dashboard) fn outcome_words(reader: &Reader, outcome: &Outcome) ->
     }
 }
 
-fn line(reader: &Reader, status: &LineStatus, roster: &Roster, confirmed: Option<&str>, refusal: Option<&String>) -> Shown {
+fn line(reader: &Reader, status: &LineStatus, roster: &Roster, confirmed: Option<&str>, refusal: Option<&String>) -> Card {
     let words = reader.words;
     let who = |hand_over: &HandOverRow| reader.name(&hand_over.person);
     let mut sentences = Vec::new();
@@ -274,8 +244,8 @@ fn line(reader: &Reader, status: &LineStatus, roster: &Roster, confirmed: Option
     sentences.extend(follows);
     let about =
         format!("{} · {} · Android\u{a0}{}", reader.number(&status.line.number), status.line.carrier, status.line.android);
-    let change = reader.administers().then(|| format!("/lines/{}", status.line.id));
-    Shown { name: status.line.name.clone(), state, about, sentences, trouble, change }
+    let change = reader.administers().then(|| format!("/numbers/{}", status.line.id));
+    Card { name: status.line.name.clone(), state, about, sentences, trouble, change }
 }
 
 /// What the network says of a number, where it was asked.
@@ -327,33 +297,6 @@ fn known_words(words: &Words, known: Known, who: &str) -> (&'static str, String)
         Known::Elsewhere => ("bad", &words.known_elsewhere),
     };
     (class, fill_text(word, &[("who", who)]))
-}
-
-fn heartbeat(reader: &Reader, beat: &HeartbeatRow) -> Shown {
-    let words = reader.words;
-    let state = match HeartbeatState::of(beat) {
-        HeartbeatState::New => ("plain", words.beat_new.clone()),
-        HeartbeatState::Alive => ("answered", words.beat_alive.clone()),
-        HeartbeatState::Missed => ("bad", words.beat_missed.clone()),
-    };
-    let (period, grace) = (duration(words, i64::from(beat.period_s)), duration(words, i64::from(beat.grace_s)));
-    let mut sentences = vec![fill(&words.beat_every, &[("period", Text(&period)), ("grace", Text(&grace))])];
-    if let Some(last) = beat.last_ping_at {
-        sentences.push(fill(&words.beat_last, &[("since", Html(&ago(last)))]));
-    }
-    let change = reader.administers().then(|| format!("/heartbeats/{}", beat.id));
-    Shown { name: beat.name.clone(), state, about: String::new(), sentences, trouble: None, change }
-}
-
-fn window(words: &Words, window: &WindowRow, open: bool) -> WindowCard {
-    let state = if open { ("now", words.window_open.clone()) } else { ("plain", words.window_to_come.clone()) };
-    let times = fill(&words.window_times, &[("from", Html(&at(window.starts_at))), ("to", Html(&at(window.ends_at)))]);
-    let team = window.team.iter().map(|team| format!("team={team}"));
-    let labels = window.labels.iter().map(|(name, value)| format!("{name}={value}"));
-    let about = team.chain(labels).collect::<Vec<_>>().join(words.list_comma.as_str());
-    let name = window.reason.clone();
-    let shown = Shown { name, state, about, sentences: vec![times], trouble: None, change: None };
-    WindowCard { shown, end: format!("/maintenance/{}/end", window.id) }
 }
 
 fn message(reader: &Reader, row: InboundRow) -> Message {

@@ -1,8 +1,11 @@
 //! The pages about people and users, and how users get in.
 
 pub mod calls;
+mod duty;
 pub mod first_login;
 pub mod list;
 pub mod login;
+pub mod me;
+pub mod person;
 pub mod told;
 pub mod users;

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
 use super::presence::{Noticed, PollSource, WRITTEN_WITHIN, longest_silence};
+use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
 use crate::alarm::ringing::{self, Line};
 use crate::alarm::{AlarmKind, DialOutcome, Mode, Priority, Until};
@@ -14,7 +15,9 @@ use crate::backoff::Backoff;
 use crate::config::{HandsetConfig, PlainPath};
 use crate::engine::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, Raised, seconds};
 use crate::ids::{CommandId, HandsetId};
+use crate::keep::whom::Named;
 use crate::store::dialect::Dialect;
+use crate::store::duty::people::PersonRow;
 use crate::store::watch::channels::ChannelRow;
 use crate::store::watch::handsets::HandsetRow;
 use crate::store::{Announcement, Db};
@@ -260,6 +263,33 @@ impl Engine {
         tx.announce(Announcement::Handsets);
         tx.commit().await?;
         Ok(raised)
+    }
+
+    /// Rings somebody who asks for it, by their numbers as they want to be rung: a test call through whichever handset is next. Whoever
+    /// presses again within the same minute gets the same call.
+    ///
+    /// # Errors
+    /// When they cannot be rung, or the database fails.
+    pub async fn ring_me(&self, person: &PersonRow, summary: &str, by: Doer) -> Result<Raised, EngineError> {
+        let minute = self.clock.now().timestamp().div_euclid(60);
+        let request = RaiseRequest {
+            kind: AlarmKind::Test,
+            integration_id: TEST_CALLS.to_owned(),
+            source: TEST_CALLS.to_owned(),
+            summary: summary.to_owned(),
+            labels: [("person".to_owned(), person.name.clone())].into(),
+            priority: Priority::High,
+            mode: Mode::Sequential,
+            until: Until::First,
+            begin_window_s: TEST_WINDOW_SECONDS,
+            ring: vec![Named::Person(person.name.clone())],
+            attempts: Some(1),
+            named_by: NamedBy::Alarm,
+            idempotency: Some((format!("{} {minute}", person.id), b"ring me".to_vec())),
+            by,
+            ..RaiseRequest::default()
+        };
+        self.raise(&request).await
     }
 
     /// Since when this node has been able to serve handsets.

@@ -1,18 +1,20 @@
 //! The gateways through which text messages are sent, as operators say them: made, changed and removed.
 
+use std::time::Duration;
+
 use chrono_tz::Tz;
 
 use crate::config::Config;
-use crate::ids::GatewayId;
+use crate::ids::{GatewayId, SmsId};
 use crate::keep::refused::{self, Faults, Refused};
 use crate::kinds::gateways::{self, GatewaySettings};
 use crate::kinds::guard::GuardedResolver;
 use crate::links::Links;
 use crate::secrets;
 use crate::store::edits::Edited;
-use crate::store::lines::sms::{GatewayRow, Inbound};
+use crate::store::lines::sms::{GatewayRow, Inbound, SmsStateRow};
 use crate::store::watch::handsets::HandsetRow;
-use crate::store::{Db, StoreError, Work};
+use crate::store::{Db, Store, StoreError, Work};
 use crate::versions::Expected;
 
 /// Tells the token of a gateway from other secrets.
@@ -113,6 +115,38 @@ pub async fn remove(work: &mut Work, links: &Links, which: &str, expected: &Expe
     let now = work.now();
     work.db().remove_gateway(&gateway, now).await?;
     Ok(())
+}
+
+/// How far a message has got, in one word.
+#[must_use]
+pub fn state_of(row: &SmsStateRow) -> &'static str {
+    match row {
+        SmsStateRow { delivered_at: Some(_), .. } => "delivered",
+        SmsStateRow { sent_at: Some(_), .. } => "sent",
+        SmsStateRow { gave_up_at: Some(_), .. } => "given_up",
+        SmsStateRow { last_result: Some(_), .. } => "failed",
+        _ => "waiting",
+    }
+}
+
+/// Whoever tests a gateway is answered after so long at the latest.
+const TEST_WAITS: Duration = Duration::from_secs(20);
+const TEST_LOOKS: Duration = Duration::from_millis(250);
+
+/// Waits until a message was tried, or for 20 seconds.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tried(store: &Store, id: SmsId) -> Result<SmsStateRow, StoreError> {
+    let until = tokio::time::Instant::now() + TEST_WAITS;
+    loop {
+        let state = store.read().await?.db().sms_state(id).await?;
+        let state = state.ok_or_else(|| StoreError::Inconsistent(format!("text message {id} vanished")))?;
+        if state_of(&state) != "waiting" || tokio::time::Instant::now() >= until {
+            return Ok(state);
+        }
+        tokio::time::sleep(TEST_LOOKS).await;
+    }
 }
 
 /// The zone of the times that a gateway tells without one.

@@ -3,6 +3,7 @@
 //!
 //! To add a form: a file here, or in `push/` where it goes to phones, its `mod`, and its line in `shapes!`.
 
+mod asks;
 mod dingtalk;
 mod discord;
 mod email;
@@ -28,6 +29,7 @@ use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use self::asks::Addressed;
 pub use self::email::{Cover, LeftOver, Mail, MailServer};
 use self::length::Length;
 pub use self::template::{Sign, Template};

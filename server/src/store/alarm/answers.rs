@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::alarm::AnswerVia;
 use crate::alarm::consequences::{self, Answer};
-use crate::ids::{AnswerId, CalleeId, HandsetId, HuntId, PersonId};
+use crate::ids::{AlarmId, AnswerId, CalleeId, HandsetId, HuntId, PersonId};
 use crate::numbers::same_phone;
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{execute, fetch_all, fetch_optional, row};
@@ -45,6 +45,25 @@ row! {
         pub machine: Option<detector::Verdict>,
         /// It was confirmed with a key in a call; `None` in rows of older versions.
         pub by_key: Option<bool>,
+    }
+}
+
+row! {
+    /// What somebody said otherwise than in a call.
+    #[derive(Clone, Debug)]
+    pub struct OwnWordRow {
+        /// Which answer.
+        pub id: AnswerId,
+        /// When.
+        pub at: DateTime<Utc>,
+        /// How.
+        pub via: AnswerVia,
+        /// When a human confirmed.
+        pub confirmed_at: Option<DateTime<Utc>>,
+        /// An alarm that it was about.
+        pub alarm_id: Option<AlarmId>,
+        /// Its number.
+        pub alarm_number: Option<i64>,
     }
 }
 
@@ -92,6 +111,15 @@ statements! {
     OF_HUNT = ["SELECT * FROM answers WHERE hunt_id = $1 ORDER BY at, id"];
     /// The answers of these hunts, oldest first.
     OF_HUNTS = ["SELECT * FROM answers WHERE hunt_id" in_list "ORDER BY at, id"];
+    /// What somebody said otherwise than in a call, the latest first, each with an alarm that it was about.
+    OWN_WORDS = [
+        "SELECT w.id, w.at, w.via, w.confirmed_at, w.alarm_id, l.number AS alarm_number
+         FROM (SELECT id, at, via, confirmed_at,
+                 (SELECT m.alarm_id FROM alarm_hunts m WHERE m.hunt_id = answers.hunt_id ORDER BY m.joined_at, m.alarm_id LIMIT 1) AS alarm_id
+               FROM answers WHERE person_id = $1 AND mid IS NULL AND at <= $2 ORDER BY at DESC, id DESC LIMIT $3) w
+         LEFT JOIN alarms l ON l.id = w.alarm_id
+         ORDER BY w.at DESC, w.id DESC"
+    ];
 }
 
 /// The answer to show: the one that counts; for want of one the latest that lapsed, so that a hunt in which somebody picked up and
@@ -167,5 +195,10 @@ impl Db<'_> {
     /// The answers of these hunts, oldest first.
     pub async fn answers_of_hunts(&mut self, hunts: &[HuntId]) -> Result<Vec<AnswerRow>> {
         fetch_all!(self, OF_HUNTS, serde_json::json!(hunts).to_string())
+    }
+
+    /// What somebody said otherwise than in a call until then, the latest first.
+    pub async fn own_words(&mut self, person: PersonId, until: DateTime<Utc>, most: i64) -> Result<Vec<OwnWordRow>> {
+        fetch_all!(self, OWN_WORDS, person, until, most)
     }
 }

@@ -443,6 +443,11 @@ statements! {
         "SELECT id, sender, text, received_at, written_at, reply, alarm_id, effect FROM sms_inbox
          ORDER BY received_at DESC, id DESC LIMIT $1"
     ];
+    /// Those of a sender until then.
+    INBOUND_FROM = [
+        "SELECT id, sender, text, received_at, written_at, reply, alarm_id, effect FROM sms_inbox
+         WHERE sender = $1 AND received_at <= $2 ORDER BY received_at DESC, id DESC LIMIT $3"
+    ];
     /// Those that came in before one of them.
     INBOUND_BEHIND = [
         "SELECT id, sender, text, received_at, written_at, reply, alarm_id, effect FROM sms_inbox
@@ -788,6 +793,11 @@ impl Db<'_> {
     /// The latest messages that came in, newest first.
     pub async fn latest_inbound(&mut self, limit: i64) -> Result<Vec<InboundRow>> {
         fetch_all!(self, LATEST_INBOUND, limit)
+    }
+
+    /// The messages of a sender that came in until then, newest first.
+    pub async fn inbound_from(&mut self, sender: &str, until: DateTime<Utc>, limit: i64) -> Result<Vec<InboundRow>> {
+        fetch_all!(self, INBOUND_FROM, sender, until, limit)
     }
 
     /// The messages that came in before one of them, newest first.

@@ -78,6 +78,23 @@ impl TextRow {
     }
 }
 
+row! {
+    /// An alarm that somebody was told of.
+    #[derive(Clone, Debug)]
+    pub struct SentRow {
+        /// When.
+        pub at: DateTime<Utc>,
+        /// Which.
+        pub alarm_id: AlarmId,
+        /// Its number.
+        pub number: i64,
+        /// When its message was made; `None`: there was none, or it is forgotten.
+        pub created_at: Option<DateTime<Utc>>,
+        /// When a gateway took it.
+        pub sent_at: Option<DateTime<Utc>>,
+    }
+}
+
 /// A new message, or the code by which an answer names what somebody was only called for.
 #[derive(Clone, Copy, Debug)]
 pub struct NewText<'t> {
@@ -122,6 +139,14 @@ statements! {
         "SELECT" text_columns "FROM alarm_texts t JOIN alarms a ON a.id = t.alarm_id JOIN hunts h ON h.id = a.hunt_id
          WHERE t.whom = $1 AND t.at > $2 AND t.at <= $3 ORDER BY t.at DESC LIMIT 500"
     ];
+    /// Which alarms somebody was told of, the latest first. Without a message it was only the code that a call is answered by; messages are
+    /// forgotten earlier.
+    SENT_TO = [
+        "SELECT s.at, s.alarm_id, a.number, o.created_at, o.sent_at
+         FROM (SELECT alarm_id, sms_id, at FROM alarm_texts WHERE whom = $1 AND at <= $2 ORDER BY at DESC, alarm_id DESC LIMIT $3) s
+         JOIN alarms a ON a.id = s.alarm_id LEFT JOIN sms_outbox o ON o.id = s.sms_id
+         ORDER BY s.at DESC, s.alarm_id DESC"
+    ];
     /// Which codes somebody was told since then.
     CODES = ["SELECT DISTINCT code FROM alarm_texts WHERE whom = $1 AND at > $2 LIMIT 1000"];
 }
@@ -141,6 +166,11 @@ impl Db<'_> {
     /// Of what somebody was told between two instants, the latest first; at most 500 alarms.
     pub async fn told_lately(&mut self, whom: &str, after: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec<TextRow>> {
         fetch_all!(self, LATELY, whom, after, until)
+    }
+
+    /// Which alarms somebody was told of by text message until then, the latest first.
+    pub async fn texts_to(&mut self, whom: &str, until: DateTime<Utc>, most: i64) -> Result<Vec<SentRow>> {
+        fetch_all!(self, SENT_TO, whom, until, most)
     }
 
     /// The codes that somebody was told since then.

@@ -6,9 +6,11 @@ use sqlx::types::Json;
 
 use crate::ids::{AlarmId, DeliveryId, HuntId, WebhookId};
 use crate::kinds::notices::{LeftOver, Target, WebhookSettings, WebhookShape};
+use crate::links::Links;
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, Waiting, WaitingRow};
+use crate::versions::Version;
 
 /// What is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -121,6 +123,19 @@ row! {
 }
 
 impl WebhookRow {
+    /// The version of what operators say of it, its secrets too.
+    #[must_use]
+    pub fn version(&self, key: &Links) -> Version {
+        let settings = &self.settings.0;
+        key.version_of(&(self.id, &self.name, &self.url, &self.secret, settings, &self.kinds, &self.language))
+    }
+
+    /// What it is told.
+    #[must_use]
+    pub fn told(&self) -> Vec<NoticeKind> {
+        NoticeKind::ALL.into_iter().filter(|kind| self.kinds.contains(&format!(",{},", kind.as_str()))).collect()
+    }
+
     /// Where its notices go.
     #[must_use]
     pub fn target(&self) -> Target<'_> {
@@ -171,6 +186,11 @@ statements! {
     LIST = ["SELECT * FROM webhooks WHERE removed_at IS NULL ORDER BY name"];
     /// One webhook.
     GET = ["SELECT * FROM webhooks WHERE id = $1"];
+    /// It is reached otherwise, or told something else.
+    CHANGE = [
+        "UPDATE webhooks SET name = $2, url = $3, secret = $4, settings = $5, kinds = $6, language = $7
+         WHERE id = $1 AND removed_at IS NULL"
+    ];
     /// Is told nothing more. Its name is free again.
     REMOVE = ["UPDATE webhooks SET removed_at = $2, name = $3 WHERE name = $1 AND removed_at IS NULL"];
     /// Is left alone for a while, as its service has asked.
@@ -263,6 +283,24 @@ impl Db<'_> {
     /// One webhook.
     pub async fn webhook(&mut self, id: WebhookId) -> Result<Option<WebhookRow>> {
         fetch_optional!(self, GET, id)
+    }
+
+    /// Stores what was changed of a webhook; false when it is in use no more. Its form stays what it is.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when the name is taken.
+    pub async fn change_webhook(&mut self, webhook: &WebhookRow) -> Result<bool> {
+        changed_one!(
+            self,
+            CHANGE,
+            webhook.id,
+            webhook.name.as_str(),
+            webhook.url.as_str(),
+            webhook.secret.as_deref(),
+            &webhook.settings,
+            webhook.kinds.as_str(),
+            webhook.language.as_str()
+        )
     }
 
     /// Tells a webhook nothing more; false when there is none of that name.

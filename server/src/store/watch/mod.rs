@@ -1,7 +1,9 @@
-//! Rows of what is watched: handsets, their channels, commands and outages, heartbeats, maintenance windows.
+//! Rows of what is watched: handsets, their channels, commands and outages, heartbeats, maintenance windows, first
+//! steps.
 
 pub mod channels;
 pub mod commands;
+pub mod first_steps;
 pub mod handsets;
 pub mod heartbeats;
 pub mod maintenance;

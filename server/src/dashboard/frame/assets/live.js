@@ -76,8 +76,8 @@ function listen(lost) {
   // A connection that has died without a word would leave old news standing.
   const watch = setInterval(() => { if (Date.now() - heard > SILENT_FOR) again(); }, LOOK_EVERY);
 }
-// On a small screen the entries of the menu do not all fit.
-document.querySelector('nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
+// A menu closes when something else is pressed, and by Escape.
+for (const kind of ['click', 'keydown']) addEventListener(kind, ({ target, key }) => document.querySelectorAll('.menu[open]').forEach((menu) => { menu.open = key ? key !== 'Escape' : menu.contains(target); }));
 // A time that somebody types is one of their own zone; without script it is UTC, and the page says so.
 root.classList.add('scripted');
 document.addEventListener('submit', ({ target }) => {

@@ -56,14 +56,14 @@ pub(in crate::dashboard) async fn add(
     let address = reached(&reader.host, reader.secure, app.config().listen, &path);
     let title = fill_text(&words.beat_added, &[("name", &beat.name)]);
     let page = AddressPage {
-        frame: Frame::new(&reader, "lines", title, app.engine.clock.now()),
+        frame: Frame::new(&reader, "watch", title, app.engine.clock.now()),
         words,
         how: words.beat_ping_how.as_str().into(),
         example: format!("curl -fsS -m 10 --retry 3 {address}"),
         address,
         once: &words.beat_once,
         then: &words.beat_then,
-        back: ("/lines", &words.lines_back),
+        back: ("/watch", &words.watch_back),
     };
     Ok(html(StatusCode::OK, &page))
 }
@@ -98,7 +98,7 @@ pub(in crate::dashboard) async fn change(
                 Ok::<_, Refused>(work.commit().await?)
             };
             match changed.await {
-                Ok(()) => return Ok(go_to("/lines?done=saved")),
+                Ok(()) => return Ok(go_to("/watch?done=saved")),
                 Err(refused) => form.wrong(reader.words, app.engine.region(), refused)?,
             }
         }
@@ -117,7 +117,7 @@ pub(in crate::dashboard) async fn remove(
     let mut work = app.engine.work(reader.doer()).await?;
     app.engine.forget_heartbeat(&mut work, &id, &Expected::in_form(fields.get("version"))).await?;
     work.commit().await?;
-    Ok(go_to("/lines?done=removed"))
+    Ok(go_to("/watch?done=removed"))
 }
 
 async fn heartbeat(app: &App, id: &str) -> Result<HeartbeatRow, Refusal> {
@@ -144,7 +144,7 @@ fn form_page(
         version: version.to_owned(),
         wrong,
         remove_sure: id.is_some().then_some(words.beat_remove_sure.as_str()),
-        of: ("lines", "/lines"),
+        of: ("watch", "/watch"),
     };
     edit_page(app, reader, edit)
 }

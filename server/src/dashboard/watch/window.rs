@@ -37,7 +37,7 @@ pub(in crate::dashboard) async fn add(
                 Ok::<_, Refused>(work.commit().await?)
             };
             match added.await {
-                Ok(()) => return Ok(go_to("/lines?done=saved")),
+                Ok(()) => return Ok(go_to("/watch?done=saved")),
                 Err(refused) => window_form::wrong(reader.words, refused)?,
             }
         }
@@ -54,7 +54,7 @@ pub(in crate::dashboard) async fn end(
     let mut work = app.engine.work(reader.doer()).await?;
     windows::end(&mut work, &id).await?;
     work.commit().await?;
-    Ok(go_to("/lines?done=window_ended"))
+    Ok(go_to("/watch?done=window_ended"))
 }
 
 fn form_page(app: &App, reader: &Reader, form: &WindowForm, wrong: Option<Wrong>) -> Response {
@@ -68,7 +68,7 @@ fn form_page(app: &App, reader: &Reader, form: &WindowForm, wrong: Option<Wrong>
         hidden: Vec::new(),
         wrong,
         remove_sure: None,
-        of: ("lines", "/lines"),
+        of: ("watch", "/watch"),
     };
     edit_page(app, reader, edit)
 }

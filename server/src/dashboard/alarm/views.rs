@@ -1,0 +1,179 @@
+//! *Now* in three views: as it is for most, dense for a busy desk, and for a wall, which is read from afar and pressed by nobody. The address
+//! says which.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+
+use super::now;
+use super::read::{Board, OpenHunt};
+use crate::alarm::Priority;
+use crate::dashboard::Dashboard;
+use crate::dashboard::frame::answer::Refusal;
+use crate::dashboard::frame::page::{Part, Sight, live_page, since};
+use crate::dashboard::frame::reader::Reader;
+use crate::dashboard::frame::words::{Words, fill_text};
+
+/// How *Now* is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::dashboard) enum View {
+    #[default]
+    Usual,
+    /// A line for each alarm.
+    Dense,
+    /// The same, large, without anything to press.
+    Wall,
+}
+
+impl View {
+    /// The view of a word in an address; the usual one where there is none, or an unknown one.
+    pub(in crate::dashboard) fn read(word: &str) -> Self {
+        match word {
+            "dense" => Self::Dense,
+            "wall" => Self::Wall,
+            _ => Self::Usual,
+        }
+    }
+
+    fn address(self) -> &'static str {
+        match self {
+            Self::Usual => "/",
+            Self::Dense => "/?view=dense",
+            Self::Wall => "/?view=wall",
+        }
+    }
+
+    /// What the page hears of.
+    fn live(self) -> &'static str {
+        match self {
+            Self::Usual => "/live?page=now",
+            Self::Dense => "/live?page=now&view=dense",
+            Self::Wall => "/live?page=now&view=wall",
+        }
+    }
+}
+
+/// An open hunt in one line.
+struct Row {
+    id: String,
+    summary: String,
+    /// How many others are in it.
+    more: Option<String>,
+    rings: bool,
+    clock: String,
+    /// The class and the word.
+    priority: (&'static str, &'static str),
+    source: String,
+    /// Whom it rings at this moment.
+    who: String,
+    /// All of its alarms: a press names what was on the screen.
+    alarms: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "alarm/part_dense.html")]
+struct DensePart<'r> {
+    reader: &'r Reader,
+    words: &'static Words,
+    rows: Vec<Row>,
+    more: Option<String>,
+    can_press: bool,
+}
+
+#[derive(Template)]
+#[template(path = "alarm/part_views.html")]
+struct ViewsPart {
+    words: &'static Words,
+    /// Where each is, its word, and whether it is this one.
+    views: Vec<(&'static str, &'static str, bool)>,
+}
+
+/// `GET /?view=`
+pub(in crate::dashboard) async fn show(
+    State(pages): State<Arc<Dashboard>>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let asked = query.as_deref().unwrap_or_default();
+    let view = form_urlencoded::parse(asked.as_bytes()).find(|(name, _)| name == "view").map(|(_, word)| View::read(&word));
+    let view = view.unwrap_or_default();
+    let board = pages.boards.read(&pages.app, Instant::now()).await.map_err(|_| Refusal::Away)?;
+    let done = now::done_words(reader.words, query.as_deref());
+    let (live, seen) = (view.live().to_owned(), sight(&reader, &board, view));
+    Ok(live_page(&reader, "now", live, &reader.words.nav_now, seen, done, board.now))
+}
+
+/// What is on the page at this moment.
+pub(in crate::dashboard) fn sight(reader: &Reader, board: &Board, view: View) -> Sight {
+    let mut sight = now::sight(reader, board);
+    if view != View::Usual && !board.open.is_empty() {
+        let dense = Part::new("open", &dense(reader, board, view));
+        for part in sight.parts.iter_mut().filter(|part| part.id == "open") {
+            *part = dense.clone();
+        }
+    }
+    // A wall shows what goes on, and what keeps it from going on.
+    if view == View::Wall {
+        sight.parts.retain(|part| part.id != "finished");
+    }
+    let words = reader.words;
+    let views = [(View::Usual, &words.view_usual), (View::Dense, &words.view_dense), (View::Wall, &words.view_wall)];
+    let views = views.map(|(own, word)| (own.address(), word.as_str(), own == view)).into();
+    sight.parts.push(Part::new("views", &ViewsPart { words, views }));
+    sight
+}
+
+fn dense<'r>(reader: &'r Reader, board: &Board, view: View) -> DensePart<'r> {
+    let words = reader.words;
+    DensePart {
+        reader,
+        words,
+        rows: board.open.iter().filter_map(|hunt| row(reader, hunt)).collect(),
+        more: (board.more_open > 0).then(|| fill_text(&words.open_more, &[("count", &board.more_open.to_string())])),
+        can_press: view == View::Dense && reader.responds(),
+    }
+}
+
+fn row(reader: &Reader, hunt: &OpenHunt) -> Option<Row> {
+    let words = reader.words;
+    let (first, others) = hunt.alarms.split_first()?;
+    let rung = |callee| hunt.rungs.iter().find(|rung| rung.id == callee);
+    let names = hunt.ringing.iter().filter_map(|row| rung(row.callee_id));
+    let mut names: Vec<String> = names.map(|rung| reader.name(rung.name.as_deref().unwrap_or(&rung.number))).collect();
+    names.dedup();
+    Some(Row {
+        id: first.id.to_string(),
+        summary: first.summary.clone(),
+        more: (!others.is_empty()).then(|| fill_text(&words.and_more, &[("count", &others.len().to_string())])),
+        rings: !names.is_empty(),
+        clock: since(first.hunt_created_at),
+        priority: match first.priority {
+            Priority::Critical => ("critical", &words.priority_critical),
+            Priority::High => ("high", &words.priority_high),
+            Priority::Normal => ("normal", &words.priority_normal),
+            Priority::Low => ("low", &words.priority_low),
+        },
+        source: now::source(words, first).to_owned(),
+        who: if names.is_empty() { words.dense_nobody.clone() } else { names.join(words.list_comma.as_str()) },
+        alarms: hunt.alarms.iter().map(|alarm| alarm.id.to_string()).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_view_has_an_address_that_is_read_as_it() {
+        for view in [View::Usual, View::Dense, View::Wall] {
+            let word = view.address().split_once("view=").map_or("", |(_, word)| word);
+            assert_eq!(View::read(word), view);
+            assert_eq!(view.live().split_once("view=").map_or("", |(_, word)| word), word);
+        }
+        assert_eq!(View::read("nonsense"), View::Usual);
+    }
+}
