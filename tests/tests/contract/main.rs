@@ -20,6 +20,7 @@ mod confirming;
 mod duty_paging;
 mod escalation;
 mod gateway;
+mod giving_back;
 mod handsets;
 mod harness;
 mod heartbeats;

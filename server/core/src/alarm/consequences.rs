@@ -338,6 +338,8 @@ pub enum Effect {
     Over,
     /// They are not rung for it.
     NotTheirs,
+    /// Somebody has taken it, or taken it again, since the page was drawn on which the button was pressed: nothing was changed.
+    Overtaken,
 }
 
 impl Report {

@@ -550,6 +550,17 @@ events! {
         /// Their number.
         number: String,
     }
+    /// Somebody who had it gave it back: others are rung.
+    GivenBack = "given_back" {
+        /// Who had it.
+        name: String,
+        /// Their number.
+        number: Option<String>,
+        /// Who gave it back, by their own word, where that is said beside.
+        by: Option<String>,
+        /// Who it really was.
+        done_by: Option<Doer>,
+    }
     /// Maintenance: nobody is rung for now.
     Held = "held" {
         /// Until when.
@@ -701,6 +712,8 @@ pub enum RingsAgain {
     Flapping,
     /// The maintenance that held it is over.
     Released,
+    /// Whoever had it gave it back.
+    GivenBack,
 }
 
 impl Event {
@@ -749,6 +762,7 @@ impl Event {
             | Self::PolicySet { done_by, .. }
             | Self::Skipped { done_by, .. }
             | Self::Snoozed { done_by, .. }
+            | Self::GivenBack { done_by, .. }
             | Self::RecordingHeard { done_by, .. }
             | Self::CallCommanded { done_by, .. }
             | Self::Noted { done_by, .. } => done_by.as_ref(),
