@@ -14,6 +14,7 @@ mod harness;
 mod lines;
 mod lines_forms;
 mod live;
+mod night;
 mod recordings;
 mod rendered;
 mod roster;

@@ -6,7 +6,7 @@ const YEAR_AFTER_DAYS = 300;
 // The server says something every 15 s.
 const SILENT_FOR = 40 * SECOND, LOOK_EVERY = 2 * SECOND, LISTEN_AGAIN_AFTER = 3 * SECOND, DONE_SHOWN_FOR = 20 * SECOND;
 const root = document.documentElement;
-let ahead = Date.parse(root.dataset.now) - Date.now();
+let ahead = Date.parse(root.dataset.now) - Date.now(), heard = Date.now();
 const pad = (n) => String(n).padStart(2, '0');
 const days = (a, b) => Math.round((new Date(a).setHours(12, 0, 0, 0) - new Date(b).setHours(12, 0, 0, 0)) / DAY);
 function count(ms) {
@@ -54,14 +54,14 @@ function show({ now, title, parts }) {
   }
   tick('time[data-t]');
 }
-// While the line is cut nothing moves: what stands there is old, and counting on would make it look new.
+// While the line is cut nothing moves: what stands there is old, says from when it is, and counting on would make it look new.
 function cut(lost, is) {
-  lost.hidden = !is;
-  root.classList.toggle('cut', is);
+  if (is && lost.hidden) { lost.querySelector('time').dateTime = new Date(heard + ahead).toJSON(); tick('#lost time'); }
+  root.classList.toggle('cut', is); lost.hidden = !is;
 }
 function listen(lost) {
   const source = new EventSource(document.body.dataset.live);
-  let heard = Date.now();
+  heard = Date.now();
   const alive = () => { heard = Date.now(); cut(lost, false); };
   source.onopen = alive;
   source.addEventListener('sight', (event) => { alive(); show(JSON.parse(event.data)); });
