@@ -122,7 +122,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/alarms/{id}/acknowledge", post(alarm::one::acknowledge))
         .route("/alarms/{id}/decline", post(alarm::one::decline))
         .route("/alarms/{id}/give-back", post(alarm::one::give_back))
-        .route("/alarms/new", get(alarm::page_somebody::begin).post(alarm::page_somebody::send))
+        .route("/alarms/new", get(alarm::at_night::page_somebody::begin).post(alarm::at_night::page_somebody::send))
         .route("/alarms/{id}/cancel", post(alarm::one::cancel))
         .route("/alarms/{id}/redial", post(alarm::one::redial))
         .route("/alarms/{id}/callees/{callee}/skip", post(alarm::actions::skip))

@@ -73,7 +73,8 @@ impl Engine {
             for callee in &callees {
                 let who = callee.name.as_ref().unwrap_or(&callee.number);
                 let until = hunt.left_in_peace(callee.person_id, &quiet_hours, now);
-                in_peace.extend(until.filter(|_| !in_peace.iter().any(|(known, _)| known == who)).map(|until| (who.clone(), until)));
+                in_peace
+                    .extend(until.filter(|_| !in_peace.iter().any(|(known, _)| known == who)).map(|until| (who.clone(), until)));
             }
         }
         Ok(Rehearsal {

@@ -13,10 +13,8 @@ pub mod live_command;
 pub mod policy;
 pub mod ringing;
 pub mod script;
-pub mod seen;
 pub mod storm;
 pub mod ways;
-pub mod web_addresses;
 
 use android_protocol::wire::CallOutcome;
 use serde::{Deserialize, Serialize};

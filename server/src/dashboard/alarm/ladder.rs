@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use android_protocol::voice::detector;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::addresses::callable;
+use super::at_night::addresses::callable;
 use super::standing::{self, Standing, Steps};
 use crate::alarm::{Verdict, hunt};
 use crate::dashboard::frame::page::{at, since, until};

@@ -2,16 +2,14 @@
 
 pub mod acting;
 pub mod actions;
-pub mod addresses;
+pub mod at_night;
 pub mod calls;
-pub mod faster;
 pub mod health;
 pub mod ladder;
 pub mod list;
 pub mod now;
 pub mod one;
 pub mod own_link;
-pub mod page_somebody;
 pub mod read;
 pub mod recordings;
 pub mod running;

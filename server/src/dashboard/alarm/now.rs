@@ -64,7 +64,7 @@ pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str
         "hung_up" => Some(&words.done_hung_up),
         "said" => Some(&words.done_said),
         "declined" => Some(&words.own_declined),
-        "given_back" => Some(&words.own_given_back),
+        "gave_back" => Some(&words.own_given_back),
         "called" => Some(&words.done_called),
         "policy_set" => Some(&words.done_policy_set),
         "handed_over" => Some(&words.done_handed_over),

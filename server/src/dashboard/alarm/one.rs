@@ -9,8 +9,8 @@ use axum::response::Response;
 
 use super::acting::{actor, alarm_id, back, known_as};
 use super::actions::{self, MoreActions};
-use super::addresses::{Foremost, foremost, linked};
-use super::faster;
+use super::at_night::addresses::{Foremost, foremost, linked};
+use super::at_night::faster;
 use super::ladder::{self, Flights, Known};
 use super::now::{self, Line, TroublePart};
 use super::read::Finished;
@@ -116,7 +116,7 @@ pub(in crate::dashboard) async fn give_back(
     if acted.iter().any(|acted| matches!(acted.effect, Effect::Already | Effect::NotTheirs)) {
         return Err(Refusal::NotTaken);
     }
-    answered(&app, &reader, &fields, (id, "given_back"), &acted).await
+    answered(&app, &reader, &fields, (id, "gave_back"), &acted).await
 }
 
 /// The alarms that stood on the page of a form; the address names the one that is on a page of its own.

@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::addresses::{Foremost, foremost, linked};
+use super::at_night::addresses::{Foremost, foremost, linked};
 use super::now;
 use crate::alarm::{AlarmState, HuntOutcome, Verdict, hunt};
 use crate::app::App;

@@ -33,7 +33,12 @@ pub(in crate::dashboard) struct Trouble {
 
 /// What is wrong with the database.
 pub(in crate::dashboard) fn database_away(reader: &Reader) -> Vec<Trouble> {
-    vec![Trouble { what: escape(&reader.words.trouble_database), why: escape(&reader.words.trouble_database_why), link: None, stops_ringing: true }]
+    vec![Trouble {
+        what: escape(&reader.words.trouble_database),
+        why: escape(&reader.words.trouble_database_why),
+        link: None,
+        stops_ringing: true,
+    }]
 }
 
 /// Everything that is wrong, the worst first.
@@ -106,7 +111,12 @@ fn nobody_can_ring(reader: &Reader, board: &Board) -> Option<Trouble> {
     }
     let words = reader.words;
     let link = ("/handsets".to_owned(), words.trouble_no_handset_link.as_str());
-    Some(Trouble { what: escape(&words.trouble_no_handset), why: escape(&words.trouble_no_handset_why), link: Some(link), stops_ringing: true })
+    Some(Trouble {
+        what: escape(&words.trouble_no_handset),
+        why: escape(&words.trouble_no_handset_why),
+        link: Some(link),
+        stops_ringing: true,
+    })
 }
 
 fn unheard(reader: &Reader, board: &Board) -> Option<Trouble> {

@@ -5,7 +5,6 @@ pub(in crate::engine) mod call_records;
 pub mod claim;
 pub mod closing;
 pub mod follow;
-pub mod giving_back;
 pub mod hearing;
 pub mod join;
 pub mod ladder;

@@ -1,15 +1,17 @@
 //! People act on what they saw: a press, a reply or a request names alarms, and means exactly these, in whatever hunt each of them is
 //! by now. What is over is left out, and the rest is done. Alarms that share a hunt with those and were not named are rung on.
 
+pub mod giving_back;
+
 use chrono::{DateTime, Utc};
 
 use super::closing;
 use super::raise::refuse_if_over;
 pub use crate::alarm::consequences::Effect;
+use crate::alarm::consequences::seen;
 use crate::alarm::consequences::{self, OfRefusal, Off};
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::{Event, RingsAgain};
-use crate::alarm::seen;
 use crate::alarm::{AlarmKind, DialOutcome, HuntOutcome, hunt};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
@@ -32,11 +34,11 @@ pub struct Acted {
 }
 
 /// Alarms that were named and are in one hunt.
-pub(super) struct Meant {
+struct Meant {
     /// Locked.
-    pub(super) hunt: HuntRow,
+    hunt: HuntRow,
     /// Those that were named and are not over.
-    pub(super) alarms: Vec<AlarmRow>,
+    alarms: Vec<AlarmRow>,
     /// Those that share the hunt, are not over, and were not named.
     others: Vec<AlarmRow>,
     /// Nothing else is in the hunt, over or not.
@@ -305,7 +307,7 @@ impl Engine {
 
     /// Locks the hunts of some alarms, in the order of their ids, and says which of the alarms are in each. Alarms that are over, or
     /// were never in the hunt `of` when one is given, are told apart at once.
-    pub(super) async fn meant(
+    async fn meant(
         &self,
         work: &mut Work,
         alarms: &[AlarmId],

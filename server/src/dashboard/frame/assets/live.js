@@ -1,8 +1,7 @@
 // Keeps an open page up to date: replaces what the server says has changed, counts timers, and writes times in the viewer's zone.
 'use strict';
-const SECOND = 1000, DAY = 86400 * SECOND;
-// Older times are written with their year.
-const YEAR_AFTER_DAYS = 300;
+// Times that are older than so many days are written with their year.
+const SECOND = 1000, DAY = 86400 * SECOND, YEAR_AFTER_DAYS = 300;
 // The server says something every 15 s.
 const SILENT_FOR = 40 * SECOND, LOOK_EVERY = 2 * SECOND, LISTEN_AGAIN_AFTER = 3 * SECOND, DONE_SHOWN_FOR = 20 * SECOND;
 const root = document.documentElement;
@@ -91,4 +90,6 @@ const done = document.getElementById('done');
 if (done) { history.replaceState(null, '', location.pathname); setTimeout(() => done.remove(), DONE_SHOWN_FOR); }
 tick('time[data-t]');
 setInterval(() => root.classList.contains('cut') || tick('time[data-t=since], time[data-t=until], time[data-t=ago]'), SECOND);
+// What only some pages need is loaded by them.
+for (const { dataset } of document.querySelectorAll('[data-src]')) document.head.append(Object.assign(document.createElement('script'), { src: dataset.src }));
 if (document.body.dataset.live) listen(document.getElementById('lost'));

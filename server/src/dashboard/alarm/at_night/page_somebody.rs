@@ -214,7 +214,7 @@ fn found(reader: &Reader, rehearsal: &Rehearsal, form: Option<&str>) -> Found {
 }
 
 #[derive(Template)]
-#[template(path = "alarm/page_somebody.html")]
+#[template(path = "alarm/at_night/page_somebody.html")]
 struct CallPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,

@@ -28,7 +28,7 @@ struct TakenOne {
 }
 
 #[derive(Template)]
-#[template(path = "alarm/faster.html")]
+#[template(path = "alarm/at_night/faster.html")]
 struct FasterPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,

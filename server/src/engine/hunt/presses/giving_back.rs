@@ -1,11 +1,11 @@
 //! Whoever took an alarm gives it back: it is rung for again, by its policy from the first step, and they are passed over as if they had
 //! declined.
 
-use super::presses::{Acted, Effect};
-use super::raise::refuse_if_over;
+use super::{Acted, Effect};
+use crate::alarm::consequences::seen;
 use crate::alarm::doer::Actor;
 use crate::alarm::event::{Event, RingsAgain};
-use crate::alarm::seen;
+use crate::engine::hunt::raise::refuse_if_over;
 use crate::engine::{Engine, EngineError};
 use crate::ids::{AlarmId, AnswerId, CalleeId};
 use crate::store::alarm::alarms::AlarmRow;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::alarm::web_addresses::{self, Of, Piece};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, escape};
+use crate::visible::web_addresses::{self, Of, Piece};
 
 /// A link that stands above everything else that is said about an alarm.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! What was on the screen when somebody pressed. A press takes nothing over, and gives nothing back, that its page did not show: whoever was
 //! slower is told who was faster.
 
-use super::HuntOutcome;
-use super::consequences::{Answer, Effect, Hunt, current};
+use super::{Answer, Effect, Hunt, current};
+use crate::alarm::HuntOutcome;
 use crate::ids::AnswerId;
 
 /// The confirmed answer that counts by now and that a press has not seen. `seen`: the answers that stood on its page; `None`: it comes from
@@ -32,8 +32,8 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    use super::super::Until;
     use super::*;
+    use crate::alarm::Until;
 
     fn hunt(outcome: Option<HuntOutcome>) -> Hunt {
         Hunt { until: Until::First, outcome, wants_word: false, wants_key: false }
