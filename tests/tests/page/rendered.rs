@@ -254,7 +254,12 @@ impl World {
         let nonsense = http.post(format!("{}/api/v1/alarms", server.base)).body("{").header("content-type", "application/json");
         assert_eq!(nonsense.send().await.unwrap().status(), 400);
         server.pass(1).await;
-        let asked = server.raise(&[A, B, D, C], json!({ "summary": "who can?", "details": "https://wiki.example/who", "labels": { "team": "net" } })).await;
+        let asked = server
+            .raise(
+                &[A, B, D, C],
+                json!({ "summary": "who can?", "details": "https://wiki.example/who", "labels": { "team": "net" } }),
+            )
+            .await;
         let callees = server.alarm(&asked).await["callees"].as_array().unwrap().clone();
         let link = |callee: &Value| server.app.engine.links.address("", callee["id"].as_str().unwrap().parse().unwrap());
         let own_links = callees.iter().map(link).collect();
