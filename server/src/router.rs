@@ -239,6 +239,7 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::alarms::redial))
         .routes(routes!(api::actions::skip))
         .routes(routes!(api::actions::decline))
+        .routes(routes!(api::actions::give_back))
         .routes(routes!(api::actions::escalate))
         .routes(routes!(api::actions::set_policy))
         .routes(routes!(api::actions::snooze))

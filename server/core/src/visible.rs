@@ -1,5 +1,7 @@
 //! Whether a text shows anything: a name that nobody can see is no name.
 
+pub mod web_addresses;
+
 /// Without blanks and invisible characters at its ends.
 #[must_use]
 pub fn shown(text: &str) -> &str {

@@ -1,4 +1,4 @@
-//! What people do about an alarm, through the API: skip somebody, decline, go on to the next step, put it off, write a note.
+//! What people do about an alarm, through the API: skip somebody, decline, give back, go on to the next step, put it off, write a note.
 
 use std::sync::Arc;
 
@@ -102,6 +102,26 @@ pub async fn decline(
     CalleePath(id, callee): CalleePath,
 ) -> Result<Response, Problem> {
     shown(&app, app.engine.decline(id, callee, &Actor::nameless(sender.doer())).await).await
+}
+
+/// Takes the answer back that this alarm has: it is rung for again, by its policy from the first step. Whoever had it is passed over, as if
+/// they had declined; the others who were rung for in the same call keep their answer.
+#[utoipa::path(post, path = "/api/v1/alarms/{id}/give-back", tag = "alarms",
+    params(("id" = String, Path, description = "The alarm's id")),
+    request_body = ByBody,
+    responses((status = 200, description = "Given back: others are rung", body = AlarmJson),
+        (status = 404, description = "There is no such alarm", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Nobody has it, as after the same request twice, or the alarm is over", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn give_back(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    AlarmPath(id): AlarmPath,
+    body: Body,
+) -> Result<Response, Problem> {
+    let by = read_by(&app, &sender, body).await?;
+    shown(&app, app.engine.give_back(id, &by).await).await
 }
 
 /// Begins the next step of the policy at once.

@@ -118,8 +118,8 @@ fn begin(language: Language, title: &str, here: &str, links: &[(&str, &str, bool
         "<!doctype html><html lang=\"{tag}\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title><link rel=\"icon\" href=\"/assets/icon.svg\" type=\"image/svg+xml\">\
          <link rel=\"stylesheet\" href=\"/assets/style.css\"></head><body><a class=\"skip\" href=\"#main\">{skip}</a>\
-         <header class=\"top\"><a class=\"brand\" href=\"/\">AutoCall</a><nav class=\"bar api\" aria-label=\"{main}\"><a href=\"/\">{pages}</a>{links}</nav>\
-         <nav class=\"bar api\" aria-label=\"{choose}\">{languages}</nav></header><main id=\"main\" class=\"described\" tabindex=\"-1\">",
+         <header class=\"top\"><a class=\"brand\" href=\"/\">AutoCall</a><nav class=\"across api\" aria-label=\"{main}\"><a href=\"/\">{pages}</a>{links}</nav>\
+         <nav class=\"across api\" aria-label=\"{choose}\">{languages}</nav></header><main id=\"main\" class=\"described\" tabindex=\"-1\">",
         tag = language.tag(),
         title = escape(title),
         skip = word("api_skip"),

@@ -43,6 +43,8 @@ pub(super) enum AlarmCommand {
     },
     /// Say no for a callee: they are not rung again, and the next one is
     Decline(CalleeOf),
+    /// Give it back: it is rung for again, without whoever had taken it
+    GiveBack(Which),
     /// Take a callee off
     Skip(CalleeOf),
     /// Begin the next step of the policy now
@@ -177,6 +179,7 @@ pub(super) async fn run(command: AlarmCommand, config: &Config) -> anyhow::Resul
             let (id, callee) = of.find(&engine, config).await?;
             Some(engine.decline(id, callee, &Actor::nameless(Doer::CommandLine)).await?)
         }
+        AlarmCommand::GiveBack(which) => Some(engine.give_back(which.find(&engine).await?, by).await?),
         AlarmCommand::Skip(of) => {
             let (id, callee) = of.find(&engine, config).await?;
             Some(engine.skip(id, callee, by).await?)

@@ -102,7 +102,8 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
     let callees = Router::new()
         .route("/c/{token}", get(alarm::own_link::show))
         .route("/c/{token}/take", post(alarm::own_link::take))
-        .route("/c/{token}/decline", post(alarm::own_link::decline));
+        .route("/c/{token}/decline", post(alarm::own_link::decline))
+        .route("/c/{token}/give-back", post(alarm::own_link::give_back));
     let viewers = Router::new()
         .route("/", get(alarm::views::show))
         .route("/alarms", get(alarm::list::show))
@@ -140,6 +141,9 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route_layer(from_fn(frame::session::viewers));
     let responders = Router::new()
         .route("/alarms/{id}/acknowledge", post(alarm::one::acknowledge))
+        .route("/alarms/{id}/decline", post(alarm::one::decline))
+        .route("/alarms/{id}/give-back", post(alarm::one::give_back))
+        .route("/alarms/new", get(alarm::at_night::page_somebody::begin).post(alarm::at_night::page_somebody::send))
         .route("/alarms/{id}/cancel", post(alarm::one::cancel))
         .route("/alarms/{id}/redial", post(alarm::one::redial))
         .route("/alarms/{id}/callees/{callee}/skip", post(alarm::actions::skip))

@@ -24,6 +24,7 @@ pub use crate::alarm::doer::{Actor, Doer};
 pub use hunt::act::MOST_SNOOZE;
 pub use hunt::claim::{Asker, Claim, Offer, OfferDetails};
 pub use hunt::hearing::Word;
+pub use hunt::presses::giving_back::{Giver, GivingBack};
 pub use hunt::presses::{Acknowledgement, Acted, Effect};
 pub use hunt::raise::{Mended, NamedBy, NewCallee, RaiseRequest, Raised, RaisedAs};
 pub use hunt::report::{Report, Reported};
@@ -79,6 +80,9 @@ pub enum EngineError {
     /// There is no further step.
     #[error("there is no further step: everybody this alarm's policy names is being rung")]
     NoFurtherStep,
+    /// Nobody has it.
+    #[error("nobody has taken this alarm, so there is nothing to give back: look at it again")]
+    NotTaken,
     /// The hunt is over.
     #[error("nobody is being rung for this alarm any more: ring again instead")]
     HuntOver,

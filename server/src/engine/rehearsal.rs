@@ -29,6 +29,8 @@ pub struct Rehearsal {
     pub policy: Option<String>,
     /// Who would be rung first: a name, where one is known, and the number.
     pub rung: Vec<(Option<String>, String)>,
+    /// Who of these has quiet hours now, by name or number, and until when.
+    pub in_peace: Vec<(String, DateTime<Utc>)>,
     /// Until when a maintenance window would hold it.
     pub held_until: Option<DateTime<Utc>>,
 }
@@ -43,7 +45,13 @@ impl Engine {
         let policy = match self.policy_for(&mut work, request).await {
             Ok(policy) => policy.map(|policy| policy.name),
             Err(EngineError::NobodyNamed) => {
-                return Ok(Rehearsal { because: Because::Nobody, policy: None, rung: Vec::new(), held_until: None });
+                return Ok(Rehearsal {
+                    because: Because::Nobody,
+                    policy: None,
+                    rung: Vec::new(),
+                    in_peace: Vec::new(),
+                    held_until: None,
+                });
             }
             Err(error) => return Err(error),
         };
@@ -59,10 +67,21 @@ impl Engine {
         let id = self.create(&mut work, request).await?;
         let alarm = work.db().alarm(id).await?.ok_or(EngineError::NoSuchAlarm)?;
         let callees = work.db().callees(alarm.hunt_id).await?;
+        let (now, quiet_hours) = (work.now(), work.db().quiet_hours().await?);
+        let mut in_peace: Vec<(String, DateTime<Utc>)> = Vec::new();
+        if let Some(hunt) = work.db().hunt(alarm.hunt_id).await? {
+            for callee in &callees {
+                let who = callee.name.as_ref().unwrap_or(&callee.number);
+                let until = hunt.left_in_peace(callee.person_id, &quiet_hours, now);
+                in_peace
+                    .extend(until.filter(|_| !in_peace.iter().any(|(known, _)| known == who)).map(|until| (who.clone(), until)));
+            }
+        }
         Ok(Rehearsal {
             because,
             policy,
             rung: callees.into_iter().map(|callee| (callee.name, callee.number)).collect(),
+            in_peace,
             held_until: alarm.held_until,
         })
     }

@@ -104,6 +104,8 @@ catalogue! {
         "Without a key, requests from this address or page are not let in; or the key is for something else.", "Send a key: `autocall key add --name NAME` makes one.";
     NotFound = "not_found", "There is no such thing",
         "What the address or a name in it stands for is not there, or not any more.", "Look at the address and the id.";
+    NotTaken = "not_taken", "Nobody has it",
+        "Nobody has taken this alarm, so nobody can give it back.", "Read the alarm again; `answer` says who has it.";
     SameKeyUnderWay = "same_key_under_way", "The first request is under way",
         "A request with this `Idempotency-Key` came before and has not been answered yet.", "Ask again in a few seconds.";
     StillRinging = "still_ringing", "It still rings",

@@ -16,7 +16,7 @@ use percent_encoding::percent_decode_str;
 use crate::config::{HttpConfig, begins_like_ours};
 
 /// The attributes of our markup that hold an address of ours.
-const ATTRIBUTES: [&str; 6] = ["href", "src", "action", "formaction", "data-live", "data-preview"];
+const ATTRIBUTES: [&str; 7] = ["href", "src", "action", "formaction", "data-live", "data-preview", "data-src"];
 
 /// Goes with a response in which all that leads back here stands below the path in front.
 #[derive(Clone, Copy, Debug)]

@@ -397,6 +397,7 @@ async fn take_signal(app: &App, sender: &Sender, source: &str, options: &Options
                 ring_again_after_s: None,
                 leaves_ring_again: true,
                 heard_at: None,
+                seen: None,
             };
             each_open(app, sender, &signal, &Deed::Acknowledge(by)).await
         }

@@ -10,6 +10,7 @@ mod escalation;
 #[expect(dead_code, unused_macros, unused_imports, reason = "shared with the contract suite, which uses the rest")]
 mod harness;
 mod lines;
+mod night;
 mod pages;
 mod roster;
 mod screenshots;

@@ -284,7 +284,7 @@ async fn pages_fit_a_small_screen_and_have_no_small_targets() {
         browser.run("document.querySelectorAll('details').forEach((one) => { one.open = true })").await;
         let too_wide = browser.run("return document.documentElement.scrollWidth - innerWidth").await;
         assert!(too_wide.as_i64().unwrap() <= 0, "{path} is {too_wide} px too wide");
-        let small = "return [...document.querySelectorAll('button, summary, input:not([type=hidden]), select, .bar a, .sheet a, .menu a')]
+        let small = "return [...document.querySelectorAll('button, summary, input:not([type=hidden]), select, .across a, .sheet a, .menu a')]
             .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 44).map((one) => one.outerHTML)";
         assert_eq!(browser.run(small).await, json!([]), "{path}");
         let unnamed = "return [...document.querySelectorAll('input:not([type=hidden]), select, textarea')]

@@ -22,6 +22,7 @@ mod escalation;
 mod finding;
 mod figures;
 mod gateway;
+mod giving_back;
 mod handsets;
 mod harness;
 mod heartbeats;

@@ -317,7 +317,12 @@ async fn what_people_do(home: Home) {
         assert_eq!(server.post(&inbound, &message).await.0, 200);
     }
     server.report(&desk, &mid, Some(B)).await;
-    let all = [&climbs, &nowhere, &named, &duty, &one, &two, &three, &back];
+    // Somebody takes one, and gives it back.
+    let given = server.raise(&[B, C], together()).await;
+    act(&server, &given, "acknowledge", json!({ "name": "Lin" })).await;
+    act(&server, &given, "give-back", by).await;
+    act(&server, &given, "cancel", json!({})).await;
+    let all = [&climbs, &nowhere, &named, &duty, &one, &two, &three, &back, &given];
     tell(&server, &room, "people", &all).await;
 }
 

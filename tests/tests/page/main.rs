@@ -17,6 +17,7 @@ mod lines;
 mod lines_forms;
 mod live;
 mod people_pages;
+mod night;
 mod recordings;
 mod rendered;
 mod reports;

@@ -258,7 +258,12 @@ impl World {
         let nonsense = http.post(format!("{}/api/v1/alarms", server.base)).body("{").header("content-type", "application/json");
         assert_eq!(nonsense.send().await.unwrap().status(), 400);
         server.pass(1).await;
-        let asked = server.raise(&[A, B, D, C], json!({ "summary": "who can?", "labels": { "team": "net" } })).await;
+        let asked = server
+            .raise(
+                &[A, B, D, C],
+                json!({ "summary": "who can?", "details": "https://wiki.example/who", "labels": { "team": "net" } }),
+            )
+            .await;
         let callees = server.alarm(&asked).await["callees"].as_array().unwrap().clone();
         let link = |callee: &Value| server.app.engine.links.address("", callee["id"].as_str().unwrap().parse().unwrap());
         let own_links = callees.iter().map(link).collect();
@@ -383,7 +388,7 @@ async fn all_pages(world: &World, who: &str, visitor: &mut Visitor, album: &mut 
     paths.extend(["calls", "about"].map(|what| format!("/people/{}/{what}", people[0].0.id)));
     paths.extend(["/?view=dense", "/?view=wall"].map(str::to_owned));
     if who != "viewer" {
-        paths.extend(["/calls?q=Ann", "/calls?q=nobody", "/maintenance/new", "/shouts/new"].map(str::to_owned));
+        paths.extend(["/calls?q=Ann", "/calls?q=nobody", "/maintenance/new", "/shouts/new", "/alarms/new"].map(str::to_owned));
     }
     if who == "admin" {
         let admin = ["/policies/new", "/policies/rules", "/numbers/new", "/gateways/new", "/heartbeats/new"];
@@ -436,6 +441,7 @@ async fn wrong_forms(world: &World, lin: &mut Visitor, album: &mut Album) {
         ("/notices/new".to_owned(), vec![("shape", "email"), ("name", "post"), ("url", "x"), ("told_raised", "yes")]),
         (format!("/notices/{}", world.notices), vec![("name", ""), ("told_raised", "yes")]),
         ("/quiet-hours".to_owned(), vec![("from-0", "late"), ("to-0", "07:00"), ("zone-0", "UTC"), ("up_to-0", "low")]),
+        ("/alarms/new".to_owned(), vec![("whom", "team:infra"), ("summary", " "), ("priority", "high"), ("act", "send")]),
         ("/handsets/add".to_owned(), vec![("name", "")]),
         ("/handsets/test".to_owned(), vec![("handset", "desk"), ("number", "x")]),
         ("/handsets/rename".to_owned(), vec![("handset", "desk"), ("name", "pixel")]),
@@ -497,6 +503,10 @@ async fn every_template_is_drawn_and_sound_in_every_language() {
         album.keep("my feed", feed);
         album.keep("me with a feed", rob.get("/people/me").await);
         album.keep("a key", lin.post("/senders/add", &[("name", &format!("made-{}", album.language)), ("kind", "mail")]).await);
+        let taken = format!("/alarms/{}/acknowledge", world.ended);
+        album.keep("faster", lin.post(&taken, &[("alarm", &world.ended), ("seen", "")]).await);
+        let whom = [("whom", "team:infra"), ("summary", "the lift stands"), ("priority", "high"), ("act", "look")];
+        album.keep("who would be called", lin.post("/alarms/new", &whom).await);
         album.keep("reset", lin.post("/users/reset", &[("user", "eve")]).await);
         album.keep("rotate", lin.post("/handsets/rotate", &[("handset", "desk")]).await);
         let mut stranger = Visitor::new(server);

@@ -46,7 +46,7 @@ async fn every_page_of_a_role_is_in_its_menu_once(home: Home) {
         addresses.dedup();
         assert_eq!(addresses.len(), all, "{name}: each once");
         // What stands beside each other on a wide screen is in the menu of a narrow one.
-        let bar = links(&page, "<nav class=\"bar\"", "</nav>");
+        let bar = links(&page, "<nav class=\"across\"", "</nav>");
         assert!(bar.len() >= 4 && bar.iter().all(|(to, _)| addresses.contains(&to)), "{name}: {bar:?}");
         for (to, _) in &menu {
             let page = visitor.get(to).await;

@@ -4,6 +4,8 @@
 //! A report is never too late: one that names somebody counts after the deadline, after a cancellation, and after the hunt ended without
 //! an answer. But nothing that is reported makes a hunt ring again that people have ended.
 
+pub mod seen;
+
 use android_protocol::voice::detector;
 use android_protocol::wire::{CallOutcome, FailureDetail, NativeCall};
 use chrono::{DateTime, Utc};
@@ -338,6 +340,8 @@ pub enum Effect {
     Over,
     /// They are not rung for it.
     NotTheirs,
+    /// Somebody has taken it, or taken it again, since the page was drawn on which the button was pressed: nothing was changed.
+    Overtaken,
 }
 
 impl Report {

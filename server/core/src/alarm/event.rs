@@ -566,6 +566,17 @@ events! {
         /// Their number.
         number: String,
     }
+    /// Somebody who had it gave it back: others are rung.
+    GivenBack = "given_back" {
+        /// Who had it.
+        name: String,
+        /// Their number.
+        number: Option<String>,
+        /// Who gave it back, by their own word, where that is said beside.
+        by: Option<String>,
+        /// Who it really was.
+        done_by: Option<Doer>,
+    }
     /// Maintenance: nobody is rung for now.
     Held = "held" {
         /// Until when.
@@ -717,6 +728,8 @@ pub enum RingsAgain {
     Flapping,
     /// The maintenance that held it is over.
     Released,
+    /// Whoever had it gave it back.
+    GivenBack,
 }
 
 impl Event {
@@ -765,6 +778,7 @@ impl Event {
             | Self::PolicySet { done_by, .. }
             | Self::Skipped { done_by, .. }
             | Self::Snoozed { done_by, .. }
+            | Self::GivenBack { done_by, .. }
             | Self::RecordingHeard { done_by, .. }
             | Self::CallCommanded { done_by, .. }
             | Self::MarkedFalse { done_by, .. }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use android_protocol::voice::detector;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::at_night::addresses::callable;
 use super::standing::{self, Standing, Steps};
 use crate::alarm::{Verdict, hunt};
 use crate::dashboard::frame::page::{at, since, until};
@@ -57,10 +58,19 @@ pub(in crate::dashboard) struct Rung {
     pub(in crate::dashboard) name: String,
     /// The number, when the name is not the number.
     pub(in crate::dashboard) number: Option<String>,
+    /// By which a phone calls them; none for whoever may not see the number.
+    pub(in crate::dashboard) call: Option<String>,
     /// A few words, as HTML.
     pub(in crate::dashboard) state: String,
     /// Where the button goes that takes them off.
     pub(in crate::dashboard) skip: Option<String>,
+}
+
+impl Rung {
+    /// By which a phone calls them, where the number stands in place of a name.
+    pub(in crate::dashboard) fn call_by_name(&self) -> Option<&str> {
+        self.call.as_deref().filter(|_| self.number.is_none())
+    }
 }
 
 /// The rungs of one step.
@@ -328,7 +338,8 @@ fn show(reader: &Reader, rung: &RungRow, state: &State, known: &Known<'_>, alarm
         Some(name) => (reader.name(name), Some(number)),
         None => (number, None),
     };
-    Rung { look, name, number, state, skip: skip.map(|alarm| format!("/alarms/{alarm}/callees/{}/skip", rung.id)) }
+    let call = callable(reader, &rung.number);
+    Rung { look, name, number, call, state, skip: skip.map(|alarm| format!("/alarms/{alarm}/callees/{}/skip", rung.id)) }
 }
 
 /// A handset that took a list says nothing until it is through: the first number is surely rung, the others are in its hands.

@@ -2,6 +2,7 @@
 
 pub mod acting;
 pub mod actions;
+pub mod at_night;
 pub mod calls;
 mod first_steps;
 pub mod health;

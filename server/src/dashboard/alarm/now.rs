@@ -18,7 +18,7 @@ use crate::dashboard::frame::words::{Words, escape, fill, fill_text, isolated};
 use crate::engine::watch::handsets::TEST_CALLS;
 use crate::roster::evaluate::FORESIGHT;
 use crate::store::alarm::alarms::AlarmRow;
-use crate::store::alarm::answers::AnswerRow;
+use crate::store::alarm::answers::{self, AnswerRow};
 use crate::store::duty::log::LoggedPerson;
 
 /// What was just done, when the address says so.
@@ -46,6 +46,9 @@ pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str
         "inbound" => Some(&words.done_inbound),
         "hung_up" => Some(&words.done_hung_up),
         "said" => Some(&words.done_said),
+        "declined" => Some(&words.own_declined),
+        "gave_back" => Some(&words.own_given_back),
+        "called" => Some(&words.done_called),
         "policy_set" => Some(&words.done_policy_set),
         "handed_over" => Some(&words.done_handed_over),
         "window_ended" => Some(&words.done_window_ended),
@@ -66,16 +69,28 @@ pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str
 /// What is on the page at this moment.
 pub(in crate::dashboard) fn sight(reader: &Reader, board: &Board) -> Sight {
     let words = reader.words;
-    let ringing = board.open.iter().filter(|hunt| !hunt.ringing.is_empty()).count();
-    let waiting = board.open.len() - ringing + usize::try_from(board.more_open).unwrap_or(0);
+    // Every open alarm counts, also where one call is about several.
+    let alarms = |rings: bool| -> usize {
+        let hunts = board.open.iter().filter(|hunt| hunt.ringing.is_empty() != rings);
+        hunts.map(|hunt| hunt.alarms.len()).sum()
+    };
+    let (ringing, waiting) = (alarms(true), alarms(false) + usize::try_from(board.more_open).unwrap_or(0));
+    let of = |sentence: &str, count: usize| fill_text(sentence, &[("count", &count.to_string())]);
     let title = match (ringing, waiting) {
         (0, 0) => words.nav_now.clone(),
-        (0, waiting) => fill_text(&words.title_waiting, &[("count", &waiting.to_string())]),
-        (ringing, _) => fill_text(&words.title_ringing, &[("count", &ringing.to_string())]),
+        (0, waiting) => of(&words.title_waiting, waiting),
+        (ringing, 0) => of(&words.title_ringing, ringing),
+        (ringing, waiting) => {
+            format!("{}{}{}", of(&words.title_ringing, ringing), words.list_comma, of(&words.title_waiting, waiting))
+        }
     };
+    let mut troubles = trouble::all(reader, board);
+    // While somebody is rung, that stands above whatever does not keep it from ringing.
+    let below =
+        if board.open.is_empty() { Vec::new() } else { troubles.extract_if(.., |trouble| !trouble.stops_ringing).collect() };
     let parts = vec![
-        Part::new("trouble", &TroublePart { words, troubles: trouble::all(reader, board) }),
-        Part::new("open", &open_part(reader, board)),
+        Part::new("trouble", &TroublePart { words, troubles }),
+        Part::new("open", &open_part(reader, board, below)),
         Part::new("facts", &FactsPart { words, facts: facts(reader, board) }),
         Part::new("finished", &finished_part(reader, board)),
     ];
@@ -110,11 +125,15 @@ struct OpenPart<'r> {
     last: Option<String>,
     /// What is still to be done on a new server; HTML.
     steps: Option<String>,
+    /// What is wrong beside, and does not keep anybody from being rung.
+    troubles: Vec<Trouble>,
 }
 
 /// One open hunt.
 struct Card {
     id: String,
+    /// The confirmed answer that stands on the card; empty where nobody has it.
+    seen: String,
     summary: String,
     rings: bool,
     /// Counts up since the hunt began.
@@ -129,7 +148,7 @@ struct Card {
     waits: Vec<String>,
 }
 
-fn open_part<'r>(reader: &'r Reader, board: &Board) -> OpenPart<'r> {
+fn open_part<'r>(reader: &'r Reader, board: &Board, troubles: Vec<Trouble>) -> OpenPart<'r> {
     let words = reader.words;
     let ringing = board.open.iter().filter(|hunt| !hunt.ringing.is_empty()).count();
     let more = (board.more_open > 0).then(|| fill_text(&words.open_more, &[("count", &board.more_open.to_string())]));
@@ -147,6 +166,7 @@ fn open_part<'r>(reader: &'r Reader, board: &Board) -> OpenPart<'r> {
         never: board.open.is_empty() && board.finished.is_empty(),
         last,
         steps: board.first_steps.map(|steps| first_steps::checklist(reader, &steps)),
+        troubles,
     }
 }
 
@@ -166,6 +186,7 @@ fn card(reader: &Reader, hunt: &OpenHunt) -> Option<Card> {
         steps: &hunt.steps,
         standing: Some(&hunt.standing),
     };
+    let confirmed = answers::current(&hunt.answers).filter(|answer| answer.confirmed_at.is_some());
     let mut waits = hunt.standing.waits(reader);
     if let (true, Some(until)) = (!rings, first.held_until) {
         waits = vec![fill(&reader.words.held_until, &[("at", Html(&at(until)))])];
@@ -178,6 +199,7 @@ fn card(reader: &Reader, hunt: &OpenHunt) -> Option<Card> {
     }
     Some(Card {
         id: first.id.to_string(),
+        seen: confirmed.map(|answer| answer.id.to_string()).unwrap_or_default(),
         summary: first.summary.clone(),
         rings,
         clock: since(first.hunt_created_at),

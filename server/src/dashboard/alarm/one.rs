@@ -9,6 +9,8 @@ use axum::response::Response;
 
 use super::acting::{actor, alarm_id, back, known_as};
 use super::actions::{self, MoreActions};
+use super::at_night::addresses::{Foremost, foremost, linked};
+use super::at_night::faster;
 use super::ladder::{self, Flights, Known};
 use super::now::{self, Line, TroublePart};
 use super::read::Finished;
@@ -29,6 +31,10 @@ use crate::dashboard::frame::words::{Words, fill, fill_text};
 use crate::dashboard::reports::false_alarm;
 use crate::engine::{Acknowledgement, Effect};
 use crate::ids::{AlarmId, CalleeId, HuntId};
+use crate::engine::{Acknowledgement, Acted, Effect, Giver, GivingBack};
+use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
+use crate::numbers::same_phone;
+use crate::store::Db;
 use crate::store::alarm::answers;
 use crate::store::alarm::board::RungRow;
 use crate::store::alarm::hunts::CalleeRow;
@@ -61,6 +67,7 @@ pub(in crate::dashboard) async fn acknowledge(
         let words = reader.words;
         let form = Form::new(&reader, "take", format!("/alarms/{id}/acknowledge"), &words.take_it);
         let form = fields.all("alarm").fold(form, |form, alarm| form.holding("alarm", alarm));
+        let form = fields.all("seen").fold(form, |form, answer| form.holding("seen", answer));
         let form = form.with([Field::plain("note", &words.take_note, Input::Lines(4))]);
         let sent = Sent { form: form.id.clone(), fields, wrong };
         return Ok(form_page(&app, &reader, "alarms", &words.take_it, form.again(Some(&sent))));
@@ -70,18 +77,94 @@ pub(in crate::dashboard) async fn acknowledge(
         note: Some(note).filter(|note| !note.is_empty()),
         doer: reader.doer(),
         ring_again_after_s: actions::taken_for(fields.get("hours"))?,
+        seen: seen_in(&fields),
         ..Acknowledgement::default()
     };
-    // The alarms that stood on the page; the address names the one that is on a page of its own.
-    let mut shown: Vec<AlarmId> = fields.all("alarm").filter_map(|alarm| alarm.parse().ok()).collect();
-    if shown.is_empty() {
-        shown.push(id);
+    let acted = app.engine.take_these(&shown_in(&fields, id), &by).await?;
+    answered(&app, &reader, &fields, (id, "acknowledged"), &acted).await
+}
+
+/// `POST /alarms/{id}/decline`: whoever is logged in is rung for it, and cannot.
+pub(in crate::dashboard) async fn decline(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    let callee = {
+        let mut connection = app.engine.store.read().await?;
+        let mut db = connection.db();
+        let alarm = db.alarm(id).await?.ok_or(Refusal::NotFound)?;
+        let me = me(&mut db, &reader).await?.ok_or(Refusal::NotFound)?;
+        let callees = db.callees(alarm.hunt_id).await?;
+        // Of several steps the latest, which is the one that is rung.
+        callees.into_iter().rev().find(|callee| me.is(callee.person_id, &callee.number)).ok_or(Refusal::NotFound)?
+    };
+    let seen = seen_in(&fields).unwrap_or_default();
+    let acted = app.engine.decline_shown(&[id], callee.id, &actor(&reader), &seen).await?;
+    answered(&app, &reader, &fields, (id, "declined"), &acted).await
+}
+
+/// `POST /alarms/{id}/give-back`: whoever is logged in has it, and gives it back.
+pub(in crate::dashboard) async fn give_back(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    let giving = GivingBack { giver: Giver::Named(known_as(&reader)), by: actor(&reader), seen: seen_in(&fields) };
+    let acted = app.engine.give_back_these(&[id], &giving).await?;
+    if acted.iter().any(|acted| matches!(acted.effect, Effect::Already | Effect::NotTheirs)) {
+        return Err(Refusal::NotTaken);
     }
-    let acted = app.engine.take_these(&shown, &by).await?;
+    answered(&app, &reader, &fields, (id, "gave_back"), &acted).await
+}
+
+/// The alarms that stood on the page of a form; the address names the one that is on a page of its own.
+fn shown_in(fields: &Fields, id: AlarmId) -> Vec<AlarmId> {
+    let shown: Vec<AlarmId> = fields.all("alarm").filter_map(|alarm| alarm.parse().ok()).collect();
+    if shown.is_empty() { vec![id] } else { shown }
+}
+
+/// The confirmed answers that stood on the page of a form; `None`: it does not say it.
+fn seen_in(fields: &Fields) -> Option<Vec<AnswerId>> {
+    fields.has("seen").then(|| fields.all("seen").filter_map(|answer| answer.parse().ok()).collect())
+}
+
+/// Back to the page from which a press came; where somebody was faster, a page that says who.
+async fn answered(
+    app: &App,
+    reader: &Reader,
+    fields: &Fields,
+    (id, done): (AlarmId, &str),
+    acted: &[Acted],
+) -> Result<Response, Refusal> {
     if acted.iter().all(|acted| acted.effect == Effect::Over) {
         return Err(Refusal::Over);
     }
-    Ok(back(&fields, id, "acknowledged"))
+    let overtaken: Vec<AlarmId> =
+        acted.iter().filter(|acted| acted.effect == Effect::Overtaken).map(|acted| acted.alarm).collect();
+    if overtaken.is_empty() { Ok(back(fields, id, done)) } else { faster::page(app, reader, &overtaken).await }
+}
+
+/// Whoever is logged in, as somebody who can be rung.
+struct Me {
+    person: PersonId,
+    numbers: Vec<String>,
+}
+
+impl Me {
+    fn is(&self, person: Option<PersonId>, number: &str) -> bool {
+        person.map_or_else(|| self.numbers.iter().any(|own| same_phone(own, number)), |person| person == self.person)
+    }
+}
+
+async fn me(db: &mut Db<'_>, reader: &Reader) -> Result<Option<Me>, Refusal> {
+    let Some(name) = reader.visitor.as_ref().and_then(|visitor| visitor.person_name.as_deref()) else { return Ok(None) };
+    let Some(person) = db.person_by_name(name).await? else { return Ok(None) };
+    Ok(Some(Me { person: person.id, numbers: db.numbers_of(person.id).await? }))
 }
 
 /// `POST /alarms/{id}/cancel`
@@ -137,6 +220,7 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     let hunt = db.hunt(alarm.hunt_id).await?;
     let policies = db.policies().await?;
     let quiet_hours = db.quiet_hours().await?;
+    let me = if reader.responds() { me(&mut db, reader).await? } else { None };
     let answer = answers::current(&all_answers).cloned();
     let handset = answer.as_ref().and_then(|answer| answer.mid.as_ref());
     let handset = handset.and_then(|mid| calls.iter().find(|call| call.mid == *mid)).and_then(|call| call.handset.clone());
@@ -156,7 +240,12 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     let ladder = ladder::ladder(reader, &known, can_acknowledge.then_some(id));
     let shown_state = state_shown(words, state, !ringing.is_empty(), standing.as_ref());
     let title = fill_text(&words.alarm_title, &[("summary", &alarm.summary), ("state", shown_state.1)]);
-    let labels = alarm.labels.0.clone().into_iter().collect();
+    let labels = alarm.labels.0.iter().map(|(name, value)| (name.clone(), linked(value))).collect();
+    let taken = answer.as_ref().filter(|answer| answer.confirmed_at.is_some());
+    let yours = taken.is_some_and(|taken| taken.name == reader.known_as());
+    let is_rung = |rung: &RungRow| rung.verdict.is_none() && me.as_ref().is_some_and(|me| me.is(rung.person_id, &rung.number));
+    let can_decline = can_acknowledge && taken.is_none() && !over && rungs.iter().any(is_rung);
+    let (seen, taken_by) = (taken.map(|taken| taken.id.to_string()), taken.map(|taken| reader.name(&taken.name)));
     let lapsed = answers::shown(&all_answers).filter(|_| answer.is_none()).cloned();
     let finished = Finished { alarm: alarm.clone(), answer, lapsed, rungs, handset };
     let snoozed = standing.as_ref().is_some_and(|standing| standing.snoozed_until.is_some());
@@ -171,8 +260,14 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
         meta: now::meta(words, &alarm),
         held: alarm.held_until.filter(|_| !over).map(|until| fill(&words.held_until, &[("at", Html(&at(until)))])),
         last_repeat: (alarm.repeats > 0).then(|| at_second(alarm.last_repeat_at)),
-        details: alarm.details.clone(),
+        links: foremost(words, &alarm.details, &alarm.labels.0),
+        details: linked(&alarm.details),
         labels,
+        seen: seen.unwrap_or_default(),
+        can_take: can_acknowledge && taken_by.is_none(),
+        take_over: taken_by.filter(|_| can_acknowledge && !yours).map(|name| fill_text(&words.take_over, &[("name", &name)])),
+        can_decline,
+        can_give_back: yours && can_acknowledge && over && alarm.kind.is_alarm(),
         place: standing.as_ref().and_then(|standing| standing.place_words(reader)),
         waits: standing.as_ref().map_or_else(Vec::new, |standing| standing.waits(reader)),
         ladder,
@@ -263,8 +358,21 @@ struct AlarmPart<'r> {
     /// Maintenance: until when nobody is rung.
     held: Option<String>,
     last_repeat: Option<String>,
+    links: Vec<Foremost>,
+    /// HTML.
     details: String,
+    /// Each name, and its value as HTML.
     labels: Vec<(String, String)>,
+    /// The confirmed answer that stands on the page; empty where nobody has it.
+    seen: String,
+    /// Nobody has it yet.
+    can_take: bool,
+    /// Somebody else has it: what the button says that takes it over.
+    take_over: Option<String>,
+    /// The reader is rung for it, and may say no.
+    can_decline: bool,
+    /// The reader has it.
+    can_give_back: bool,
     /// The step of its policy, as HTML.
     place: Option<String>,
     /// What ringing waits for, as HTML.

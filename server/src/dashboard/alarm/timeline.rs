@@ -200,6 +200,7 @@ fn named(reader: &Reader, event: &Event, calls: &[CallRow]) -> String {
         Event::Answered { name, .. }
         | Event::LateAnswer { name, .. }
         | Event::Acknowledged { name, .. }
+        | Event::GivenBack { name, .. }
         | Event::Lapsed { name, .. }
         | Event::OptedOut { name, .. } => reader.name(name),
         Event::Parted { name, .. } => said(name.as_deref()),
@@ -324,6 +325,7 @@ fn tone_and_sentence<'r>(reader: &'r Reader, event: &Event) -> (&'static str, &'
         Event::Parted { .. } => ("ring", &words.t_parted),
         Event::Quiet { .. } => ("plain", &words.t_quiet),
         Event::Reopened { .. } => ("bad", &words.t_reopened),
+        Event::GivenBack { .. } => ("bad", &words.t_given_back),
         Event::Held { .. } => ("plain", &words.t_held),
         Event::Released {} => ("ring", &words.t_released),
         Event::HuntEnded { outcome, reason } => hunt_ended(reader, *outcome, reason.flatten()),
@@ -347,6 +349,7 @@ fn rings_again(reader: &Reader, why: RingsAgain) -> &str {
     let words = reader.words;
     match why {
         RingsAgain::Asked | RingsAgain::Released => &words.t_redialled,
+        RingsAgain::GivenBack => &words.t_redialled_given_back,
         RingsAgain::JoinedLater => &words.t_redialled_joined,
         RingsAgain::NotResolved => &words.t_redialled_time,
         RingsAgain::Worse => &words.t_redialled_worse,

@@ -27,11 +27,18 @@ pub(in crate::dashboard) struct Trouble {
     pub(in crate::dashboard) why: String,
     /// Where to read on, and the words for it.
     pub(in crate::dashboard) link: Option<(String, &'static str)>,
+    /// Nobody may be rung because of it, or nobody was.
+    pub(in crate::dashboard) stops_ringing: bool,
 }
 
 /// What is wrong with the database.
 pub(in crate::dashboard) fn database_away(reader: &Reader) -> Vec<Trouble> {
-    vec![Trouble { what: escape(&reader.words.trouble_database), why: escape(&reader.words.trouble_database_why), link: None }]
+    vec![Trouble {
+        what: escape(&reader.words.trouble_database),
+        why: escape(&reader.words.trouble_database_why),
+        link: None,
+        stops_ringing: true,
+    }]
 }
 
 /// Everything that is wrong, the worst first.
@@ -41,7 +48,9 @@ pub(in crate::dashboard) fn all(reader: &Reader, board: &Board) -> Vec<Trouble> 
     found.extend(behind_proxy(reader, board));
     found.extend(nobody_can_ring(reader, board));
     found.extend(unheard(reader, board));
-    found.extend(handsets(reader, board));
+    // A silent handset beside others that ring is no hurry; where none is left, it is why nobody is rung.
+    let some_serve = board.handsets.iter().any(|handset| board.health(handset).serves());
+    found.extend(handsets(reader, board).into_iter().map(|trouble| Trouble { stops_ringing: !some_serve, ..trouble }));
     found.extend(backlogs(reader, board));
     found.extend(locks(reader, board));
     found
@@ -59,7 +68,7 @@ pub(in crate::dashboard) fn of_node(reader: &Reader, wrong: Wrong) -> Trouble {
         Wrong::NoticesStand => (&words.trouble_notices_stand, &words.trouble_stands_why),
         Wrong::MessagesStand => (&words.trouble_messages_stand, &words.trouble_stands_why),
     };
-    Trouble { what: escape(what), why: escape(why), link: None }
+    Trouble { what: escape(what), why: escape(why), link: None, stops_ringing: true }
 }
 
 /// What is wrong with handsets.
@@ -89,6 +98,7 @@ fn of_handset(reader: &Reader, handset: &HandsetRow, health: Health) -> Option<T
         what: fill(what, &[("name", Text(&handset.name))]),
         why: fill(why, &[("at", Html(&from)), ("since", Html(&counted))]),
         link: Some(("/handsets#check".to_owned(), check)),
+        stops_ringing: false,
     })
 }
 
@@ -101,7 +111,12 @@ fn nobody_can_ring(reader: &Reader, board: &Board) -> Option<Trouble> {
     }
     let words = reader.words;
     let link = ("/handsets".to_owned(), words.trouble_no_handset_link.as_str());
-    Some(Trouble { what: escape(&words.trouble_no_handset), why: escape(&words.trouble_no_handset_why), link: Some(link) })
+    Some(Trouble {
+        what: escape(&words.trouble_no_handset),
+        why: escape(&words.trouble_no_handset_why),
+        link: Some(link),
+        stops_ringing: true,
+    })
 }
 
 fn unheard(reader: &Reader, board: &Board) -> Option<Trouble> {
@@ -127,7 +142,7 @@ fn unheard(reader: &Reader, board: &Board) -> Option<Trouble> {
         [] => fill(&words.trouble_unheard_why, &[("at", Html(&when))]),
         _ => fill(&words.trouble_unheard_more, &[("at", Html(&when)), ("names", Html(&names))]),
     };
-    Some(Trouble { what, why, link: Some(link) })
+    Some(Trouble { what, why, link: Some(link), stops_ringing: true })
 }
 
 /// Webhooks and gateways that do not take what they are told.
@@ -144,6 +159,7 @@ fn backlogs(reader: &Reader, board: &Board) -> Vec<Trouble> {
             what: fill(what, &[("name", Text(&backlog.name))]),
             why: fill(why, &[("count", Text(&backlog.count.to_string())), ("at", Html(&from)), ("since", Html(&counted))]),
             link: None,
+            stops_ringing: false,
         }
     };
     long.map(trouble).collect()
@@ -156,6 +172,7 @@ fn behind_proxy(reader: &Reader, board: &Board) -> Option<Trouble> {
         what: escape(&words.trouble_proxy),
         why: fill(&words.trouble_proxy_why, &[("line", Html(&format!("<code>{}</code>", escape(LINE))))]),
         link: None,
+        stops_ringing: false,
     })
 }
 
@@ -167,5 +184,5 @@ fn locks(reader: &Reader, board: &Board) -> Option<Trouble> {
     } else {
         (&words.trouble_redis, &words.trouble_redis_why)
     };
-    Some(Trouble { what: escape(what), why: escape(why), link: None })
+    Some(Trouble { what: escape(what), why: escape(why), link: None, stops_ringing: false })
 }

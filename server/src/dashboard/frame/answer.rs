@@ -14,7 +14,7 @@ use crate::keep::users::UserError;
 use crate::store::StoreError;
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; media-src 'self'; \
-     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+     connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// Sends the browser to another of our pages. The body is for a phone that was given a wrong address: it must not be empty.
 pub(in crate::dashboard) fn go_to(address: &str) -> Response {
@@ -46,6 +46,8 @@ pub(in crate::dashboard) enum Refusal {
     StillRinging,
     /// Nobody is rung for the alarm any more.
     HuntOver,
+    /// Nobody has taken the alarm.
+    NotTaken,
     /// Its policy has no further step.
     NoFurtherStep,
     /// A time that cannot be meant.
@@ -75,6 +77,7 @@ impl Refusal {
             Self::Over
             | Self::StillRinging
             | Self::HuntOver
+            | Self::NotTaken
             | Self::NoFurtherStep
             | Self::CallOver
             | Self::CallCannot
@@ -96,6 +99,7 @@ impl Refusal {
             Self::Over => (&words.refused_over, &words.refused_over_why),
             Self::StillRinging => (&words.refused_ringing, &words.refused_ringing_why),
             Self::HuntOver => (&words.refused_quiet, &words.refused_quiet_why),
+            Self::NotTaken => (&words.refused_not_taken, &words.refused_not_taken_why),
             Self::NoFurtherStep => (&words.refused_last_step, &words.refused_last_step_why),
             Self::BadTime => (&words.refused_time, &words.refused_time_why),
             Self::CallOver => (&words.refused_call, &words.refused_call_why),
@@ -137,6 +141,7 @@ impl From<EngineError> for Refusal {
             EngineError::StillRinging => Self::StillRinging,
             EngineError::NoSuchCallee => Self::NotFound,
             EngineError::HuntOver => Self::HuntOver,
+            EngineError::NotTaken => Self::NotTaken,
             EngineError::NoFurtherStep => Self::NoFurtherStep,
             EngineError::BadTime => Self::BadTime,
             EngineError::NoSuchCall => Self::NotFound,

@@ -17,7 +17,8 @@ use super::csrf;
 use super::place::{ADMIN_MENU, Entry, MENU, MORE_MENU, OWN_MENU, Place, RESPONDER_MENU};
 use super::reader::Reader;
 use super::session::{self, Cookies};
-use super::words::{Language, Words, fill_text};
+use super::words::Bit::Html;
+use super::words::{Language, Words, fill, fill_text};
 use crate::access::doors;
 use crate::app::App;
 use crate::http::phone::nothing_for_phones;
@@ -36,6 +37,13 @@ pub(in crate::dashboard) struct Frame<'r> {
     pub(in crate::dashboard) style: &'static str,
     pub(in crate::dashboard) script: &'static str,
     pub(in crate::dashboard) icon: &'static str,
+    /// For the home screen of a phone.
+    pub(in crate::dashboard) manifest: &'static str,
+    pub(in crate::dashboard) touch_icon: &'static str,
+    /// For those at a desk, on *Now*.
+    pub(in crate::dashboard) desk: &'static str,
+    /// Said while the line is cut, with the time from which what is shown is; HTML.
+    pub(in crate::dashboard) lost: String,
 }
 
 impl<'r> Frame<'r> {
@@ -54,6 +62,10 @@ impl<'r> Frame<'r> {
             style: &assets::STYLE.address,
             script: &assets::SCRIPT.address,
             icon: &assets::ICON.address,
+            manifest: &assets::MANIFEST.address,
+            touch_icon: &assets::TOUCH_ICON.address,
+            desk: &assets::DESK.address,
+            lost: fill(&reader.words.lost, &[("at", Html(&at_second(now)))]),
         }
     }
 

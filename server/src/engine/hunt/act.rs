@@ -9,7 +9,7 @@ use super::raise::{Naming, refuse_if_over};
 use super::returns::{leave_in_peace, who_want_no_more};
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::{Event, RingsAgain};
-use crate::alarm::{Confirmation, DialOutcome, hunt};
+use crate::alarm::{Confirmation, DialOutcome, Verdict, hunt};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, NewCallee, seconds};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId};
@@ -42,7 +42,7 @@ impl Engine {
     pub async fn decline(&self, id: AlarmId, callee: CalleeId, by: &Actor) -> Result<AlarmRow, EngineError> {
         self.change(id, &by.doer, async |engine, work, alarm, _| {
             refuse_if_over(alarm)?;
-            let acted = engine.decline_in(work, &[id], callee, by).await?;
+            let acted = engine.decline_in(work, &[id], callee, by, None).await?;
             if acted.iter().any(|acted| acted.effect == Effect::NotTheirs) {
                 return Err(EngineError::NoSuchCallee);
             }
@@ -210,11 +210,29 @@ impl Engine {
         hunt: &HuntRow,
         why: RingsAgain,
     ) -> Result<(), EngineError> {
+        self.ring_afresh_without(work, alarms, hunt, why, None).await
+    }
+
+    /// The same, without somebody who has no word in that hunt by which they would be passed over.
+    pub(in crate::engine) async fn ring_afresh_without(
+        &self,
+        work: &mut Work,
+        alarms: &[AlarmRow],
+        hunt: &HuntRow,
+        why: RingsAgain,
+        without: Option<&SaidNo>,
+    ) -> Result<(), EngineError> {
         let now = work.now();
-        let earlier = work.db().callees(hunt.id).await?;
+        let mut earlier = work.db().callees(hunt.id).await?;
+        for callee in &mut earlier {
+            if without.is_some_and(|one| one.is(callee.person_id, &callee.number)) {
+                callee.verdict = Some(Verdict::Declined);
+            }
+        }
         // Whoever said no for these alarms is not asked again, unless a person asks for everybody.
         let mut refused = hunt.refused.as_ref().map(|refused| refused.0.clone()).unwrap_or_default();
         refused.extend(earlier.iter().filter(|callee| callee.said_no()).map(SaidNo::of));
+        refused.extend(without.cloned());
         if why == RingsAgain::Asked {
             refused.clear();
         }

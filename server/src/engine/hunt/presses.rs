@@ -1,11 +1,14 @@
 //! People act on what they saw: a press, a reply or a request names alarms, and means exactly these, in whatever hunt each of them is
 //! by now. What is over is left out, and the rest is done. Alarms that share a hunt with those and were not named are rung on.
 
+pub mod giving_back;
+
 use chrono::{DateTime, Utc};
 
 use super::closing;
 use super::raise::refuse_if_over;
 pub use crate::alarm::consequences::Effect;
+use crate::alarm::consequences::seen;
 use crate::alarm::consequences::{self, OfRefusal, Off};
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::{Event, RingsAgain};
@@ -74,6 +77,9 @@ pub struct Acknowledgement {
     pub leaves_ring_again: bool,
     /// Up to when they had heard what is in the alarms: what came later is rung for. `None`: they see what is in them now.
     pub heard_at: Option<DateTime<Utc>>,
+    /// The confirmed answers that stood on the page on which it was pressed: where another one counts by now, nothing is changed.
+    /// `None`: it comes from where nobody can say what they saw.
+    pub seen: Option<Vec<AnswerId>>,
 }
 
 impl Engine {
@@ -96,7 +102,25 @@ impl Engine {
     /// When the database fails.
     pub async fn decline_these(&self, alarms: &[AlarmId], callee: CalleeId, by: &Actor) -> Result<Vec<Acted>, EngineError> {
         let mut work = self.work(by.doer.clone()).await?;
-        let acted = self.decline_in(&mut work, alarms, callee, by).await?;
+        let acted = self.decline_in(&mut work, alarms, callee, by, None).await?;
+        work.announce(Announcement::Hunts);
+        work.commit().await?;
+        Ok(acted)
+    }
+
+    /// The same, said on a page on which these confirmed answers stood: where another one counts by now, nothing is changed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn decline_shown(
+        &self,
+        alarms: &[AlarmId],
+        callee: CalleeId,
+        by: &Actor,
+        seen: &[AnswerId],
+    ) -> Result<Vec<Acted>, EngineError> {
+        let mut work = self.work(by.doer.clone()).await?;
+        let acted = self.decline_in(&mut work, alarms, callee, by, Some(seen)).await?;
         work.announce(Announcement::Hunts);
         work.commit().await?;
         Ok(acted)
@@ -130,6 +154,13 @@ impl Engine {
             };
             if callee.is_some() && answers::current(&given).is_some_and(theirs) {
                 acted.extend(alarms.iter().map(|alarm| Acted { alarm: alarm.id, effect: Effect::Already }));
+                continue;
+            }
+            if let Some(faster) = overlooked(&given, by.seen.as_deref()) {
+                // Whoever presses twice on a page was faster than themselves.
+                let own = by.callee.is_none() && by.name.as_ref() == Some(&faster.name) && faster.via == by.doer.via();
+                let effect = if own { Effect::Already } else { Effect::Overtaken };
+                acted.extend(alarms.iter().map(|alarm| Acted { alarm: alarm.id, effect }));
                 continue;
             }
             let (hunt, place) = if others.is_empty() {
@@ -198,12 +229,17 @@ impl Engine {
         alarms: &[AlarmId],
         callee: CalleeId,
         by: &Actor,
+        seen: Option<&[AnswerId]>,
     ) -> Result<Vec<Acted>, EngineError> {
         let Some((hunt, callee)) = work.db().callee(callee).await? else {
             return Ok(alarms.iter().map(|alarm| Acted { alarm: *alarm, effect: Effect::NotTheirs }).collect());
         };
         let (mut acted, meant) = self.meant(work, alarms, Some(hunt)).await?;
         for meant in meant {
+            if seen.is_some() && overlooked(&work.db().answers_of(meant.hunt.id).await?, seen).is_some() {
+                acted.extend(meant.alarms.iter().map(|alarm| Acted { alarm: alarm.id, effect: Effect::Overtaken }));
+                continue;
+            }
             let everywhere: Vec<CalleeRow> =
                 work.db().callees(meant.hunt.id).await?.into_iter().filter(|other| callee.is_same_person(other)).collect();
             let effect = self.take_off(work, &meant, &everywhere, Off::Declined, by).await?;
@@ -344,6 +380,13 @@ impl Engine {
         self.ring_afresh(work, &late, hunt, RingsAgain::JoinedLater).await?;
         Ok(Some(work.db().alarms_of(hunt.id).await?.iter().map(|alarm| alarm.id).collect()))
     }
+}
+
+/// The confirmed answer that counts by now and did not stand on the page of a press.
+fn overlooked<'a>(given: &'a [AnswerRow], seen: Option<&[AnswerId]>) -> Option<&'a AnswerRow> {
+    let standing: Vec<_> = given.iter().map(AnswerRow::standing).collect();
+    let answer = seen::overlooked(&standing, seen)?.id;
+    given.iter().find(|own| own.id == answer)
 }
 
 /// Says on the timeline of those that were not named why ringing goes on for them.

@@ -366,7 +366,11 @@ impl Engine {
             }
             // They may have said no to it since.
             let said_no = |callee: &CalleeRow| callee.said_no() && answer.is_from(&callee.number);
-            if answer.confirmed_at.is_none() && work.db().callees(later.id).await?.iter().any(said_no) {
+            let number = answer.number.as_deref().unwrap_or_default();
+            // Or have given it back: then it does not ring them at all.
+            let is_left_out = later.refused.as_ref().is_some_and(|all| all.0.iter().any(|one| one.is(answer.person_id, number)));
+            let no_word = answer.confirmed_at.is_none();
+            if no_word && (is_left_out || work.db().callees(later.id).await?.iter().any(said_no)) {
                 continue;
             }
             // The callee belongs to the earlier hunt, so here the answer stands by person and number.

@@ -315,7 +315,7 @@ impl Engine {
         let by = work.by().clone();
         work.announce(Announcement::Hunts);
         if action != KeyAction::Accept {
-            self.decline_in(work, alarms, call.callee_id, &Actor::nameless(by)).await?;
+            self.decline_in(work, alarms, call.callee_id, &Actor::nameless(by), None).await?;
             return Ok(None);
         }
         if !counts {

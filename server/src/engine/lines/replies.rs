@@ -318,7 +318,7 @@ impl Engine {
 
     async fn decline_by_text(&self, work: &mut Work, alarms: &[AlarmId], given: &GivenRow) -> Result<TextEffect, EngineError> {
         let by = Actor::nameless(Doer::TextMessage);
-        let acted = self.decline_in(work, alarms, given.callee_id, &by).await?;
+        let acted = self.decline_in(work, alarms, given.callee_id, &by, None).await?;
         Ok(effect(acted.iter().map(|acted| acted.effect), TextEffect::Declined, TextEffect::Declined))
     }
 

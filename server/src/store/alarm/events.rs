@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use crate::alarm::HuntOutcome;
-use crate::alarm::event::Event;
+use crate::alarm::event::{Event, RingsAgain};
 use crate::ids::{AlarmId, HuntId, short_mid};
 use crate::store::dialect::{fragment, statements};
 use crate::store::lines::webhooks::NoticeKind;
@@ -19,6 +19,8 @@ pub fn notice_of(event: &Event) -> Option<NoticeKind> {
         Event::Raised { held_until: None, .. } | Event::Released {} => Some(NoticeKind::Raised),
         // Whoever took it did not take what is in it now.
         Event::Redialled { news: Some(true), held_until: None | Some(None), .. } => Some(NoticeKind::Raised),
+        // They were told that somebody takes care of it.
+        Event::Redialled { why: RingsAgain::GivenBack, .. } => Some(NoticeKind::Raised),
         Event::Flapping { times: 1, .. } => Some(NoticeKind::Flapping),
         // Nobody has said anything: the next one is called.
         Event::Answered { without_key: Some(true), .. } | Event::LateAnswer { without_key: Some(true), .. } => None,
@@ -76,6 +78,7 @@ pub fn notice_of(event: &Event) -> Option<NoticeKind> {
         | Event::CalledBack { .. }
         | Event::Texted { .. }
         | Event::NotTexted { .. }
+        | Event::GivenBack { .. }
         | Event::Held { .. }
         | Event::HandsetShared { .. }
         | Event::CalendarFollowed { .. }

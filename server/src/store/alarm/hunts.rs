@@ -14,6 +14,7 @@ use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId, PolicyId};
 use crate::needs::Words;
 use crate::numbers::{Number, phone_of, same_phone};
 use crate::roster::quiet::{self, QuietHours};
+use crate::store::alarm::answers::AnswerRow;
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{FromRow, Row, changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, StoreError};
@@ -99,6 +100,13 @@ impl SaidNo {
     #[must_use]
     pub fn of(callee: &CalleeRow) -> Self {
         Self { person: callee.person_id, number: callee.number.clone() }
+    }
+
+    /// Whoever gave this answer, as far as that is known.
+    #[must_use]
+    pub fn of_answer(answer: &AnswerRow) -> Option<Self> {
+        let number = answer.number.clone().unwrap_or_default();
+        (answer.person_id.is_some() || !number.is_empty()).then_some(Self { person: answer.person_id, number })
     }
 
     /// Whether that is them: the same person, or the same phone where a person is not known.

@@ -1,12 +1,11 @@
 // Keeps an open page up to date: replaces what the server says has changed, counts timers, and writes times in the viewer's zone.
 'use strict';
-const SECOND = 1000, DAY = 86400 * SECOND;
-// Older times are written with their year.
-const YEAR_AFTER_DAYS = 300;
+// Times that are older than so many days are written with their year.
+const SECOND = 1000, DAY = 86400 * SECOND, YEAR_AFTER_DAYS = 300;
 // The server says something every 15 s.
 const SILENT_FOR = 40 * SECOND, LOOK_EVERY = 2 * SECOND, LISTEN_AGAIN_AFTER = 3 * SECOND, DONE_SHOWN_FOR = 20 * SECOND;
 const root = document.documentElement;
-let ahead = Date.parse(root.dataset.now) - Date.now();
+let ahead = Date.parse(root.dataset.now) - Date.now(), heard = Date.now();
 const pad = (n) => String(n).padStart(2, '0');
 const days = (a, b) => Math.round((new Date(a).setHours(12, 0, 0, 0) - new Date(b).setHours(12, 0, 0, 0)) / DAY);
 function count(ms) {
@@ -54,14 +53,14 @@ function show({ now, title, parts }) {
   }
   tick('time[data-t]');
 }
-// While the line is cut nothing moves: what stands there is old, and counting on would make it look new.
+// While the line is cut nothing moves: what stands there is old, says from when it is, and counting on would make it look new.
 function cut(lost, is) {
-  lost.hidden = !is;
-  root.classList.toggle('cut', is);
+  if (is && lost.hidden) { lost.querySelector('time').dateTime = new Date(heard + ahead).toJSON(); tick('#lost time'); }
+  root.classList.toggle('cut', is); lost.hidden = !is;
 }
 function listen(lost) {
   const source = new EventSource(document.body.dataset.live);
-  let heard = Date.now();
+  heard = Date.now();
   const alive = () => { heard = Date.now(); cut(lost, false); };
   source.onopen = alive;
   source.addEventListener('sight', (event) => { alive(); show(JSON.parse(event.data)); });
@@ -91,4 +90,6 @@ const done = document.getElementById('done');
 if (done) { history.replaceState(null, '', location.pathname); setTimeout(() => done.remove(), DONE_SHOWN_FOR); }
 tick('time[data-t]');
 setInterval(() => root.classList.contains('cut') || tick('time[data-t=since], time[data-t=until], time[data-t=ago]'), SECOND);
+// What only some pages need is loaded by them.
+for (const { dataset } of document.querySelectorAll('[data-src]')) document.head.append(Object.assign(document.createElement('script'), { src: dataset.src }));
 if (document.body.dataset.live) listen(document.getElementById('lost'));
