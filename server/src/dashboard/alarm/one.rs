@@ -29,8 +29,6 @@ use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Html;
 use crate::dashboard::frame::words::{Words, fill, fill_text};
 use crate::dashboard::reports::false_alarm;
-use crate::engine::{Acknowledgement, Effect};
-use crate::ids::{AlarmId, CalleeId, HuntId};
 use crate::engine::{Acknowledgement, Acted, Effect, Giver, GivingBack};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
 use crate::numbers::same_phone;
