@@ -82,9 +82,11 @@ pub async fn looked_at(mut request: Request, next: Next) -> Response {
 pub async fn tagged(request: Request, next: Next) -> Response {
     let (asks, headers) = (request.method() == Method::GET, request.headers().clone());
     let response = next.run(request).await;
-    let is_json =
-        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    if !asks || !is_json || response.status() != StatusCode::OK || response.headers().contains_key(header::ETAG) {
+    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    // A table that is sent a piece at a time is never held as a whole.
+    let is_whole =
+        kind.starts_with(b"application/json") || (kind.starts_with(b"text/csv") && response.body().size_hint().exact().is_some());
+    if !asks || !is_whole || response.status() != StatusCode::OK || response.headers().contains_key(header::ETAG) {
         return response;
     }
     // It was made from values in memory, and is as long as these.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::store::watch::first_steps::ThereRow;
-use crate::store::{Store, StoreError};
+use crate::store::{Db, Store, StoreError};
 
 /// A first step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,21 +49,46 @@ impl FirstStep {
     }
 }
 
+/// What the database knows of the first steps.
+#[derive(Debug)]
+pub struct Seen {
+    /// Those that were done.
+    known: Vec<String>,
+    /// What there is, unless all were done.
+    there: Option<ThereRow>,
+}
+
+impl Seen {
+    fn knows(&self, step: FirstStep) -> bool {
+        self.known.iter().any(|own| own == step.as_str())
+    }
+}
+
+/// Reads it, with whatever else is read.
+///
+/// # Errors
+/// When the database fails.
+pub async fn seen(db: &mut Db<'_>) -> Result<Seen, StoreError> {
+    let mut seen = Seen { known: db.first_steps_done().await?, there: None };
+    if !FirstStep::ALL.into_iter().all(|step| seen.knows(step)) {
+        seen.there = db.first_things().await?;
+    }
+    Ok(seen)
+}
+
 /// The first steps, each with whether it is done; nothing once all are. What is found to be done is written down, and asked no more.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn standing(store: &Store, has_phone: bool, now: DateTime<Utc>) -> Result<Option<[(FirstStep, bool); 5]>, StoreError> {
-    let mut reader = store.read().await?;
-    let known = reader.db().first_steps_done().await?;
-    let is_known = |step: FirstStep| known.iter().any(|own| own == step.as_str());
-    if FirstStep::ALL.into_iter().all(is_known) {
-        return Ok(None);
-    }
-    let there = reader.db().first_things().await?;
-    drop(reader);
-    let is_done = |step: FirstStep| is_known(step) || there.is_some_and(|there| step.is_shown_by(has_phone, &there));
-    let fresh: Vec<FirstStep> = FirstStep::ALL.into_iter().filter(|step| is_done(*step) && !is_known(*step)).collect();
+pub async fn standing(
+    store: &Store,
+    seen: &Seen,
+    has_phone: bool,
+    now: DateTime<Utc>,
+) -> Result<Option<[(FirstStep, bool); 5]>, StoreError> {
+    let is_done = |step: FirstStep| seen.knows(step) || seen.there.is_some_and(|there| step.is_shown_by(has_phone, &there));
+    let fresh: Vec<FirstStep> = FirstStep::ALL.into_iter().filter(|step| is_done(*step) && !seen.knows(*step)).collect();
+    // Five times in the life of a server.
     if !fresh.is_empty() {
         let mut tx = store.begin().await?;
         for step in &fresh {

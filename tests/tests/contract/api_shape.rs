@@ -429,6 +429,7 @@ async fn all_that_take_json(server: &Server) -> Vec<(Method, String, String, Val
     let document: Value = serde_json::from_str(&autocall::router::openapi_json(&autocall::router::openapi())).unwrap();
     let alarm = server.raise(&[B], json!({ "dedup_key": "of its own" })).await;
     let callee = server.alarm(&alarm).await["callees"][0]["id"].as_str().unwrap().to_owned();
+    let swap = server.items("/api/v1/swaps").await[0]["id"].as_str().unwrap().to_owned();
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         let otherwise = ["/api/v1/call", "/api/v1/intake/", "/api/v1/sms/inbound/"];
@@ -436,6 +437,7 @@ async fn all_that_take_json(server: &Server) -> Vec<(Method, String, String, Val
             continue;
         }
         let here = of_three(path).replace("/alarms/{id}", &format!("/alarms/{alarm}")).replace("{callee}", &callee);
+        let here = here.replace("/swaps/{id}", &format!("/swaps/{swap}"));
         for (method, operation) in item.as_object().unwrap() {
             let content = operation["requestBody"]["content"].as_object();
             let Some((_, content)) = content.and_then(|all| all.iter().find(|(kind, _)| kind.ends_with("json"))) else {

@@ -491,6 +491,7 @@ async fn no_spreadsheet_sees_a_formula_in_a_report(home: Home) {
     let request = server.http.get(format!("{}/api/v1/reports.csv?by=person", server.base));
     let answer = request.sent().await.unwrap();
     assert_eq!(answer.headers()["content-type"], "text/csv; charset=utf-8");
+    let tag = answer.headers()["etag"].clone();
     let text = answer.text().await.unwrap();
     let mut lines = text.lines();
     let width = lines.next().unwrap().split(',').count();
@@ -499,6 +500,8 @@ async fn no_spreadsheet_sees_a_formula_in_a_report(home: Home) {
     for number in [A, B] {
         assert!(!text.contains(number), "no report holds a number: {text}");
     }
+    let again = server.http.get(format!("{}/api/v1/reports.csv?by=person", server.base)).header("if-none-match", tag);
+    assert_eq!(again.sent().await.unwrap().status(), 304, "whoever has it is not told again");
 }
 
 async fn joined_alarms_are_rung_for_once(home: Home) {

@@ -202,7 +202,7 @@ async fn a_call_that_is_reported_late_takes_nothing_that_was_given_back(home: Ho
 }
 
 async fn people_are_told_that_it_rings_again(home: Home) {
-    let server = start(home).await;
+    let server = start(home.set("AUTOCALL_NOTIFY_ALLOW_NETWORKS", "127.0.0.0/8")).await;
     let (room, url) = Room::open().await;
     add(&server, &url, WebhookShape::Json, &[], "en").await;
     let id = raise(&server, &[A, B], json!({})).await;

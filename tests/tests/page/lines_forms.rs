@@ -412,7 +412,7 @@ async fn who_confirmed_is_named(home: Home) {
 async fn a_gateway_is_added_changed_and_removed(home: Home) {
     let server = home.set("AUTOCALL_SMS_ALLOW_NETWORKS", "10.0.0.0/8").set("AUTOCALL_LISTEN", "127.0.0.1:8080").start().await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
-    let page = lin.get("/numbers").await;
+    let page = lin.get("/gateways").await;
     assert!(page.shows("Nothing can send text messages yet") && page.shows("autocall gateway add"), "{}", page.body);
     let page = lin.get("/gateways/new").await;
     for kind in ["smsgate", "smsforwarder", "http", "handset"] {

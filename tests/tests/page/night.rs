@@ -181,7 +181,7 @@ async fn what_rings_stands_above_a_silent_spare_handset(home: Home) {
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
     let silent = "“spare” is silent";
     let quiet = lin.get("/").await;
-    assert!(quiet.body.find(silent).unwrap() < quiet.body.find("All quiet").unwrap(), "nothing is more important");
+    assert!(quiet.body.find(silent).unwrap() < quiet.body.find("First steps").unwrap(), "nothing is more important");
     server.raise(&[A], json!({ "summary": "disk full on db1" })).await;
     server.dial(&desk).await;
     let rings = lin.get("/").await;

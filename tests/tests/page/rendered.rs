@@ -292,7 +292,7 @@ async fn told(server: &Server) -> autocall::ids::WebhookId {
         kinds: vec![autocall::store::lines::webhooks::NoticeKind::NoAnswer],
         language: "en".to_owned(),
     };
-    let guard = autocall::kinds::guard::GuardedResolver::new(&[]);
+    let guard = autocall::kinds::guard::GuardedResolver::new(&engine.config.notify.allow_networks);
     let add = async |work: &mut autocall::store::Work| autocall::keep::webhooks::add(work, &new, &guard).await;
     let id = engine.store.carry_out(server.now(), Doer::Server, add).await.unwrap();
     let test = async |work: &mut autocall::store::Work| autocall::keep::webhooks::test(work, "ops-room").await;
@@ -466,7 +466,10 @@ async fn wrong_forms(world: &World, lin: &mut Visitor, album: &mut Album) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_template_is_drawn_and_sound_in_every_language() {
-    let home = Home::new(Kind::Embedded).await.set("AUTOCALL_HTTP_TRUSTED_PROXIES", "127.0.0.1");
+    let home = Home::new(Kind::Embedded)
+        .await
+        .set("AUTOCALL_HTTP_TRUSTED_PROXIES", "127.0.0.1")
+        .set("AUTOCALL_NOTIFY_ALLOW_NETWORKS", "203.0.113.0/24");
     let file = home.config().data_dir.join("first-login.txt");
     let server = home.start().await;
     let mut albums = LANGUAGES.map(|language| Album { language, pages: BTreeMap::new(), faults: Vec::new() });

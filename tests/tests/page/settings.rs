@@ -58,7 +58,7 @@ fn held(page: &Page, name: &str) -> String {
 }
 
 fn near(home: Home) -> Home {
-    home.set("AUTOCALL_NOTIFY_ALLOW_NETWORKS", "127.0.0.0/8").set("AUTOCALL_SMS_ALLOW_NETWORKS", "127.0.0.0/8")
+    home.set("AUTOCALL_NOTIFY_ALLOW_NETWORKS", "127.0.0.0/8,203.0.113.0/24").set("AUTOCALL_SMS_ALLOW_NETWORKS", "127.0.0.0/8")
 }
 
 async fn where_notices_go_is_added_changed_and_removed(home: Home) {

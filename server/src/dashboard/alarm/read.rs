@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::engine::watch::handsets::plain_path_is_open;
 use crate::engine::watch::health::{Backlog, Wrong};
 use crate::ids::{HandsetId, HuntId};
-use crate::keep::first_steps::{self, FirstStep};
+use crate::keep::first_steps::{self, FirstStep, Seen};
 use crate::lock::LockHealth;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
@@ -125,7 +125,8 @@ impl Board {
         self.calls.get(&handset).copied().unwrap_or(0)
     }
 
-    async fn read(engine: &Engine, known: Option<KnownWeek>) -> Result<Self, StoreError> {
+    /// The world now, and the first steps unless they are known to be done.
+    async fn read(engine: &Engine, known: Option<KnownWeek>, steps_done: bool) -> Result<(Self, Option<Seen>), StoreError> {
         let now = engine.clock.now();
         let mut reader = engine.store.read().await?;
         let mut db = reader.db();
@@ -138,7 +139,8 @@ impl Board {
             Some(known) if known.latest_end == latest_end => known.week,
             _ => Week::of(&db.hunts_ended_since(now - A_WEEK).await?),
         };
-        Ok(Self {
+        let steps = if steps_done { None } else { Some(first_steps::seen(&mut db).await?) };
+        let board = Self {
             now,
             open,
             more_open,
@@ -157,7 +159,8 @@ impl Board {
             first_steps: None,
             plain_path_open: plain_path_is_open(&engine.config.handsets, &handsets),
             handsets,
-        })
+        };
+        Ok((board, steps))
     }
 }
 
@@ -292,15 +295,15 @@ impl Boards {
         }
         let began = Instant::now();
         let known = latest.week.filter(|known| known.read_at.elapsed() < WEEK_LASTS);
-        let board = match Board::read(&app.engine, known).await {
-            Ok(mut board) => {
+        let board = match Board::read(&app.engine, known, latest.steps_done).await {
+            Ok((mut board, steps)) => {
                 board.unlisted_proxy |= app.access.saw_a_proxy();
-                if !latest.steps_done {
+                if let Some(seen) = steps {
                     let has_phone = board.handsets.iter().any(|handset| board.health(handset).counts());
-                    match first_steps::standing(&app.engine.store, has_phone, board.now).await {
+                    match first_steps::standing(&app.engine.store, &seen, has_phone, board.now).await {
                         Ok(steps) => (board.first_steps, latest.steps_done) = (steps, steps.is_none()),
                         // It is no reason to show nothing.
-                        Err(error) => tracing::debug!(%error, "the first steps could not be read"),
+                        Err(error) => tracing::debug!(%error, "the first steps could not be written down"),
                     }
                 }
                 let latest_end = latest_end(&board.finished);
