@@ -43,7 +43,7 @@ async fn somebody_logs_in_takes_an_alarm_and_sees_it_change() {
     // Forms and links that came with the news lead to where the page's own lead.
     let link = browser.run("return document.querySelector('a[href^=\"/autocall/alarms/\"]').getAttribute('href')").await;
     browser.open(&format!("http://{}{}", proxy.addr, link.as_str().unwrap())).await;
-    browser.click("#take .go").await;
+    browser.click(".bar .go").await;
     browser.sees("It is yours").await;
     browser.sees("took it after").await;
     browser.open(&format!("{base}/?lang=zh")).await;

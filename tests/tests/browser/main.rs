@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets something unexpected stops")]
 
+mod accessible;
 mod below_a_path;
 mod chromium;
 mod cut;

@@ -116,7 +116,7 @@ async fn my_language_is_mine_to_choose(home: Home) {
 
 async fn what_happened_is_one_line_of_time(home: Home) {
     let server = home.start().await;
-    let desk = server.pair("desk", Profile::App).await;
+    let desk = server.pair("desk", Profile::List).await;
     let ann = person(&server, "Ann", A).await;
     let mut rob = Visitor::logged_in(&server, "rob", Role::Responder).await;
     let page = rob.get(&format!("/people/{ann}/about")).await;
@@ -125,10 +125,10 @@ async fn what_happened_is_one_line_of_time(home: Home) {
     let mut numbers = Vec::new();
     for place in 0..62 {
         let id = server.raise(&[A], json!({ "attempts": 1, "summary": format!("alarm {place}") })).await;
-        let (mid, _) = server.app_dial(&desk).await;
+        let (mid, _) = server.dial(&desk).await;
         server.report(&desk, &mid, None).await;
         numbers.push(server.alarm(&id).await["alarm_number"].as_str().unwrap().to_owned());
-        server.pass(65).await;
+        server.pass(200).await;
     }
     let open = server.raise(&[A], json!({ "summary": "taken at the desk" })).await;
     let (status, _) = server.post(&format!("/api/v1/alarms/{open}/acknowledge"), &json!({ "name": "Ann", "number": A })).await;

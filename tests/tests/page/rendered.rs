@@ -173,6 +173,8 @@ struct World {
     server: Server,
     ringing: String,
     ended: String,
+    /// Of whose call there is sound.
+    recorded: String,
     /// A callee's own link for each language.
     own_links: Vec<String>,
     shout: i64,
@@ -225,6 +227,7 @@ impl World {
         let ends_at = server.now() + chrono::TimeDelta::hours(9);
         made(&server, "/api/v1/maintenance", json!({ "reason": "new switch", "ends_at": ends_at, "team": "net" })).await;
 
+        let recorded = recorded(&server).await;
         let first = json!({ "summary": "first", "attempts": 1, "source": "zabbix", "details": "more\nlines", "labels": { "host": "db1" } });
         let ended = server.raise(&[A], first).await;
         let (mid, _) = server.dial(&desk).await;
@@ -270,7 +273,7 @@ impl World {
         let shout = shouted(&server).await;
         server.app.engine.keep_figures(server.now()).await.unwrap();
         let notices = told(&server).await;
-        Self { server, ringing, ended, own_links, shout, notices }
+        Self { server, ringing, ended, recorded, own_links, shout, notices }
     }
 
     /// The first of these in the API.
@@ -278,6 +281,24 @@ impl World {
         let all = self.server.get(path).await;
         all["items"][0]["id"].as_str().unwrap_or_else(|| panic!("{path}: {all}")).to_owned()
     }
+}
+
+/// An alarm in whose call somebody said something.
+async fn recorded(server: &Server) -> String {
+    let recorder = server.pair("recorder", Profile::Native).await;
+    let native = |request: reqwest::RequestBuilder| request.header("autocall-protocol", "1").send();
+    let can = json!({ "capabilities": ["hangup", "dtmf", "tts", "record"], "backend": "sip", "channels": 1 });
+    native(server.http.post(format!("{}/h/recorder/status", server.base)).json(&can)).await.unwrap();
+    let id = server.raise(&[D], json!({ "summary": "spoken", "attempts": 1 })).await;
+    let offer: Value = native(server.http.get(format!("{}{recorder}", server.base))).await.unwrap().json().await.unwrap();
+    let mid = offer["mid"].as_str().unwrap_or_else(|| panic!("{offer}"));
+    let call = json!({ "number": D, "outcome": "answered", "recordings": [{ "id": "r1", "seconds": 3 }] });
+    let report = server.http.post(format!("{}{recorder}?mid={mid}&resp={D}", server.base)).json(&json!({ "calls": [call] }));
+    native(report).await.unwrap();
+    let sound = wav::write_ulaw(&tone::sine(&[700.0], 3000, 9000.0));
+    let upload = server.http.put(format!("{}/h/recorder/recording/r1?mid={mid}", server.base)).body(sound);
+    assert_eq!(upload.send().await.unwrap().status(), 200);
+    id
 }
 
 /// Where notices go, with one that waits; quiet hours of somebody; and a user who is somebody.
@@ -378,7 +399,11 @@ async fn all_pages(world: &World, who: &str, visitor: &mut Visitor, album: &mut 
     let mut paths: Vec<String> = links.filter(|path| !path.contains('?')).collect();
     assert!(paths.len() >= 8, "{paths:?}");
     paths.push("/nowhere".to_owned());
-    paths.extend([format!("/alarms/{}", world.ringing), format!("/alarms/{}", world.ended)]);
+    paths.extend([
+        format!("/alarms/{}", world.ringing),
+        format!("/alarms/{}", world.ended),
+        format!("/alarms/{}", world.recorded),
+    ]);
     paths.extend([format!("/roster/{schedule}"), format!("/roster/{schedule}?view=month")]);
     let shout = format!("/shouts/{}", world.shout);
     paths.extend([format!("{shout}/calls?status=ready"), shout, "/shouts/opted-out".to_owned()]);
@@ -469,7 +494,8 @@ async fn every_template_is_drawn_and_sound_in_every_language() {
     let home = Home::new(Kind::Embedded)
         .await
         .set("AUTOCALL_HTTP_TRUSTED_PROXIES", "127.0.0.1")
-        .set("AUTOCALL_NOTIFY_ALLOW_NETWORKS", "203.0.113.0/24");
+        .set("AUTOCALL_NOTIFY_ALLOW_NETWORKS", "203.0.113.0/24")
+        .set("AUTOCALL_MEDIA_DEBUG_RECORDING", "on");
     let file = home.config().data_dir.join("first-login.txt");
     let server = home.start().await;
     let mut albums = LANGUAGES.map(|language| Album { language, pages: BTreeMap::new(), faults: Vec::new() });
