@@ -41,7 +41,7 @@ async fn somebody_logs_in_takes_an_alarm_and_sees_it_change() {
     browser.sees("answered, not confirmed").await;
     assert_eq!(browser.run("return window.stillHere").await, true, "the page changed without being loaded again");
     // Forms and links that came with the news lead to where the page's own lead.
-    let link = browser.run("return document.querySelector('a[href^=\"/autocall/alarms/\"]').getAttribute('href')").await;
+    let link = browser.run("return document.querySelector('.lines a[href^=\"/autocall/alarms/\"]').getAttribute('href')").await;
     browser.open(&format!("http://{}{}", proxy.addr, link.as_str().unwrap())).await;
     browser.click(".bar .go").await;
     browser.sees("It is yours").await;
