@@ -359,7 +359,7 @@ fn documented_by_token() -> OpenApiRouter<Arc<App>> {
                    instead of left out, and so are the `team` of a line and the `language` of a person instead of an empty text. The \
                    duty log comes in pages of at most 1000."
     ),
-    components(schemas(api::shouts::records::DetailKind))
+    components(schemas(api::shouts::records::DetailKind, api::alarms::AlarmOrder))
 )]
 struct ApiDocument;
 

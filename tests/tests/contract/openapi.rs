@@ -365,6 +365,28 @@ const WITHOUT_A_KEY: [&str; 5] = [
     "/api/v1/sms/inbound/{token}",
 ];
 
+/// Whatever is referred to is there, in parameters too.
+#[test]
+fn nothing_leads_nowhere() {
+    fn references<'d>(value: &'d Value, found: &mut Vec<&'d str>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str));
+                members.values().for_each(|member| references(member, found));
+            }
+            Value::Array(all) => all.iter().for_each(|one| references(one, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 100);
+    for reference in found {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+}
+
 /// Every POST may have an `Idempotency-Key`, whatever is read has an `ETag`, and whatever is overwritten takes `If-Match`.
 #[test]
 fn all_operations_live_one_life() {
