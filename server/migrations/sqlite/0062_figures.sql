@@ -15,10 +15,20 @@ CREATE TABLE counted_calls (
     counted    TEXT NOT NULL
 ) STRICT;
 
--- What was counted and is not in the sums yet: written by whatever counts, in its transaction, so that nobody waits for a sum.
-CREATE TABLE figure_changes (
-    id      INTEGER PRIMARY KEY AUTOINCREMENT,
-    change  TEXT NOT NULL
+-- What is to be counted anew, one thing a row: written with whatever changes it, and read by the one node that counts. Never changed, and
+-- bound to nothing: what is read and what is written meanwhile are two rows, and nobody waits for a figure.
+CREATE TABLE figures_due (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    alarm_id   BLOB,
+    hunt_id    BLOB,
+    record_id  INTEGER,
+    mid        TEXT                                     -- each record of that dial
+) STRICT;
+
+-- What a hunt has from the one that its alarms left: it counts there.
+CREATE TABLE hunt_copies (
+    hunt_id    BLOB PRIMARY KEY REFERENCES hunts (id) ON DELETE CASCADE,
+    inherited  TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE figure_days (

@@ -49,7 +49,7 @@ pub(super) async fn run(report: Report, config: &Config) -> anyhow::Result<()> {
             Some(_) => {}
         }
         if found.counting {
-            eprintln!("alarms from before are still being counted: figures may grow");
+            eprintln!("some alarms are still being counted: figures may grow");
         }
         for line in &found.lines {
             let cells = cells(line, "(none)", "(removed)");

@@ -159,10 +159,12 @@ pub struct Engine {
     watching: tokio::sync::Mutex<()>,
     /// The minute in which it was looked whose shift begins.
     shifts_told: AtomicI64,
-    /// The words of all alarms are kept that were there before words were.
-    sought_caught_up: AtomicBool,
-    /// All that came before figures were counted is counted.
-    figures_complete: AtomicBool,
+    /// Until then, in milliseconds, no alarm is looked at that was there before words were kept.
+    sought_rests_until: AtomicI64,
+    /// Held by whoever on this node counts what is due.
+    counting: tokio::sync::Mutex<()>,
+    /// Until then, in milliseconds, nothing is counted that came before figures were kept.
+    figures_rest_until: AtomicI64,
     outage: AtomicBool,
     /// Serves may be unknown: this server, or the database, was away.
     serves_unknown: AtomicBool,
@@ -202,8 +204,9 @@ impl Engine {
             ticking: tokio::sync::Mutex::default(),
             watching: tokio::sync::Mutex::default(),
             shifts_told: AtomicI64::new(i64::MIN),
-            sought_caught_up: AtomicBool::new(false),
-            figures_complete: AtomicBool::new(false),
+            sought_rests_until: AtomicI64::new(i64::MIN),
+            counting: tokio::sync::Mutex::default(),
+            figures_rest_until: AtomicI64::new(i64::MIN),
             outage: AtomicBool::new(true),
             serves_unknown: AtomicBool::new(true),
             clock_off: AtomicBool::new(false),

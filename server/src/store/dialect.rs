@@ -91,6 +91,15 @@ macro_rules! fragment {
     (sqlite among_needs) => {
         " IN (SELECT value FROM json_each($4)) "
     };
+    // What is to be counted of a JSON list, the first parameter, as rows.
+    (postgres things_to_count) => {
+        " json_to_recordset(CAST($1 AS text)::json) AS n (alarm uuid, hunt uuid, record bigint, mid text) "
+    };
+    (sqlite things_to_count) => {
+        " (SELECT unhex(replace(value ->> 'alarm', '-', '')) AS alarm, unhex(replace(value ->> 'hunt', '-', '')) AS hunt,
+                  value ->> 'record' AS record, value ->> 'mid' AS mid
+           FROM json_each($1)) AS n "
+    };
     // The sightings of handsets of a JSON list, the first parameter, as rows.
     (postgres sightings) => {
         " json_to_recordset(CAST($1 AS text)::json)

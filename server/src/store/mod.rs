@@ -730,6 +730,7 @@ impl Store {
             reports::counting::ALL,
             reports::false_alarms::ALL,
             reports::sums::ALL,
+            reports::touched::ALL,
             retention::ALL,
             rpc::events::ALL,
             rpc::files::ALL,

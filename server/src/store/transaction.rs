@@ -152,8 +152,8 @@ impl Tx {
     async fn commit_so_far(&mut self) -> Result<()> {
         let touched = std::mem::take(&mut self.touched);
         if !touched.is_empty() {
-            // Whatever changed what is counted, it is counted with that or not at all. Boxed: most transactions change nothing of the kind.
-            Box::pin(self.db().count_touched(touched)).await?;
+            // One row each, and nothing that anybody else writes or locks: whoever counts comes later, and nobody waits for that.
+            Box::pin(self.db().note_due_figures(&touched)).await?;
         }
         self.state = State::Unknown;
         if let Held::Postgres { connection, channel, .. } = &mut self.connection {

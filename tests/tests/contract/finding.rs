@@ -252,6 +252,14 @@ async fn what_was_there_before_is_caught_up_with(home: Home) {
     server.raise(&[A], json!({ "summary": "new" })).await;
     server.pass(5).await;
     assert_eq!(found(&server, &[("q", "new")]).await, ["new"]);
+    // Meanwhile a node of an earlier version raised one, and kept no words.
+    server.raise(&[A], json!({ "summary": "unnoticed" })).await;
+    server.pass(5).await;
+    server.run_sql(vec!["DELETE FROM sought_due".to_owned(), "DELETE FROM sought".to_owned()]).await;
+    assert_eq!(found(&server, &[("q", "unnoticed")]).await, [""; 0]);
+    server.pass(2 * 3600).await;
+    server.pass(1).await;
+    assert_eq!(found(&server, &[("q", "unnoticed")]).await, ["unnoticed"]);
 }
 
 async fn what_is_forgotten_takes_its_words_along(home: Home) {

@@ -23,6 +23,7 @@ const GROWING: &[&str] = &[
     "alarm_hunts",
     "alarm_texts",
     "hunts",
+    "hunt_copies",
     "callees",
     "dials",
     "dial_targets",
@@ -555,6 +556,7 @@ INSERT INTO duty_swaps (id, schedule_id, person_id, starts_at, ends_at, other_id
     at + interval '1 hour', pg_temp.past_id('00000000000070008', '0', (n + 1) % 20 + 1), '', 'accepted', at, 'x', at, 'x', at + interval '1 hour'
     FROM past WHERE n % 5 = 0;
 INSERT INTO counted_alarms (alarm_id, counted) SELECT pg_temp.past_id(id, '2', n), '{}' FROM past;
+INSERT INTO hunt_copies (hunt_id, inherited) SELECT pg_temp.past_id(id, '1', n), '{}' FROM past WHERE n % 5 = 0;
 INSERT INTO counted_hunts (hunt_id, counted) SELECT pg_temp.past_id(id, '1', n), '{}' FROM past;
 INSERT INTO counted_calls (record_id, counted) SELECT id, '{}' FROM call_records WHERE kind = 'alarm';
 INSERT INTO false_alarms (alarm_id, reason, marked_at) SELECT pg_temp.past_id(id, '2', n), 'r', at FROM past WHERE n % 5 = 0;

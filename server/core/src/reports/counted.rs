@@ -15,7 +15,7 @@ use super::times::Times;
 use crate::alarm::HuntOutcome;
 use crate::alarm::call_record::CallResult;
 use crate::alarm::policy::{Step, Whom};
-use crate::ids::{PersonId, ScheduleId, TeamId};
+use crate::ids::{AnswerId, CalleeId, PersonId, ScheduleId, TeamId};
 use crate::roster::wall;
 
 /// The hour at which night begins, by the clock on the wall.
@@ -162,17 +162,55 @@ pub struct AnswerFacts {
     pub lapsed: bool,
 }
 
-/// A hunt, as far as it counts.
+/// Somebody who said no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decliner {
+    /// Who; `None` for a number that is nobody's, or nobody's any more.
+    pub person: Option<Someone>,
+    /// The name under which they were called.
+    pub name: Option<String>,
+}
+
+/// What a hunt had from another one, which its alarms left: there it counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inherited {
+    /// The other one had ended without anybody being reached.
+    pub unanswered: bool,
+    /// Answers, as they are called here.
+    pub answers: BTreeSet<AnswerId>,
+    /// Those of them that were confirmed.
+    pub confirmed: BTreeSet<AnswerId>,
+    /// Callees who had said no.
+    pub declined: BTreeSet<CalleeId>,
+}
+
+impl Inherited {
+    /// Whether an answer counts here: one that came here, or was first confirmed here.
+    #[must_use]
+    pub fn leaves(&self, answer: AnswerId, is_confirmed: bool) -> bool {
+        !self.answers.contains(&answer) || (is_confirmed && !self.confirmed.contains(&answer))
+    }
+
+    /// The outcome, where it was reached here.
+    #[must_use]
+    pub fn own(&self, outcome: Option<HuntOutcome>) -> Option<HuntOutcome> {
+        outcome.filter(|outcome| !(self.unanswered && *outcome == HuntOutcome::NoAnswer))
+    }
+}
+
+/// A hunt, as far as it counts. Of one that alarms left another for, that is what came since.
 #[derive(Clone, Debug)]
 pub struct HuntFacts {
+    /// Alarms left another hunt for it, which counts: it does once it comes to an end of its own.
+    pub parted: bool,
     /// When it began.
     pub created_at: DateTime<Utc>,
     /// How it ended.
     pub outcome: Option<HuntOutcome>,
     /// The answers.
     pub answers: Vec<AnswerFacts>,
-    /// Who said no; `None` for a number that is nobody's.
-    pub declined: Vec<Option<Someone>>,
+    /// Who said no.
+    pub declined: Vec<Decliner>,
 }
 
 /// A call, as far as it counts.
@@ -266,20 +304,23 @@ pub fn hunt(facts: &HuntFacts, place: &Place, before: Option<&Counted>) -> Count
         own.confirmed += 1;
         own.to_confirm.add(&since(answer.offered_at.unwrap_or(facts.created_at), confirmed_at), 1);
     }
-    // Who is called by several numbers says no once.
-    let known: BTreeMap<PersonId, Someone> = facts.declined.iter().flatten().map(|own| (own.0, *own)).collect();
+    // Who is called by several numbers says no once; also whoever was removed since, of whom the name is left.
+    let known: BTreeMap<PersonId, Someone> = facts.declined.iter().filter_map(|own| own.person).map(|own| (own.0, own)).collect();
     for person in known.values() {
         share(&mut people, before, *person, facts.created_at).declined += 1;
     }
-    let nameless = facts.declined.iter().filter(|own| own.is_none()).count();
+    let strangers = || facts.declined.iter().filter(|own| own.person.is_none());
+    let named: BTreeSet<&str> = strangers().filter_map(|own| own.name.as_deref()).collect();
+    let nameless = strangers().filter(|own| own.name.is_none()).count();
     let first_answer = facts.answers.iter().filter(|answer| !answer.lapsed).map(|answer| answer.at).min();
     let first_word = facts.answers.iter().filter_map(|answer| answer.confirmed_at).min();
+    let unanswered = facts.outcome == Some(HuntOutcome::NoAnswer);
     let figures = Figures {
-        hunts: 1,
+        hunts: i64::from(!facts.parted || first_answer.is_some() || first_word.is_some() || unanswered),
         answered: i64::from(first_answer.is_some()),
         confirmed: i64::from(first_word.is_some()),
-        unanswered: i64::from(facts.outcome == Some(HuntOutcome::NoAnswer)),
-        declined: i64::try_from(known.len() + nameless).unwrap_or(i64::MAX),
+        unanswered: i64::from(unanswered),
+        declined: i64::try_from(known.len() + named.len() + nameless).unwrap_or(i64::MAX),
         to_answer: first_answer.map(|at| since(facts.created_at, at)).unwrap_or_default(),
         to_confirm: first_word.map(|at| since(facts.created_at, at)).unwrap_or_default(),
         ..Figures::default()
@@ -385,28 +426,6 @@ impl Change {
         let is_known = |person: &str| person.parse().is_ok_and(|person| known.contains(&person));
         self.0.retain(|(dimension, subject, _), _| *dimension != Dimension::Person || is_known(subject));
     }
-
-    /// As it is written down.
-    ///
-    /// # Errors
-    /// Never, by what stands in it.
-    pub fn written(&self) -> serde_json::Result<String> {
-        let lines: Vec<_> = self.entries().collect();
-        serde_json::to_string(&lines)
-    }
-
-    /// Reads what was written down.
-    ///
-    /// # Errors
-    /// When that is something else.
-    pub fn read(text: &str) -> serde_json::Result<Self> {
-        let lines: Vec<(Dimension, String, NaiveDate, Figures)> = serde_json::from_str(text)?;
-        let mut change = Self::default();
-        for (dimension, subject, day, figures) in lines {
-            change.add(dimension, subject, day, &figures, 1);
-        }
-        Ok(change)
-    }
 }
 
 #[cfg(test)]
@@ -429,6 +448,10 @@ mod tests {
 
     fn person(number: u128) -> PersonId {
         PersonId(Uuid::from_u128(number))
+    }
+
+    fn said_no(person: Option<PersonId>, name: Option<&str>) -> Decliner {
+        Decliner { person: person.map(|person| (person, London)), name: name.map(str::to_owned) }
     }
 
     fn told(change: &Change, dimension: Dimension, subject: &str) -> Vec<(String, Figures)> {
@@ -512,10 +535,11 @@ mod tests {
     #[test]
     fn a_late_answer_corrects_the_day_on_which_its_hunt_began() {
         let facts = |answers: Vec<AnswerFacts>, outcome| HuntFacts {
+            parted: false,
             created_at: at("2027-01-15T23:59:00Z"),
             outcome,
             answers,
-            declined: vec![Some((person(2), London)), Some((person(2), London)), None],
+            declined: vec![said_no(Some(person(2)), Some("Ben")), said_no(Some(person(2)), Some("Ben")), said_no(None, None)],
         };
         let nobody = hunt(&facts(Vec::new(), Some(HuntOutcome::NoAnswer)), &place(London), None);
         let late = AnswerFacts {
@@ -543,10 +567,11 @@ mod tests {
     #[test]
     fn a_person_who_was_removed_is_left_out() {
         let facts = HuntFacts {
+            parted: false,
             created_at: at("2027-01-15T12:00:00Z"),
             outcome: None,
             answers: Vec::new(),
-            declined: vec![Some((person(1), London)), Some((person(2), London))],
+            declined: vec![said_no(Some(person(1)), Some("Ann")), said_no(Some(person(2)), Some("Ben"))],
         };
         let mut change = Change::default();
         change.count(&hunt(&facts, &place(London), None));
@@ -554,6 +579,55 @@ mod tests {
         change.keep_people(&BTreeSet::from([person(2)]));
         assert_eq!(change.people(), BTreeSet::from([person(2)]));
         assert_eq!(told(&change, Dimension::All, "")[0].1.declined, 2);
+    }
+
+    #[test]
+    fn who_was_removed_still_said_no_once() {
+        let facts = |declined| HuntFacts {
+            parted: false,
+            created_at: at("2027-01-15T12:00:00Z"),
+            outcome: None,
+            answers: Vec::new(),
+            declined,
+        };
+        // By two numbers each; and a number that is nobody's.
+        let (ann, ben) = (said_no(Some(person(1)), Some("Ann")), said_no(Some(person(2)), Some("Ben")));
+        let before = hunt(&facts(vec![ann.clone(), ann, ben.clone(), ben.clone(), said_no(None, None)]), &place(London), None);
+        let gone = said_no(None, Some("Ann"));
+        let after = hunt(&facts(vec![gone.clone(), gone, ben.clone(), ben, said_no(None, None)]), &place(London), Some(&before));
+        assert_eq!((before.figures.declined, &after.figures), (3, &before.figures));
+    }
+
+    #[test]
+    fn a_hunt_that_alarms_left_another_for_counts_what_came_since() {
+        let answer = |confirmed_at: Option<&str>| AnswerFacts {
+            person: None,
+            offered_at: None,
+            at: at("2027-01-15T12:01:00Z"),
+            confirmed_at: confirmed_at.map(at),
+            lapsed: false,
+        };
+        let facts = |answers, outcome| HuntFacts {
+            parted: true,
+            created_at: at("2027-01-15T12:00:00Z"),
+            outcome,
+            answers,
+            declined: Vec::new(),
+        };
+        let counts = |facts| hunt(&facts, &place(London), None).figures;
+        assert!(counts(facts(Vec::new(), Some(HuntOutcome::Answered))).is_empty());
+        let unanswered = counts(facts(Vec::new(), Some(HuntOutcome::NoAnswer)));
+        assert_eq!((unanswered.hunts, unanswered.unanswered), (1, 1));
+        let answered = counts(facts(vec![answer(Some("2027-01-15T12:02:00Z"))], Some(HuntOutcome::Answered)));
+        assert_eq!((answered.hunts, answered.answered, answered.confirmed), (1, 1, 1));
+        let (one, two) = (AnswerId(Uuid::from_u128(1)), AnswerId(Uuid::from_u128(2)));
+        let had = Inherited { unanswered: true, answers: BTreeSet::from([one]), ..Inherited::default() };
+        assert!(!had.leaves(one, false) && had.leaves(one, true) && had.leaves(two, false));
+        assert!(!Inherited { confirmed: BTreeSet::from([one]), ..had.clone() }.leaves(one, true));
+        assert_eq!(
+            (had.own(Some(HuntOutcome::NoAnswer)), had.own(Some(HuntOutcome::Answered))),
+            (None, Some(HuntOutcome::Answered))
+        );
     }
 
     fn any_alarm() -> impl Strategy<Value = AlarmFacts> {
@@ -584,7 +658,6 @@ mod tests {
             let mut once = Change::default();
             once.count(&alarm(&AlarmFacts { raised_at, ..*all.last().unwrap() }, &place(Berlin), None));
             prop_assert_eq!(&change, &once);
-            prop_assert_eq!(Change::read(&change.written().unwrap()).unwrap(), change.clone());
             change.take_off(&before.unwrap());
             prop_assert!(change.is_empty());
         }

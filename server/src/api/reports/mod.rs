@@ -58,7 +58,7 @@ pub struct ReportJson {
     team: Option<Named>,
     /// Figures are known from this day on: what was before is null, and not zero. Null: nothing was counted yet.
     known_from_on: Option<NaiveDate>,
-    /// Alarms from before figures were kept are still being counted: figures may grow.
+    /// Some alarms are still being counted: figures may grow.
     counting: bool,
     /// Time on duty is counted until then.
     duty_ends_at: DateTime<Utc>,
@@ -246,8 +246,8 @@ impl ReportJson {
 
 /// What happened in some months: alarms, calls, answers, time on duty.
 ///
-/// Figures are kept per day while things happen, and stay when alarms are forgotten. An alarm and all that becomes of it count on the day on
-/// which it was raised, a call on the day on which it was handed out, also when an answer comes later: that day is corrected.
+/// Figures are kept per day, some seconds after things happen, and stay when alarms are forgotten. An alarm and all that becomes of it count
+/// on the day on which it was raised, a call on the day on which it was handed out, also when an answer comes later: that day is corrected.
 #[utoipa::path(get, path = "/api/v1/reports", tag = "reports", params(Reported),
     responses((status = 200, description = "The report", body = ReportJson),
         (status = 422, description = "The parameter at fault is named", body = Problem, content_type = "application/problem+json"),

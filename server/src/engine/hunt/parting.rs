@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 
+use crate::alarm::{HuntOutcome, Verdict};
 use crate::engine::{Engine, EngineError};
 use crate::ids::{AnswerId, CalleeId, HuntId};
+use crate::reports::counted::Inherited;
 use crate::store::Work;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::AnswerRow;
@@ -32,16 +34,26 @@ impl Engine {
         let id = HuntId::new(now);
         let priority = leaving.iter().map(|alarm| alarm.priority).max().unwrap_or(hunt.priority);
         work.db().copy_hunt(hunt.id, id, priority).await?;
+        let mut inherited = Inherited { unanswered: hunt.outcome == Some(HuntOutcome::NoAnswer), ..Inherited::default() };
         let mut callees = HashMap::new();
         for callee in work.db().callees(hunt.id).await? {
             let own = CalleeRow { id: CalleeId::new(now), ..callee.clone() };
             callees.insert(callee.id, own.id);
+            if own.verdict == Some(Verdict::Declined) {
+                inherited.declined.insert(own.id);
+            }
             work.db().insert_callee(id, &own).await?;
         }
         for answer in work.db().answers_of(hunt.id).await?.into_iter().filter(|answer| answer.lapsed_at.is_none()) {
             let callee_id = answer.callee_id.and_then(|callee| callees.get(&callee).copied());
-            work.db().insert_answer(&AnswerRow { id: AnswerId::new(now), hunt_id: id, callee_id, ..answer }).await?;
+            let own = AnswerRow { id: AnswerId::new(now), hunt_id: id, callee_id, ..answer };
+            inherited.answers.insert(own.id);
+            if own.confirmed_at.is_some() {
+                inherited.confirmed.insert(own.id);
+            }
+            work.db().insert_answer(&own).await?;
         }
+        work.db().note_inherited(id, &inherited).await?;
         for alarm in leaving {
             work.db().move_alarm(alarm.id, hunt.id, id).await?;
         }

@@ -31,7 +31,7 @@ pub struct Report {
     pub team: Option<(TeamId, String)>,
     /// The first day of which figures are known; `None`: of none yet.
     pub known_from: Option<NaiveDate>,
-    /// Older alarms are still being counted.
+    /// Some alarms are still being counted.
     pub counting: bool,
     /// Until when time on duty is counted.
     pub duty_until: DateTime<Utc>,
@@ -81,6 +81,7 @@ impl Engine {
     /// When the database fails, or there is no such team.
     pub async fn report_of(&self, asked: Asked, team: Option<&str>) -> Result<Report, EngineError> {
         let now = self.clock.now();
+        self.catch_up_for_report().await;
         let mut reader = self.store.read().await?;
         let mut db = reader.db();
         let roster = db.roster().await?;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use chrono::{DateTime, Utc};
 
 use crate::engine::{Engine, EngineError};
-use crate::store::alarm::sought::SOUGHT_AT_ONCE;
+use crate::store::places::NextInWalk;
 
 /// At most so many transactions in one tick for what has changed.
 const PORTIONS_PER_TICK: usize = 20;
@@ -27,17 +27,20 @@ impl Engine {
     }
 
     async fn catch_up_sought(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
-        if self.sought_caught_up.load(Ordering::Relaxed) {
+        if now.timestamp_millis() < self.sought_rests_until.load(Ordering::Relaxed) {
             return Ok(());
         }
         for _ in 0..EARLIER_PER_TICK {
             let mut tx = self.store.begin().await?;
-            let done = tx.db().keep_earlier_sought(now).await?;
+            let next = tx.db().keep_earlier_sought(now).await?;
             tx.commit().await?;
-            if done < SOUGHT_AT_ONCE {
-                self.sought_caught_up.store(done == 0, Ordering::Relaxed);
-                break;
-            }
+            let until = match next {
+                NextInWalk::Span(..) => continue,
+                NextInWalk::RestUntil(at) => at.timestamp_millis(),
+                NextInWalk::Over => i64::MAX,
+            };
+            self.sought_rests_until.store(until, Ordering::Relaxed);
+            break;
         }
         Ok(())
     }

@@ -41,8 +41,8 @@ const REMEMBER_SWAPS: TimeDelta = TimeDelta::days(90);
 const SETTLED: Duration = Duration::from_mins(1);
 /// Handsets are watched so often.
 const WATCH_AGAIN: Duration = Duration::from_secs(5);
-/// Figures are added up so often.
-const ADD_AGAIN: Duration = Duration::from_secs(5);
+/// Figures are counted so often.
+const COUNT_AGAIN: Duration = Duration::from_secs(5);
 /// What is long over is forgotten so often.
 const HOUSEKEEPING: Duration = Duration::from_hours(1);
 const RETENTION_LOCK: Duration = Duration::from_mins(1);
@@ -164,7 +164,7 @@ impl Engine {
 
     /// Runs until dropped: a tick every second, and beside it, so that no call waits for that, what is long over is forgotten.
     pub async fn run(&self) {
-        tokio::join!(self.tick_on(), self.watch_on(), self.add_figures_on(), self.keep_house());
+        tokio::join!(self.tick_on(), self.watch_on(), self.keep_figures_on(), self.keep_house());
     }
 
     /// Beside the tick, which must not wait until ten thousand handsets are written down. Whoever moves the clock by hand looks themselves:
@@ -187,17 +187,17 @@ impl Engine {
         }
     }
 
-    /// Beside the tick: no call waits for a sum. A report knows what is not added yet. Whoever moves the clock by hand has it done themselves.
-    async fn add_figures_on(&self) {
+    /// Beside the tick: no call waits for a figure. Whoever moves the clock by hand has it done themselves.
+    async fn keep_figures_on(&self) {
         if !self.clock.goes_on() {
             return;
         }
         loop {
-            tokio::time::sleep(ADD_AGAIN).await;
+            tokio::time::sleep(COUNT_AGAIN).await;
             match tokio::time::timeout(TICK_WITHIN, self.keep_figures(self.clock.now())).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "figures could not be added up; trying again in five seconds"),
-                Err(_) => tracing::error!("adding figures up took too long; trying again in five seconds"),
+                Ok(Err(error)) => tracing::error!(%error, "figures could not be counted; trying again in five seconds"),
+                Err(_) => tracing::error!("counting figures took too long; trying again in five seconds"),
             }
         }
     }

@@ -9,15 +9,14 @@ use crate::alarm::event::EventKind;
 use crate::alarm::sought::{Sought, Term, Told, spans, spans_of, words_of};
 use crate::ids::{AlarmId, HuntId, PersonId};
 use crate::store::dialect::{Dialect, fragment, statements};
+use crate::store::places::{NextInWalk, Walk};
 use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 /// So many are looked at in one transaction.
-pub const SOUGHT_AT_ONCE: usize = 50;
-/// The place up to which the alarms that were there before have been looked at: the number below which none has been.
+const SOUGHT_AT_ONCE: usize = 50;
+/// How far the alarms that were there before have been looked at.
 const CAUGHT_UP: &str = "sought";
-/// What the place is called when all have been.
-const ALL_OF_THEM: &str = "0";
 
 row! {
     /// Somebody who was rung or answered.
@@ -49,7 +48,7 @@ statements! {
     /// later is written later.
     CAUGHT_UP_TO = ["SELECT reached FROM places WHERE name = $1" for_update];
     /// The next of them.
-    EARLIER = ["SELECT id FROM alarms WHERE number < $1 ORDER BY number DESC LIMIT $2"];
+    EARLIER = ["SELECT id FROM alarms WHERE number >= $1 AND number < $2 ORDER BY number DESC LIMIT $3"];
     /// Who was rung for these alarms, or answered. Of a shout there may be tens of thousands, who are listed elsewhere.
     REACHED = [
         "SELECT l.alarm_id, c.person_id, c.name, c.number FROM alarms a JOIN alarm_hunts l ON l.alarm_id = a.id
@@ -123,18 +122,15 @@ impl Db<'_> {
         Ok(row.is_some())
     }
 
-    /// The number below which no alarm has been looked at that was there before words were kept; `None` when all have been. Only one node
-    /// has it at a time.
-    async fn lock_sought(&mut self, now: DateTime<Utc>) -> Result<Option<i64>> {
+    /// How far the alarms have been looked at that were there before words were kept. Only one node has it at a time.
+    async fn lock_sought(&mut self, now: DateTime<Utc>) -> Result<Walk> {
         let reached: Option<(String,)> = fetch_optional!(self, CAUGHT_UP_TO, CAUGHT_UP)?;
-        match reached {
-            Some((reached,)) if reached == ALL_OF_THEM => Ok(None),
-            Some((reached,)) => Ok(Some(reached.parse().unwrap_or(i64::MAX))),
-            None => {
-                self.note_place(CAUGHT_UP, &i64::MAX.to_string(), now).await?;
-                Ok(Some(i64::MAX))
-            }
+        if let Some(walk) = reached.and_then(|(reached,)| Walk::read(&reached)) {
+            return Ok(walk);
         }
+        let walk = Walk::begin(now);
+        self.note_place(CAUGHT_UP, &walk.written(), now).await?;
+        Ok(walk)
     }
 
     /// Looks at the words of the first few alarms of which that is due; gives of how many. For a transaction.
@@ -154,21 +150,18 @@ impl Db<'_> {
         Ok(ids.len())
     }
 
-    /// Looks at the next few alarms that were there before words were kept, the newest first; gives of how many, 0 when all have been
-    /// looked at. For a transaction.
-    pub async fn keep_earlier_sought(&mut self, now: DateTime<Utc>) -> Result<usize> {
-        let Some(below) = self.lock_sought(now).await? else { return Ok(0) };
+    /// Looks at the next few alarms that were there before words were kept, the newest first; gives what comes next. For a transaction.
+    pub async fn keep_earlier_sought(&mut self, now: DateTime<Utc>) -> Result<NextInWalk> {
+        let walk = self.lock_sought(now).await?;
+        let NextInWalk::Span(from, below) = walk.next(now) else { return Ok(walk.next(now)) };
         let limit = i64::try_from(SOUGHT_AT_ONCE).unwrap_or(i64::MAX);
-        let rows: Vec<(AlarmId,)> = fetch_all!(self, EARLIER, below, limit)?;
+        let rows: Vec<(AlarmId,)> = fetch_all!(self, EARLIER, from, below, limit)?;
         let alarms: Vec<AlarmId> = rows.into_iter().map(|(id,)| id).collect();
-        let lowest = self.keep_sought(&alarms).await?;
-        let reached = match alarms[..] {
-            [] => ALL_OF_THEM.to_owned(),
-            // Those that were forgotten just now are not read again.
-            _ => lowest.unwrap_or(below).to_string(),
-        };
-        self.note_place(CAUGHT_UP, &reached, now).await?;
-        Ok(alarms.len())
+        // Those that were forgotten just now are not read again.
+        let lowest = if alarms.is_empty() { None } else { Some(self.keep_sought(&alarms).await?.unwrap_or(below)) };
+        let walk = walk.went(lowest);
+        self.note_place(CAUGHT_UP, &walk.written(), now).await?;
+        Ok(walk.next(now))
     }
 
     /// Keeps the words of these alarms as they are now; gives the lowest number among them.

@@ -1,7 +1,7 @@
-//! Counting what a transaction changed, in that transaction: what it counts for now, less what it counted for before.
+//! Counting what is due, beside everything else: what it counts for now, less what it counted for before, into the sums.
 //!
-//! What was counted is compared when it is replaced. Where another transaction counted the same meanwhile, this one looks again: so it does
-//! not matter which of two words comes first, nor whether they come at once.
+//! Only one node counts at a time, by a lock that no operation takes but the removal of a person. What is due is read before what is
+//! counted: whatever changes that meanwhile leaves a row of its own, and is counted by that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,16 +14,62 @@ use super::Touched;
 use crate::alarm::HuntOutcome;
 use crate::alarm::call_record::CallResult;
 use crate::alarm::policy::Step;
-use crate::ids::{AlarmId, HuntId, PersonId, PolicyId, TeamId};
+use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId, PolicyId, TeamId};
 use crate::reports::counted::{
-    self, AlarmFacts, AnswerFacts, CallFacts, Change, Counted, HuntFacts, Place, Someone, TeamBy, Whose, team_of,
+    self, AlarmFacts, AnswerFacts, CallFacts, Change, Counted, Decliner, HuntFacts, Inherited, Place, Someone, TeamBy, Whose,
+    team_of,
 };
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
+use crate::store::edits::Edited;
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, StoreError};
 
-/// How often it is looked again when others counted the same meanwhile.
-const TRIES: usize = 5;
+/// So many things are counted in one transaction at most.
+pub const COUNTED_AT_ONCE: usize = 50;
+/// So many alarms of before are put down to be counted at once.
+const EARLIER_AT_ONCE: i64 = 10;
+/// So many calls of a hunt are read at once; and so often at most: nobody is rung for one alarm more than that.
+const CALLS_AT_ONCE: usize = 500;
+const PAGES_OF_CALLS: usize = 40;
+
+row! {
+    /// Something that is to be counted.
+    struct DueRow {
+        id: i64,
+        alarm_id: Option<AlarmId>,
+        hunt_id: Option<HuntId>,
+        record_id: Option<i64>,
+        mid: Option<String>,
+    }
+}
+
+impl DueRow {
+    fn what(&self) -> String {
+        match self {
+            Self { hunt_id: Some(hunt), .. } => format!("hunt {hunt}"),
+            Self { alarm_id: Some(alarm), .. } => format!("alarm {alarm}"),
+            Self { record_id: Some(record), .. } => format!("call {record}"),
+            Self { mid, .. } => format!("calls of dial {}", mid.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+/// What became of what was due.
+#[derive(Debug, Default)]
+pub struct DueCounted {
+    /// So many rows were looked at.
+    pub rows: usize,
+    /// What cannot be counted as it is, and why: it is left out until it changes again.
+    pub aside: BTreeMap<String, String>,
+}
+
+/// Alarms of before, with what was done for them.
+#[derive(Debug)]
+pub struct Earlier {
+    /// The lowest number among them.
+    pub lowest: i64,
+    touched: Touched,
+}
 
 row! {
     struct AlarmFigures {
@@ -47,12 +93,23 @@ row! {
         policy_id: Option<PolicyId>,
         queue: String,
         ring: Option<Json<Step>>,
+        inherited: Option<String>,
         counted: Option<String>,
     }
 }
 
 row! {
+    struct DeclinedFigures {
+        hunt_id: HuntId,
+        id: CalleeId,
+        person_id: Option<PersonId>,
+        name: Option<String>,
+    }
+}
+
+row! {
     struct AnswerFigures {
+        id: AnswerId,
         hunt_id: HuntId,
         person_id: Option<PersonId>,
         at: DateTime<Utc>,
@@ -76,6 +133,19 @@ row! {
 }
 
 statements! {
+    /// The first things that are to be counted.
+    DUE = ["SELECT id, alarm_id, hunt_id, record_id, mid FROM figures_due ORDER BY id LIMIT $1"];
+    /// They are.
+    FORGET_DUE = ["DELETE FROM figures_due WHERE id" in_numbers];
+    /// What a hunt has from another one.
+    INHERITS = ["INSERT INTO hunt_copies (hunt_id, inherited) VALUES ($1, $2)"];
+    /// What that is.
+    INHERITED = ["SELECT inherited FROM hunt_copies WHERE hunt_id = $1"];
+    /// The hunts of calls that were never counted: whoever made them noted nothing, as an earlier version does.
+    HUNTS_OF_CALLS = [
+        "SELECT r.hunt_id FROM call_records r WHERE r.id" in_numbers "AND" unindexed "r.hunt_id IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM counted_hunts c WHERE c.hunt_id = r.hunt_id)"
+    ];
     /// Alarms, as far as they count.
     ALARMS = [
         "SELECT a.id, a.raised_at, a.repeats, a.integration_id, h.policy_id, h.queue, h.ring, f.marked_at AS is_false, c.counted
@@ -85,8 +155,8 @@ statements! {
     ];
     /// Hunts, as far as they count.
     HUNTS = [
-        "SELECT h.id, h.created_at, h.outcome, h.policy_id, h.queue, h.ring, c.counted
-         FROM hunts h LEFT JOIN counted_hunts c ON c.hunt_id = h.id
+        "SELECT h.id, h.created_at, h.outcome, h.policy_id, h.queue, h.ring, p.inherited, c.counted
+         FROM hunts h LEFT JOIN counted_hunts c ON c.hunt_id = h.id LEFT JOIN hunt_copies p ON p.hunt_id = h.id
          WHERE h.id" in_list "AND h.kind = 'alarm' AND NOT h.dry_run AND h.only_handset_id IS NULL"
     ];
     /// Hunts that were counted, and are gone.
@@ -96,11 +166,11 @@ statements! {
     ];
     /// Their answers.
     ANSWERS = [
-        "SELECT a.hunt_id, a.person_id, a.at, a.confirmed_at, a.lapsed_at, d.offered_at
+        "SELECT a.id, a.hunt_id, a.person_id, a.at, a.confirmed_at, a.lapsed_at, d.offered_at
          FROM answers a LEFT JOIN dials d ON d.mid = a.mid WHERE a.hunt_id" in_list "ORDER BY a.at, a.id"
     ];
     /// Who said no in them.
-    DECLINED = ["SELECT hunt_id, person_id FROM callees WHERE hunt_id" in_list "AND verdict = 'declined'"];
+    DECLINED = ["SELECT hunt_id, id, person_id, name FROM callees WHERE hunt_id" in_list "AND verdict = 'declined'"];
     /// Whose alarm a hunt was made for.
     SENDER = [
         "SELECT a.integration_id FROM alarm_hunts l JOIN alarms a ON a.id = l.alarm_id WHERE l.hunt_id = $1
@@ -131,34 +201,34 @@ statements! {
         "SELECT s.zone FROM team_members m JOIN schedules s ON s.team_id = m.team_id
          WHERE m.person_id = $1 AND s.removed_at IS NULL ORDER BY s.created_at, s.id LIMIT 1"
     ];
-    /// A first count, unless another transaction has just counted it.
-    COUNT_ALARM = ["INSERT INTO counted_alarms (alarm_id, counted) VALUES ($1, $2) ON CONFLICT (alarm_id) DO NOTHING"];
-    /// Another count, in place of this one.
-    RECOUNT_ALARM = ["UPDATE counted_alarms SET counted = $2 WHERE alarm_id = $1 AND counted = $3"];
+    /// What it counts for from now on.
+    COUNT_ALARM = [
+        "INSERT INTO counted_alarms (alarm_id, counted) VALUES ($1, $2) ON CONFLICT (alarm_id) DO UPDATE SET counted = excluded.counted"
+    ];
     /// The same of hunts.
-    COUNT_HUNT = ["INSERT INTO counted_hunts (hunt_id, counted) VALUES ($1, $2) ON CONFLICT (hunt_id) DO NOTHING"];
-    /// Another.
-    RECOUNT_HUNT = ["UPDATE counted_hunts SET counted = $2 WHERE hunt_id = $1 AND counted = $3"];
+    COUNT_HUNT = [
+        "INSERT INTO counted_hunts (hunt_id, counted) VALUES ($1, $2) ON CONFLICT (hunt_id) DO UPDATE SET counted = excluded.counted"
+    ];
     /// It is gone.
-    UNCOUNT_HUNT = ["DELETE FROM counted_hunts WHERE hunt_id = $1 AND counted = $2"];
+    UNCOUNT_HUNT = ["DELETE FROM counted_hunts WHERE hunt_id = $1"];
     /// The same of calls.
-    COUNT_CALL = ["INSERT INTO counted_calls (record_id, counted) VALUES ($1, $2) ON CONFLICT (record_id) DO NOTHING"];
-    /// Another.
-    RECOUNT_CALL = ["UPDATE counted_calls SET counted = $2 WHERE record_id = $1 AND counted = $3"];
-    /// What changes the sums.
-    CHANGE = ["INSERT INTO figure_changes (change) VALUES ($1)"];
+    COUNT_CALL = [
+        "INSERT INTO counted_calls (record_id, counted) VALUES ($1, $2) ON CONFLICT (record_id) DO UPDATE SET counted = excluded.counted"
+    ];
     /// Hunts are forgotten for their age: what they counted for stays.
     FORGET_HUNTS = [
         "DELETE FROM counted_hunts WHERE hunt_id" in_list "AND NOT EXISTS (SELECT 1 FROM hunts h WHERE h.id = counted_hunts.hunt_id)"
     ];
-    /// The next alarms of those that are older than one, the newest first.
-    OLDER_ALARMS = [
-        "SELECT id, number FROM alarms WHERE number < $1 AND" unindexed "kind = 'alarm' ORDER BY number DESC LIMIT 50"
+    /// The next alarms of a span, the newest first.
+    EARLIER_ALARMS = [
+        "SELECT id, number FROM alarms WHERE number >= $1 AND number < $2 AND kind = 'alarm' ORDER BY number DESC LIMIT $3"
     ];
     /// The hunts that these alarms had.
-    HUNTS_OF = ["SELECT DISTINCT hunt_id FROM alarm_hunts WHERE alarm_id" in_list];
-    /// The records of the calls of these hunts.
-    CALLS_OF = ["SELECT id FROM call_records WHERE hunt_id" in_list];
+    HUNTS_OF = ["SELECT DISTINCT hunt_id FROM alarm_hunts WHERE alarm_id" in_list "LIMIT 5000"];
+    /// The next records of the calls of a hunt.
+    CALLS_OF = [
+        "SELECT id, offered_at FROM call_records WHERE hunt_id = $1 AND (offered_at, id) > ($2, $3) ORDER BY offered_at, id LIMIT $4"
+    ];
 }
 
 /// What was read once for all that is counted now.
@@ -180,47 +250,78 @@ struct Asked<'r> {
 }
 
 impl Db<'_> {
-    /// Counts what was touched, and writes down what that changes.
+    /// Whether anything is to be counted.
+    pub async fn is_any_figure_due(&mut self) -> Result<bool> {
+        let row: Option<DueRow> = fetch_optional!(self, DUE, 1_i64)?;
+        Ok(row.is_some())
+    }
+
+    /// Counts the first things that are due, and adds what that changes to the sums. For a transaction, in which it comes first.
     ///
     /// # Errors
-    /// When the database fails, or others count the same again and again.
-    pub(in crate::store) async fn count_touched(&mut self, touched: Touched) -> Result<()> {
-        let Touched { mut alarms, mut hunts, mut calls, dials } = touched;
-        for mid in &dials {
-            let rows: Vec<(i64,)> = fetch_all!(self, OF_DIAL, mid.as_str())?;
+    /// When the database fails; what cannot be counted as it is stands in what this gives.
+    pub async fn count_due(&mut self) -> Result<DueCounted> {
+        self.lock_edits(Edited::Figures).await?;
+        let limit = i64::try_from(COUNTED_AT_ONCE).unwrap_or(i64::MAX);
+        let due: Vec<DueRow> = fetch_all!(self, DUE, limit)?;
+        let mut done = DueCounted { rows: due.len(), aside: BTreeMap::new() };
+        if due.is_empty() {
+            return Ok(done);
+        }
+        if let Err(error) = self.attempt(&due).await? {
+            tracing::debug!(%error, "something cannot be counted; each is counted by itself");
+            for row in &due {
+                if let Err(error) = self.attempt(std::slice::from_ref(row)).await? {
+                    done.aside.insert(row.what(), error.to_string());
+                }
+            }
+        }
+        let ids: Vec<i64> = due.iter().map(|row| row.id).collect();
+        execute!(self, FORGET_DUE, json!(ids).to_string())?;
+        Ok(done)
+    }
+
+    /// Counts these or none of them; the inner error says what never will be counted as it is.
+    async fn attempt(&mut self, due: &[DueRow]) -> Result<Result<()>> {
+        self.savepoint().await?;
+        match self.count(due).await {
+            Ok(()) => self.release_savepoint().await.map(Ok),
+            Err(error) if is_for_good(&error) => {
+                self.rollback_to_savepoint().await?;
+                Ok(Err(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn count(&mut self, due: &[DueRow]) -> Result<()> {
+        let mut hunts: BTreeSet<HuntId> = due.iter().filter_map(|row| row.hunt_id).collect();
+        let alarms: BTreeSet<AlarmId> = due.iter().filter_map(|row| row.alarm_id).collect();
+        let mut calls: BTreeSet<i64> = due.iter().filter_map(|row| row.record_id).collect();
+        let dials: BTreeSet<&str> = due.iter().filter_map(|row| row.mid.as_deref()).collect();
+        for mid in dials {
+            let rows: Vec<(i64,)> = fetch_all!(self, OF_DIAL, mid)?;
             calls.extend(rows.into_iter().map(|(id,)| id));
+        }
+        if !calls.is_empty() {
+            let rows: Vec<(HuntId,)> = fetch_all!(self, HUNTS_OF_CALLS, json!(calls).to_string())?;
+            hunts.extend(rows.into_iter().map(|(id,)| id));
         }
         let mut known = Known::default();
         let mut change = Change::default();
-        for _ in 0..TRIES {
-            // Hunts first: their calls count for whom they do.
-            hunts = self.count_hunts(&hunts, &mut known, &mut change).await?;
-            alarms = self.count_alarms(&alarms, &mut known, &mut change).await?;
-            calls = self.count_calls(&calls, &mut known, &mut change).await?;
-            if hunts.is_empty() && alarms.is_empty() && calls.is_empty() {
-                return if change.is_empty() { Ok(()) } else { self.note_change(&change).await };
-            }
-        }
-        Err(StoreError::Inconsistent("figures are counted by others at the same time again and again".to_owned()))
+        // Hunts first: their calls count for whom they do.
+        self.count_hunts(&hunts, &mut known, &mut change).await?;
+        self.count_alarms(&alarms, &mut known, &mut change).await?;
+        self.count_calls(&calls, &mut known, &mut change).await?;
+        self.add_figures(change).await
     }
 
-    async fn note_change(&mut self, change: &Change) -> Result<()> {
-        let text = change.written().map_err(|error| StoreError::Inconsistent(format!("figures have no JSON: {error}")))?;
-        execute!(self, CHANGE, text).map(|_| ())
-    }
-
-    /// Counts alarms; gives those that others counted meanwhile.
-    async fn count_alarms(
-        &mut self,
-        ids: &BTreeSet<AlarmId>,
-        known: &mut Known,
-        change: &mut Change,
-    ) -> Result<BTreeSet<AlarmId>> {
-        let mut left = BTreeSet::new();
+    async fn count_alarms(&mut self, ids: &BTreeSet<AlarmId>, known: &mut Known, change: &mut Change) -> Result<()> {
         if ids.is_empty() {
-            return Ok(left);
+            return Ok(());
         }
-        let rows: Vec<AlarmFigures> = fetch_all!(self, ALARMS, json!(ids).to_string())?;
+        let mut rows: Vec<AlarmFigures> = fetch_all!(self, ALARMS, json!(ids).to_string())?;
+        rows.sort_by_key(|row| row.id);
         for row in rows {
             let before = row.counted.as_deref().map(read).transpose()?;
             let asked = Asked {
@@ -232,37 +333,26 @@ impl Db<'_> {
             let place = self.place_of(before.as_ref(), asked, known).await?;
             let facts = AlarmFacts { raised_at: row.raised_at, repeats: row.repeats, is_false: row.is_false.is_some() };
             let after = counted::alarm(&facts, &place, before.as_ref());
-            if before.as_ref() == Some(&after) {
-                continue;
-            }
-            let text = written(&after)?;
-            let kept = match row.counted.as_deref() {
-                Some(earlier) => changed_one!(self, RECOUNT_ALARM, row.id, text, earlier)?,
-                None => changed_one!(self, COUNT_ALARM, row.id, text)?,
-            };
-            if kept {
+            if before.as_ref() != Some(&after) {
+                execute!(self, COUNT_ALARM, row.id, written(&after)?)?;
                 replace(change, before.as_ref(), &after);
-            } else {
-                left.insert(row.id);
             }
         }
-        Ok(left)
+        Ok(())
     }
 
-    /// Counts hunts; gives those that others counted meanwhile.
-    async fn count_hunts(&mut self, ids: &BTreeSet<HuntId>, known: &mut Known, change: &mut Change) -> Result<BTreeSet<HuntId>> {
-        let mut left = BTreeSet::new();
+    async fn count_hunts(&mut self, ids: &BTreeSet<HuntId>, known: &mut Known, change: &mut Change) -> Result<()> {
         if ids.is_empty() {
-            return Ok(left);
+            return Ok(());
         }
         let list = json!(ids).to_string();
-        let rows: Vec<HuntFigures> = fetch_all!(self, HUNTS, list.as_str())?;
+        let mut rows: Vec<HuntFigures> = fetch_all!(self, HUNTS, list.as_str())?;
+        rows.sort_by_key(|row| row.id);
         if rows.len() < ids.len() {
             let gone: Vec<(HuntId, String)> = fetch_all!(self, GONE, list.as_str())?;
             for (id, text) in gone {
-                if changed_one!(self, UNCOUNT_HUNT, id, text.as_str())? {
-                    change.take_off(&read(&text)?);
-                }
+                execute!(self, UNCOUNT_HUNT, id)?;
+                change.take_off(&read(&text)?);
             }
         }
         let (mut answers, mut declined) = (Vec::new(), Vec::new());
@@ -277,32 +367,27 @@ impl Db<'_> {
             let place = self.place_of(before.as_ref(), asked, known).await?;
             let facts = self.facts_of(&row, &answers, &declined, known).await?;
             let after = counted::hunt(&facts, &place, before.as_ref());
-            if before.as_ref() == Some(&after) {
-                continue;
-            }
-            let text = written(&after)?;
-            let kept = match row.counted.as_deref() {
-                Some(earlier) => changed_one!(self, RECOUNT_HUNT, row.id, text, earlier)?,
-                None => changed_one!(self, COUNT_HUNT, row.id, text)?,
-            };
-            if kept {
+            if before.as_ref() != Some(&after) {
+                execute!(self, COUNT_HUNT, row.id, written(&after)?)?;
                 replace(change, before.as_ref(), &after);
-            } else {
-                left.insert(row.id);
             }
         }
-        Ok(left)
+        Ok(())
     }
 
     async fn facts_of(
         &mut self,
         row: &HuntFigures,
         answers: &[AnswerFigures],
-        declined: &[(HuntId, Option<PersonId>)],
+        declined: &[DeclinedFigures],
         known: &mut Known,
     ) -> Result<HuntFacts> {
-        let mut facts = HuntFacts { created_at: row.created_at, outcome: row.outcome, answers: Vec::new(), declined: Vec::new() };
-        for answer in answers.iter().filter(|answer| answer.hunt_id == row.id) {
+        let parted = row.inherited.is_some();
+        let inherited = row.inherited.as_deref().map(read_inherited).transpose()?.unwrap_or_default();
+        let outcome = inherited.own(row.outcome);
+        let mut facts = HuntFacts { parted, created_at: row.created_at, outcome, answers: Vec::new(), declined: Vec::new() };
+        let own = answers.iter().filter(|answer| answer.hunt_id == row.id);
+        for answer in own.filter(|answer| inherited.leaves(answer.id, answer.confirmed_at.is_some())) {
             facts.answers.push(AnswerFacts {
                 person: self.someone(answer.person_id, known).await?,
                 offered_at: answer.offered_at,
@@ -311,19 +396,20 @@ impl Db<'_> {
                 lapsed: answer.lapsed_at.is_some(),
             });
         }
-        for (_, person) in declined.iter().filter(|(hunt, _)| *hunt == row.id) {
-            facts.declined.push(self.someone(*person, known).await?);
+        let own = declined.iter().filter(|callee| callee.hunt_id == row.id);
+        for callee in own.filter(|callee| !inherited.declined.contains(&callee.id)) {
+            let person = self.someone(callee.person_id, known).await?;
+            facts.declined.push(Decliner { person, name: callee.name.clone() });
         }
         Ok(facts)
     }
 
-    /// Counts calls; gives those that others counted meanwhile.
-    async fn count_calls(&mut self, ids: &BTreeSet<i64>, known: &mut Known, change: &mut Change) -> Result<BTreeSet<i64>> {
-        let mut left = BTreeSet::new();
+    async fn count_calls(&mut self, ids: &BTreeSet<i64>, known: &mut Known, change: &mut Change) -> Result<()> {
         if ids.is_empty() {
-            return Ok(left);
+            return Ok(());
         }
-        let rows: Vec<CallFigures> = fetch_all!(self, CALLS, json!(ids).to_string())?;
+        let mut rows: Vec<CallFigures> = fetch_all!(self, CALLS, json!(ids).to_string())?;
+        rows.sort_by_key(|row| row.id);
         for row in rows {
             let before = row.counted.as_deref().map(read).transpose()?;
             let of_hunt = row.of_hunt.as_deref().map(read).transpose()?;
@@ -339,21 +425,29 @@ impl Db<'_> {
                 reported_at: row.reported_at,
             };
             let after = counted::call(&facts, &place, before.as_ref());
-            if before.as_ref() == Some(&after) {
-                continue;
-            }
-            let text = written(&after)?;
-            let kept = match row.counted.as_deref() {
-                Some(earlier) => changed_one!(self, RECOUNT_CALL, row.id, text, earlier)?,
-                None => changed_one!(self, COUNT_CALL, row.id, text)?,
-            };
-            if kept {
+            if before.as_ref() != Some(&after) {
+                execute!(self, COUNT_CALL, row.id, written(&after)?)?;
                 replace(change, before.as_ref(), &after);
-            } else {
-                left.insert(row.id);
             }
         }
-        Ok(left)
+        Ok(())
+    }
+
+    /// Notes what a hunt has from the one that its alarms left.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_inherited(&mut self, hunt: HuntId, inherited: &Inherited) -> Result<()> {
+        execute!(self, INHERITS, hunt, json!(inherited).to_string()).map(|_| ())
+    }
+
+    /// What a hunt has from another one; `None`: it was not made of one.
+    ///
+    /// # Errors
+    /// When the database fails, or what was noted cannot be read.
+    pub async fn inherited(&mut self, hunt: HuntId) -> Result<Option<Inherited>> {
+        let row: Option<(String,)> = fetch_optional!(self, INHERITED, hunt)?;
+        row.map(|(text,)| read_inherited(&text)).transpose()
     }
 
     async fn sender_of(&mut self, hunt: HuntId) -> Result<Option<String>> {
@@ -475,21 +569,37 @@ impl Db<'_> {
         execute!(self, FORGET_HUNTS, hunts).map(|_| ())
     }
 
-    /// Has the next alarms below a number counted, with their hunts and calls, the newest first; gives the number of the last, or nothing
-    /// where there are no more. What was counted already stays as it is.
-    pub async fn count_older(&mut self, below: i64) -> Result<Option<i64>> {
-        let alarms: Vec<(AlarmId, i64)> = fetch_all!(self, OLDER_ALARMS, below)?;
-        let Some((_, last)) = alarms.last() else { return Ok(None) };
-        let ids: Vec<AlarmId> = alarms.iter().map(|(id, _)| *id).collect();
-        let hunts: Vec<(HuntId,)> = fetch_all!(self, HUNTS_OF, json!(ids).to_string())?;
-        let hunts: Vec<HuntId> = hunts.into_iter().map(|(id,)| id).collect();
-        let calls: Vec<(i64,)> = fetch_all!(self, CALLS_OF, json!(hunts).to_string())?;
+    /// The next alarms of a span of numbers, the newest first, with their hunts and calls. For a reader.
+    pub async fn earlier_to_count(&mut self, (from, below): (i64, i64)) -> Result<Option<Earlier>> {
+        let alarms: Vec<(AlarmId, i64)> = fetch_all!(self, EARLIER_ALARMS, from, below, EARLIER_AT_ONCE)?;
+        let Some(lowest) = alarms.iter().map(|(_, number)| *number).min() else { return Ok(None) };
+        let mut touched = Touched { alarms: alarms.into_iter().map(|(id, _)| id).collect(), ..Touched::default() };
+        let hunts: Vec<(HuntId,)> = fetch_all!(self, HUNTS_OF, json!(touched.alarms).to_string())?;
+        touched.hunts = hunts.into_iter().map(|(id,)| id).collect();
+        for hunt in touched.hunts.clone() {
+            let mut after = (DateTime::UNIX_EPOCH, i64::MIN);
+            for _ in 0..PAGES_OF_CALLS {
+                let limit = i64::try_from(CALLS_AT_ONCE).unwrap_or(i64::MAX);
+                let calls: Vec<(i64, DateTime<Utc>)> = fetch_all!(self, CALLS_OF, hunt, after.0, after.1, limit)?;
+                let Some((id, at)) = calls.last() else { break };
+                after = (*at, *id);
+                let is_last = calls.len() < CALLS_AT_ONCE;
+                touched.calls.extend(calls.into_iter().map(|(id, _)| id));
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Ok(Some(Earlier { lowest, touched }))
+    }
+
+    /// Has them counted; what was counted already stays as it is. For a transaction.
+    pub fn count_earlier(&mut self, earlier: Earlier) {
         self.touched(|touched| {
-            touched.alarms.extend(ids);
-            touched.hunts.extend(hunts);
-            touched.calls.extend(calls.into_iter().map(|(id,)| id));
+            touched.alarms.extend(earlier.touched.alarms);
+            touched.hunts.extend(earlier.touched.hunts);
+            touched.calls.extend(earlier.touched.calls);
         });
-        Ok(Some(*last))
     }
 }
 
@@ -500,6 +610,25 @@ fn zone_of(name: &str) -> Tz {
 
 fn read(text: &str) -> Result<Counted> {
     serde_json::from_str(text).map_err(|error| StoreError::Inconsistent(format!("what was counted cannot be read: {error}")))
+}
+
+fn read_inherited(text: &str) -> Result<Inherited> {
+    serde_json::from_str(text)
+        .map_err(|error| StoreError::Inconsistent(format!("what a hunt has from another one cannot be read: {error}")))
+}
+
+/// Whether it fails however often it is tried: what is stored cannot be read.
+fn is_for_good(error: &StoreError) -> bool {
+    use sqlx::Error::{ColumnDecode, ColumnNotFound, Database, Decode, TypeNotFound};
+    match error {
+        StoreError::Inconsistent(_) => true,
+        StoreError::Statement { source: ColumnDecode { .. } | ColumnNotFound(_) | Decode(_) | TypeNotFound { .. }, .. } => true,
+        // Class 22 of SQLSTATE: a value that is none.
+        StoreError::Statement { source: Database(source), .. } => {
+            source.code().is_some_and(|code| code.len() == 5 && code.starts_with("22"))
+        }
+        _ => false,
+    }
 }
 
 fn written(counted: &Counted) -> Result<String> {

@@ -3,6 +3,6 @@
 pub mod counting;
 pub mod false_alarms;
 pub mod sums;
-mod touched;
+pub mod touched;
 
 pub use touched::Touched;

@@ -1,5 +1,4 @@
-//! Sums of figures per day and per month. What was counted since stands beside them until it is added, and is read with them: a report is
-//! exact at every moment.
+//! Sums of figures per day and per month. Only whoever counts writes them, and the removal of a person takes that person's away.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +15,6 @@ use crate::store::edits::Edited;
 use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, StoreError};
 
-/// So many changes are added at a time.
-const AT_ONCE: usize = 200;
-
 row! {
     /// A schedule, also one that is used no more.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +27,6 @@ row! {
 }
 
 statements! {
-    /// The first changes that are not in the sums.
-    CHANGES = ["SELECT id, change FROM figure_changes ORDER BY id LIMIT 200"];
-    /// They are.
-    ADDED = ["DELETE FROM figure_changes WHERE id" in_numbers];
     /// Which of these people there are.
     PEOPLE = ["SELECT id FROM people WHERE id" in_list];
     /// A day so far.
@@ -51,15 +43,13 @@ statements! {
         "INSERT INTO figure_months (dimension, month, subject, figures) VALUES ($1, $2, $3, $4)
          ON CONFLICT (dimension, month, subject) DO UPDATE SET figures = excluded.figures"
     ];
-    /// The days of a time, and what is not in them yet.
+    /// The days of a time.
     DAYS_BETWEEN = [
-        "SELECT subject, day, figures FROM figure_days WHERE dimension = $1 AND day >= $2 AND day < $3
-         UNION ALL SELECT NULL AS subject, NULL AS day, change AS figures FROM figure_changes LIMIT 200000"
+        "SELECT subject, day, figures FROM figure_days WHERE dimension = $1 AND day >= $2 AND day < $3 LIMIT 200000"
     ];
-    /// The months of a time, and what is not in them yet.
+    /// The months of a time.
     MONTHS_BETWEEN = [
-        "SELECT subject, month AS day, figures FROM figure_months WHERE dimension = $1 AND month >= $2 AND month < $3
-         UNION ALL SELECT NULL AS subject, NULL AS day, change AS figures FROM figure_changes LIMIT 200000"
+        "SELECT subject, month AS day, figures FROM figure_months WHERE dimension = $1 AND month >= $2 AND month < $3 LIMIT 200000"
     ];
     /// The first day of which anything is known.
     FIRST_DAY = ["SELECT day FROM figure_days WHERE dimension = 'all' ORDER BY day LIMIT 1"];
@@ -72,17 +62,13 @@ statements! {
 }
 
 impl Db<'_> {
-    /// Adds the next changes to the sums, and gives whether there may be more.
+    /// Adds a change to the sums; whoever does holds the lock on figures.
     ///
     /// # Errors
-    /// When the database fails, or what was written down cannot be read.
-    pub async fn add_figures(&mut self) -> Result<bool> {
-        self.lock_edits(Edited::Figures).await?;
-        let rows: Vec<(i64, String)> = fetch_all!(self, CHANGES)?;
-        let ids: Vec<i64> = rows.iter().map(|(id, _)| *id).collect();
-        let mut change = Change::default();
-        for (_, text) in &rows {
-            change.merge(read_change(text)?);
+    /// When the database fails, or a sum cannot be read.
+    pub(in crate::store) async fn add_figures(&mut self, mut change: Change) -> Result<()> {
+        if change.is_empty() {
+            return Ok(());
         }
         // Whoever was removed meanwhile left no figures.
         let known = self.people_among(&change.people()).await?;
@@ -99,14 +85,12 @@ impl Db<'_> {
             let text = sum(before, figures)?;
             execute!(self, SET_MONTH, dimension.as_str(), *month, subject.as_str(), text)?;
         }
-        execute!(self, ADDED, json!(ids).to_string())?;
-        Ok(rows.len() == AT_ONCE)
+        Ok(())
     }
 
-    /// Whether anything is to be added.
-    pub async fn has_figures_to_add(&mut self) -> Result<bool> {
-        let rows: Option<(i64, String)> = fetch_optional!(self, CHANGES)?;
-        Ok(rows.is_some())
+    /// Waits until nobody else counts, and keeps others from it until the transaction ends.
+    pub async fn lock_figures(&mut self) -> Result<()> {
+        self.lock_edits(Edited::Figures).await
     }
 
     async fn people_among(&mut self, people: &BTreeSet<PersonId>) -> Result<BTreeSet<PersonId>> {
@@ -120,21 +104,19 @@ impl Db<'_> {
     /// The figures of the days from one to before another.
     ///
     /// # Errors
-    /// When the database fails, or what was written down cannot be read.
+    /// When the database fails, or a sum cannot be read.
     pub async fn figures_of_days(&mut self, dimension: Dimension, from: NaiveDate, to: NaiveDate) -> Result<Sums> {
-        let rows: Vec<(Option<String>, Option<NaiveDate>, String)> =
-            fetch_all!(self, DAYS_BETWEEN, dimension.as_str(), from, to)?;
-        sums(rows, dimension, (from, to), |day| day)
+        let rows: Vec<(String, NaiveDate, String)> = fetch_all!(self, DAYS_BETWEEN, dimension.as_str(), from, to)?;
+        sums(rows)
     }
 
     /// The figures of the months from one to before another, each named by its first day.
     ///
     /// # Errors
-    /// When the database fails, or what was written down cannot be read.
+    /// When the database fails, or a sum cannot be read.
     pub async fn figures_of_months(&mut self, dimension: Dimension, from: NaiveDate, to: NaiveDate) -> Result<Sums> {
-        let rows: Vec<(Option<String>, Option<NaiveDate>, String)> =
-            fetch_all!(self, MONTHS_BETWEEN, dimension.as_str(), from, to)?;
-        sums(rows, dimension, (from, to), month)
+        let rows: Vec<(String, NaiveDate, String)> = fetch_all!(self, MONTHS_BETWEEN, dimension.as_str(), from, to)?;
+        sums(rows)
     }
 
     /// The first day of which figures are known.
@@ -157,24 +139,10 @@ impl Db<'_> {
     }
 }
 
-fn sums(
-    rows: Vec<(Option<String>, Option<NaiveDate>, String)>,
-    dimension: Dimension,
-    (from, to): (NaiveDate, NaiveDate),
-    at: impl Fn(NaiveDate) -> NaiveDate,
-) -> Result<Sums> {
+fn sums(rows: Vec<(String, NaiveDate, String)>) -> Result<Sums> {
     let mut sums = Sums::new();
     for (subject, day, text) in rows {
-        if let (Some(subject), Some(day)) = (subject, day) {
-            sums.entry((subject, day)).or_default().add(&read_figures(&text)?, 1);
-            continue;
-        }
-        for (own, subject, day, figures) in read_change(&text)?.entries() {
-            let day = at(day);
-            if own == dimension && from <= day && day < to {
-                sums.entry((subject.to_owned(), day)).or_default().add(figures, 1);
-            }
-        }
+        sums.entry((subject, day)).or_default().add(&read_figures(&text)?, 1);
     }
     sums.retain(|_, figures| !figures.is_empty());
     Ok(sums)
@@ -188,8 +156,4 @@ fn sum(before: Option<(String,)>, more: &Figures) -> Result<String> {
 
 fn read_figures(text: &str) -> Result<Figures> {
     serde_json::from_str(text).map_err(|error| StoreError::Inconsistent(format!("figures cannot be read: {error}")))
-}
-
-fn read_change(text: &str) -> Result<Change> {
-    Change::read(text).map_err(|error| StoreError::Inconsistent(format!("a change of figures cannot be read: {error}")))
 }

@@ -1,9 +1,14 @@
 //! What a transaction changed that counts for figures. Whatever operation of the store changes such a row notes it here, so that nobody can
-//! forget it; the unit of work counts it anew before it commits.
+//! forget it; the unit of work writes down, as it commits, what is to be counted anew. That is all an operation ever does for a figure.
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
+
 use crate::ids::{AlarmId, HuntId};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::execute;
+use crate::store::{Db, Result};
 
 /// Rows whose count may have changed.
 #[derive(Debug, Default)]
@@ -23,11 +28,26 @@ impl Touched {
     }
 }
 
-impl crate::store::Db<'_> {
+statements! {
+    /// All that is to be counted anew after a transaction, hunts first.
+    NOTE_DUE = ["INSERT INTO figures_due (alarm_id, hunt_id, record_id, mid) SELECT n.alarm, n.hunt, n.record, n.mid FROM" things_to_count];
+}
+
+impl Db<'_> {
     /// The transaction changed this; without one nothing is noted.
     pub(in crate::store) fn touched(&mut self, note: impl FnOnce(&mut Touched)) {
         if let Self::Postgres(_, Some(touched)) | Self::Sqlite(_, Some(touched)) = self {
             note(touched);
         }
+    }
+
+    /// Writes down that this is to be counted anew.
+    pub(in crate::store) async fn note_due_figures(&mut self, touched: &Touched) -> Result<()> {
+        let Touched { alarms, hunts, calls, dials } = touched;
+        let rows = hunts.iter().map(|hunt| json!({ "hunt": hunt }));
+        let rows = rows.chain(alarms.iter().map(|alarm| json!({ "alarm": alarm })));
+        let rows = rows.chain(calls.iter().map(|record| json!({ "record": record })));
+        let rows: Vec<Value> = rows.chain(dials.iter().map(|mid| json!({ "mid": mid }))).collect();
+        execute!(self, NOTE_DUE, json!(rows).to_string()).map(|_| ())
     }
 }
