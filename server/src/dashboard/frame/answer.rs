@@ -141,7 +141,7 @@ impl From<EngineError> for Refusal {
             EngineError::StillRinging => Self::StillRinging,
             EngineError::NoSuchCallee => Self::NotFound,
             EngineError::HuntOver => Self::HuntOver,
-            EngineError::NotTaken => Self::NotTaken,
+            EngineError::NotTaken | EngineError::WantsEveryone => Self::NotTaken,
             EngineError::NoFurtherStep => Self::NoFurtherStep,
             EngineError::BadTime => Self::BadTime,
             EngineError::NoSuchCall => Self::NotFound,
