@@ -23,6 +23,9 @@ CREATE TABLE duty_swaps (
 CREATE INDEX duty_swaps_open ON duty_swaps (starts_at) WHERE said = 'asked';
 CREATE INDEX duty_swaps_over ON duty_swaps (over_at);
 CREATE INDEX duty_swaps_schedule ON duty_swaps (schedule_id);
-CREATE INDEX duty_swaps_person ON duty_swaps (person_id);
+CREATE INDEX duty_swaps_person ON duty_swaps (person_id, created_at);
 CREATE INDEX duty_swaps_other ON duty_swaps (other_id);
 CREATE INDEX duty_swaps_taken ON duty_swaps (taken_by);
+
+-- The calendar addresses of one person.
+CREATE INDEX feeds_person ON feeds (person_id) WHERE revoked_at IS NULL;

@@ -18,7 +18,7 @@ impl From<EngineError> for Problem {
             EngineError::UnknownName { index, .. } => Self::invalid(format!("ring[{index}]"), text),
             EngineError::NobodyNamed => Self::invalid("phones", text),
             EngineError::NoFurtherStep => Self::new(StatusCode::CONFLICT, Code::NoFurtherStep, text),
-            EngineError::NotTaken => Self::new(StatusCode::CONFLICT, Code::NotTaken, text),
+            EngineError::NotTaken | EngineError::WantsEveryone => Self::new(StatusCode::CONFLICT, Code::NotTaken, text),
             EngineError::HuntOver => Self::new(StatusCode::CONFLICT, Code::NobodyIsRung, text),
             EngineError::BadTime => Self::invalid("snooze_ends_at", text),
             EngineError::StillRinging => Self::new(StatusCode::CONFLICT, Code::StillRinging, text),

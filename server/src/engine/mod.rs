@@ -83,6 +83,9 @@ pub enum EngineError {
     /// Nobody has it.
     #[error("nobody has taken this alarm, so there is nothing to give back: look at it again")]
     NotTaken,
+    /// It wants the answer of everybody, so nobody has it alone.
+    #[error("this alarm wants an answer of everybody, so nobody gives it back alone: ring again instead")]
+    WantsEveryone,
     /// The hunt is over.
     #[error("nobody is being rung for this alarm any more: ring again instead")]
     HuntOver,

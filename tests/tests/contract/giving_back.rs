@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use crate::escalation::{number, policy};
 use crate::harness::{A, B, C, Home, Server, on_both};
+use crate::native::{poll, report, send};
 use crate::notices::{Room, add, deliver};
 use crate::pressing::{link, press};
+use crate::speaking::speaker;
 
 on_both!(
     what_is_given_back_rings_the_next,
@@ -24,6 +26,13 @@ on_both!(
     what_stood_on_the_page_is_taken_over,
     whom_it_rings_next_is_said,
     after_the_end_it_says_how_it_ended_and_nothing_else,
+    somebody_is_rung_where_another_wants_no_more,
+    whoever_wants_no_more_is_not_all_that_is_left_after_a_redial,
+    whoever_wants_no_more_is_rung_where_nobody_else_is_left,
+    a_pick_up_from_before_takes_nothing_that_was_given_back,
+    a_key_counts_when_it_was_pressed_since,
+    the_giver_s_own_pick_up_from_before_does_not_count_either,
+    what_wants_everybody_is_not_given_back,
 );
 
 /// What a browser sends when a button of this page is pressed.
@@ -77,6 +86,11 @@ async fn kinds(server: &Server, id: &str) -> Vec<String> {
 
 async fn answer(server: &Server, id: &str) -> Value {
     server.alarm(id).await["answer"]["number"].clone()
+}
+
+/// A number as whoever holds a link sees it.
+fn masked(number: &str) -> String {
+    autocall::numbers::masked(&format!("+86{number}"))
 }
 
 fn of(number: &str) -> Value {
@@ -227,7 +241,7 @@ async fn the_second_press_says_who_was_faster_and_changes_nothing(home: Home) {
     let shown = press_on(&server, &of_second, &second, "take").await;
     assert_eq!(shown, format!("{second}?late=1"));
     let page = server.page(&shown).await;
-    assert!(page.contains("Your press changed nothing") && page.contains(&format!("+86{A}")), "{page}");
+    assert!(page.contains("Your press changed nothing") && page.contains(&masked(A)) && !page.contains(A), "{page}");
     assert!(page.contains("2026-11-20T03:00:00.000Z\" data-t=\"at\""), "and since when: {page}");
     assert_eq!(server.alarm(&id).await, before);
     // Whoever took it and presses twice is told nothing of the kind.
@@ -254,7 +268,7 @@ async fn what_stood_on_the_page_is_taken_over(home: Home) {
     let (first, second) = (link(&server, &id, 0).await, link(&server, &id, 1).await);
     press_on(&server, &server.page(&first).await, &first, "take").await;
     let page = server.page(&second).await;
-    assert!(page.contains(&format!("+86{A}")), "who has it stands there: {page}");
+    assert!(page.contains(&masked(A)) && !page.contains(A), "who has it stands there, without their number: {page}");
     server.pass(1).await;
     assert_eq!(press_on(&server, &page, &second, "take").await, second);
     assert_eq!(answer(&server, &id).await, of(B));
@@ -291,4 +305,164 @@ async fn after_the_end_it_says_how_it_ended_and_nothing_else(home: Home) {
     let page = server.page(&own).await;
     assert!(page.contains("disk full") && page.contains("Called off"), "{page}");
     assert!(!page.contains("97 % of /var") && !page.contains("wiki.example") && !page.contains("<form"), "{page}");
+}
+
+async fn key(server: &Server, mid: &Value, number: &str, key: &str, action: &str) {
+    let body = json!({ "number": number, "state": "connected", "event": "key", "key": key, "action": action, "seq": 1 });
+    let path = format!("/h/trunk/progress?mid={}", mid.as_str().unwrap());
+    let said = send(server, "POST", &path, Some(body)).await;
+    // A call that is wanted no more is told so.
+    assert_ne!(said["code"], 1, "{said}");
+}
+
+/// The call of this number comes; they press the key by which they want to be called no more.
+async fn wants_no_more(server: &Server, trunk: &str, number: &str) {
+    let offer = poll(server, trunk).await;
+    assert_eq!(offer["phone"], json!([number]), "{offer}");
+    key(server, &offer["mid"], number, "5", "stop_calling").await;
+    let word = json!([{ "number": number, "outcome": "answered", "confirmed": true, "declined": true, "keys": "5", "action": "stop_calling" }]);
+    report(server, trunk, &offer["mid"], "", word).await;
+}
+
+/// The call of this number comes, and they take it.
+async fn takes(server: &Server, trunk: &str, number: &str) {
+    let offer = poll(server, trunk).await;
+    assert_eq!(offer["phone"], json!([number]), "{offer}");
+    report(server, trunk, &offer["mid"], &format!("&resp={number}"), taken(number)).await;
+}
+
+fn taken(number: &str) -> Value {
+    json!([{ "number": number, "outcome": "answered", "confirmed": true, "keys": "1", "action": "accept", "talk_seconds": 9 }])
+}
+
+fn missed(number: &str) -> Value {
+    json!([{ "number": number, "outcome": "no_answer" }])
+}
+
+async fn somebody_is_rung_where_another_wants_no_more(home: Home) {
+    let server = start(home.set("AUTOCALL_ALARMS_STOP_KEY", "5")).await;
+    let trunk = speaker(&server, "trunk").await;
+    let step = |who| json!({ "ring": [number(who)], "attempts": 1, "min_interval_seconds": 0 });
+    policy(&server, "ops", json!({ "steps": [step(A), step(B)] })).await;
+    let id = server.raise(&[], json!({ "policy": "ops" })).await;
+    wants_no_more(&server, &trunk, A).await;
+    takes(&server, &trunk, B).await;
+    assert_eq!(server.state(&id).await, "answered");
+    assert_eq!(give_back(&server, &id).await.0, 200);
+    let offer = poll(&server, &trunk).await;
+    assert_eq!(offer["phone"], json!([B]), "whoever wants no more is left in peace: {offer}");
+}
+
+async fn whoever_wants_no_more_is_not_all_that_is_left_after_a_redial(home: Home) {
+    let server = start(home.set("AUTOCALL_ALARMS_STOP_KEY", "5")).await;
+    let trunk = speaker(&server, "trunk").await;
+    let id = raise(&server, &[A, B], json!({ "attempts": 1 })).await;
+    wants_no_more(&server, &trunk, A).await;
+    takes(&server, &trunk, B).await;
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/redial"), &json!({})).await.0, 200);
+    let offer = poll(&server, &trunk).await;
+    assert_eq!(offer["phone"], json!([A]), "somebody asked for everybody: {offer}");
+    report(&server, &trunk, &offer["mid"], "", missed(A)).await;
+    takes(&server, &trunk, B).await;
+    assert_eq!(give_back(&server, &id).await.0, 200);
+    let offer = poll(&server, &trunk).await;
+    assert_eq!(offer["phone"], json!([B]), "{offer}");
+}
+
+async fn whoever_wants_no_more_is_rung_where_nobody_else_is_left(home: Home) {
+    let server = start(home.set("AUTOCALL_ALARMS_STOP_KEY", "5")).await;
+    let trunk = speaker(&server, "trunk").await;
+    let id = raise(&server, &[A], json!({ "attempts": 1 })).await;
+    wants_no_more(&server, &trunk, A).await;
+    acknowledge(&server, &id, A).await;
+    assert_eq!(give_back(&server, &id).await.0, 200);
+    let offer = poll(&server, &trunk).await;
+    assert_eq!(offer["phone"], json!([A]), "they took it, and somebody is to know that nobody has it: {offer}");
+}
+
+async fn a_pick_up_from_before_takes_nothing_that_was_given_back(home: Home) {
+    let server = start(home).await;
+    let desk = server.pair("desk", Profile::List).await;
+    let id = raise(&server, &[A, B], json!({ "attempts": 1 })).await;
+    let (mid, phones) = server.dial(&desk).await;
+    assert_eq!(phones, [A]);
+    server.report(&desk, &mid, None).await;
+    let (mid, phones) = server.dial(&desk).await;
+    assert_eq!(phones, [B]);
+    // The first takes it on their screen while the phone of the second rings on, who hears nothing in the call.
+    let own = link(&server, &id, 0).await;
+    press_on(&server, &server.page(&own).await, &own, "take").await;
+    server.pass(1).await;
+    press_on(&server, &server.page(&own).await, &own, "give-back").await;
+    server.pass(1).await;
+    server.report(&desk, &mid, Some(B)).await;
+    assert_eq!((server.state(&id).await == "answered", answer(&server, &id).await), (false, Value::Null));
+    // Until then the line that rang on may ring still.
+    server.pass(90).await;
+    assert_eq!(server.dial(&desk).await.1, [B], "somebody is woken");
+}
+
+/// A call that was handed out before: its report does not say when the key was pressed.
+async fn a_key_counts_when_it_was_pressed_since(home: Home) {
+    let server = start(home).await;
+    let trunk = speaker(&server, "trunk").await;
+    for live in [false, true] {
+        let id = raise(&server, &[A, B], json!({ "attempts": 1 })).await;
+        let offer = poll(&server, &trunk).await;
+        assert_eq!(offer["phone"], json!([A]), "{offer}");
+        report(&server, &trunk, &offer["mid"], "", missed(A)).await;
+        let offer = poll(&server, &trunk).await;
+        assert_eq!(offer["phone"], json!([B]), "{offer}");
+        acknowledge(&server, &id, A).await;
+        server.pass(1).await;
+        assert_eq!(give_back(&server, &id).await.0, 200);
+        server.pass(1).await;
+        if live {
+            key(&server, &offer["mid"], B, "1", "accept").await;
+        } else {
+            report(&server, &trunk, &offer["mid"], &format!("&resp={B}"), taken(B)).await;
+        }
+        assert_eq!(server.state(&id).await == "answered", live);
+        server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await;
+        server.pass(600).await;
+    }
+}
+
+async fn the_giver_s_own_pick_up_from_before_does_not_count_either(home: Home) {
+    let server = start(home).await;
+    let desk = server.pair("desk", Profile::List).await;
+    policy(&server, "ops", json!({ "steps": [{ "ring": [number(A)], "attempts": 1, "min_interval_seconds": 0 }] })).await;
+    let id = server.raise(&[], json!({ "policy": "ops" })).await;
+    let (mid, _) = server.dial(&desk).await;
+    let own = link(&server, &id, 0).await;
+    press_on(&server, &server.page(&own).await, &own, "take").await;
+    server.pass(1).await;
+    press_on(&server, &server.page(&own).await, &own, "give-back").await;
+    server.pass(1).await;
+    server.report(&desk, &mid, Some(A)).await;
+    assert_ne!(server.state(&id).await, "answered", "they picked up before they gave it back");
+    server.pass(90).await;
+    let (mid, phones) = server.dial(&desk).await;
+    assert_eq!(phones, [A], "there is nobody else");
+    // A pick-up of a call since counts, however late it is told.
+    server.pass(600).await;
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/redial"), &json!({})).await.0, 200);
+    server.report(&desk, &mid, Some(A)).await;
+    assert_eq!(server.state(&id).await, "answered");
+}
+
+async fn what_wants_everybody_is_not_given_back(home: Home) {
+    let server = start(home).await;
+    let id = raise(&server, &[A], json!({ "mode": "parallel", "until": "everyone" })).await;
+    let own = link(&server, &id, 0).await;
+    press_on(&server, &server.page(&own).await, &own, "take").await;
+    assert_eq!(server.state(&id).await, "answered");
+    assert!(!server.page(&own).await.contains("/give-back"), "there is no button for it");
+    let before = server.alarm(&id).await;
+    let (status, problem) = give_back(&server, &id).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("not_taken")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("everybody"), "{problem}");
+    // An old page.
+    assert_eq!(press(&server, &own, "give-back", std::slice::from_ref(&id)).await, 303);
+    assert_eq!(server.alarm(&id).await, before);
 }

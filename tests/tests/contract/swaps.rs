@@ -1,6 +1,10 @@
 //! Swaps and previews: somebody asks another to take a shift; what a change does is told before it is made.
 
+use autocall::ids::SmsId;
+use autocall::store::lines::sms::{Purpose, SmsRow};
 use autocall_tests::described::Held as _;
+use autocall_tests::kept::Kept as _;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, add_smsgate, near, taken};
@@ -18,6 +22,10 @@ on_both!(
     swaps_are_listed_page_by_page_and_forgotten,
     what_a_change_does_is_told_and_not_done,
     the_removal_of_a_person_tells_who_comes_on_duty,
+    nobody_asks_without_end,
+    what_has_lapsed_counts_no_more,
+    texts_about_alarms_leave_before_those_about_duties,
+    a_person_has_a_few_calendar_addresses,
 );
 
 /// A server with Ann, Bob and 张伟; Ann is on duty until Monday, the 23rd, 09:00 in Berlin, then Bob, week by week. It is Friday, the 20th.
@@ -324,4 +332,98 @@ async fn the_removal_of_a_person_tells_who_comes_on_duty(home: Home) {
     let log = server.get("/api/v1/schedules/ops/log?starts_at=2026-11-01&ends_at=2026-12-01").await;
     let last = log["items"].as_array().unwrap().last().unwrap();
     assert_eq!(last["on_duty"][0]["person"]["name"], "Bob", "it is written down at once: {log}");
+}
+
+/// Half an hour of Bob's on the 24th.
+fn half_an_hour(hour: usize, more: Value) -> Value {
+    let mut form = json!({ "schedule": "ops", "person": "Bob", "other": "Ann",
+        "starts_at": format!("2026-11-24T{hour:02}:00"), "ends_at": format!("2026-11-24T{hour:02}:30") });
+    form.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    form
+}
+
+async fn nobody_asks_without_end(home: Home) {
+    let server = start(home).await;
+    let mut ids = Vec::new();
+    for hour in 0..10 {
+        ids.push(asked(&server, half_an_hour(hour, json!({}))).await);
+    }
+    let refused = async || {
+        let (status, refused) = server.post("/api/v1/swaps", &half_an_hour(10, json!({}))).await;
+        assert_eq!((status, &refused["code"]), (409, &json!("swap_cannot_be")), "{refused}");
+        refused["detail"].as_str().unwrap().to_owned()
+    };
+    assert!(refused().await.contains("10 swaps of this person wait"));
+    // Nor does taking back and asking anew: each is a text message.
+    for id in &ids {
+        assert_eq!(press(&server, id, "take-back", json!({})).await.0, 200);
+    }
+    assert!(refused().await.contains("within an hour"));
+    // Others are kept from nothing.
+    let of_ann = json!({ "schedule": "ops", "person": "Ann", "other": "Bob", "starts_at": "2026-11-21T10:00", "ends_at": "2026-11-21T11:00" });
+    asked(&server, of_ann).await;
+    server.pass(3_601).await;
+    asked(&server, half_an_hour(10, json!({}))).await;
+}
+
+async fn what_has_lapsed_counts_no_more(home: Home) {
+    let server = start(home).await;
+    // In exchange for a time of today.
+    let back = json!({ "back_starts_at": "2026-11-20T05:00:00Z", "back_ends_at": "2026-11-20T06:00:00Z" });
+    for hour in 0..10 {
+        asked(&server, half_an_hour(hour, back.clone())).await;
+    }
+    server.pass(3_601).await;
+    assert_eq!(server.post("/api/v1/swaps", &half_an_hour(10, json!({}))).await.0, 409, "they wait still");
+    server.pass(3_600).await;
+    asked(&server, half_an_hour(10, json!({}))).await;
+}
+
+async fn texts_about_alarms_leave_before_those_about_duties(home: Home) {
+    let server = start(home).await;
+    let (_gateway, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    let gateway_id = server.app.engine.gateway("phone").await.unwrap().id;
+    let now = server.now();
+    let sms = |purpose, at| SmsRow {
+        id: SmsId::new(at),
+        gateway_id,
+        hand_over_id: None,
+        number: "+8618712345678".to_owned(),
+        text: "said".to_owned(),
+        code: None,
+        created_at: at,
+        due_at: at,
+        attempts: 0,
+        failures: 0,
+        sentence: None,
+        purpose,
+        expires_at: None,
+    };
+    // What is never committed is sent by nobody.
+    let mut tx = server.app.engine.store.begin().await.unwrap();
+    for _ in 0..25 {
+        tx.db().insert_sms(&sms(Purpose::Duty, now - TimeDelta::seconds(60))).await.unwrap();
+    }
+    tx.db().insert_sms(&sms(Purpose::Alarm, now)).await.unwrap();
+    let due = tx.db().due_sms(gateway_id, now).await.unwrap();
+    drop(tx);
+    assert_eq!((due.len(), due[0].purpose, due[1].purpose), (20, Purpose::Alarm, Purpose::Duty));
+}
+
+async fn a_person_has_a_few_calendar_addresses(home: Home) {
+    let server = start(home).await;
+    let make = async |name: &str| server.post("/api/v1/calendar-feeds", &json!({ "person": name })).await;
+    let mut last = Value::Null;
+    for _ in 0..10 {
+        let (status, made) = make("Ann").await;
+        assert_eq!(status, 201, "{made}");
+        last = made["id"].clone();
+    }
+    let (status, refused) = make("Ann").await;
+    assert_eq!((status, &refused["errors"][0]["pointer"]), (422, &json!("/person")), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("revoke one"), "{refused}");
+    assert_eq!(make("Bob").await.0, 201, "others are kept from nothing");
+    assert_eq!(server.delete(&format!("/api/v1/calendar-feeds/{}", last.as_str().unwrap())).await, 204);
+    assert_eq!(make("Ann").await.0, 201);
 }

@@ -11,6 +11,7 @@ use crate::harness::{A, B, Home, Server, on_both};
 
 on_both!(
     a_feed_of_mine_is_mine_alone,
+    i_make_no_feeds_without_end,
     a_viewer_meets_no_number,
     i_see_my_duty_and_my_numbers,
     my_language_is_mine_to_choose,
@@ -96,6 +97,23 @@ async fn a_feed_of_mine_is_mine_alone(home: Home) {
     assert_eq!(read().await, 200);
     assert_eq!(first.post(&revoke, &[]).await.location(), "/people/me?done=feed");
     assert_eq!(read().await, 404);
+}
+
+async fn i_make_no_feeds_without_end(home: Home) {
+    let server = home.start().await;
+    let ann = person(&server, "Ann", A).await;
+    let mut eve = Visitor::logged_in_as(&server, "eve", Role::Viewer, Some(ann)).await;
+    eve.get("/people/me").await;
+    for _ in 0..10 {
+        assert_eq!(eve.post("/people/me/feed", &[]).await.status, 200);
+    }
+    let refused = eve.post("/people/me/feed", &[]).await;
+    assert!(refused.status == 409 && refused.shows("at most 10 calendar addresses"), "{}", refused.body);
+    let feeds = server.app.engine.store.read().await.unwrap().db().feeds_of(ann).await.unwrap();
+    assert_eq!(feeds.len(), 10);
+    let revoke = format!("/people/me/feed/{}/revoke", feeds[0].id);
+    assert_eq!(eve.post(&revoke, &[]).await.location(), "/people/me?done=feed");
+    assert_eq!(eve.post("/people/me/feed", &[]).await.status, 200);
 }
 
 async fn my_language_is_mine_to_choose(home: Home) {

@@ -32,6 +32,13 @@ pub fn heard_at(offered_at: DateTime<Utc>, connected_at: Option<DateTime<Utc>>, 
     }
 }
 
+/// Whether the word of a call still counts for an alarm that was given back at an instant: nobody's does who was called before, or the alarm
+/// would wake nobody; but for a key of which it is known that it was pressed since.
+#[must_use]
+pub fn outlives(given_back_at: Option<DateTime<Utc>>, offered_at: DateTime<Utc>, key_at: Option<DateTime<Utc>>) -> bool {
+    given_back_at.is_none_or(|at| offered_at > at || key_at.is_some_and(|key_at| key_at > at))
+}
+
 /// What is left of an alarm that was taken by somebody who had heard what was in it up to `heard_at`. `ring_for_new`: what is new is rung for, a
 /// `rehunt` after people were last rung at `rung_at`.
 #[must_use]
@@ -52,6 +59,14 @@ mod tests {
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn what_was_given_back_is_taken_by_nobody_who_was_called_before() {
+        assert!(outlives(None, at(0), None));
+        assert!(!outlives(Some(at(5)), at(4), None) && !outlives(Some(at(5)), at(5), Some(at(5))));
+        assert!(outlives(Some(at(5)), at(6), None), "they were called since");
+        assert!(!outlives(Some(at(5)), at(0), Some(at(4))) && outlives(Some(at(5)), at(0), Some(at(6))));
     }
 
     fn maybe() -> impl Strategy<Value = Option<i64>> {

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Change, Override, Roster, Schedule, Times, evaluate};
+use super::{Change, Override, Roster, Schedule, Shift, Times, evaluate};
 use crate::ids::{OverrideId, PersonId};
 
 /// Longer than this is no shift that one would give away by a request.
@@ -93,7 +93,10 @@ pub enum Cannot {
 /// Whether somebody is on duty by a schedule at every moment of a time.
 #[must_use]
 pub fn has_all(roster: &Roster, schedule: &Schedule, person: PersonId, (from, to): Times) -> bool {
-    let shifts = evaluate::shifts(schedule, &roster.absences, from, to);
+    is_on_all(&evaluate::shifts(schedule, &roster.absences, from, to), person)
+}
+
+fn is_on_all(shifts: &[Shift], person: PersonId) -> bool {
     !shifts.is_empty() && shifts.iter().all(|shift| shift.on.iter().any(|on| on.person == person))
 }
 
@@ -105,38 +108,40 @@ pub fn has_all(roster: &Roster, schedule: &Schedule, person: PersonId, (from, to
 pub fn changes(roster: &Roster, schedule: &Schedule, deal: &Deal) -> Result<Vec<(Times, Change)>, Cannot> {
     let mut all = vec![(deal.given, deal.giver, deal.taker)];
     all.extend(deal.back.map(|back| (back, deal.taker, deal.giver)));
+    // Each time is looked at once before and once after: somebody waits for the roster meanwhile.
+    let mut before = Vec::with_capacity(all.len());
     for (times, from, to) in &all {
-        if !has_all(roster, schedule, *from, *times) {
+        let shifts = evaluate::shifts(schedule, &roster.absences, times.0, times.1);
+        if !is_on_all(&shifts, *from) {
             return Err(Cannot::NotTheirs(*from));
         }
-        let shifts = evaluate::shifts(schedule, &roster.absences, times.0, times.1);
         if shifts.iter().any(|shift| shift.on.iter().any(|on| on.person == *to)) {
             return Err(Cannot::OnDutyAlready(*to));
         }
         if is_away(roster, *to, *times) {
             return Err(Cannot::Away(*to));
         }
+        before.push(people(&shifts));
     }
     let made: Vec<(Times, Change)> =
         all.iter().map(|(times, from, to)| (*times, Change::Replace { by: *to, of: Some(*from) })).collect();
-    match all.iter().all(|(times, from, to)| becomes(roster, schedule, &made, *times, (*from, *to))) {
-        true => Ok(made),
-        false => Err(Cannot::StandsAbove),
-    }
+    let after = with(schedule, &made);
+    let mut each = all.iter().zip(before);
+    let becomes = each.all(|((times, from, to), mut expected)| {
+        for (_, on) in &mut expected {
+            on.iter_mut().filter(|person| *person == from).for_each(|person| *person = *to);
+        }
+        expected == people(&evaluate::shifts(&after, &roster.absences, times.0, times.1))
+    });
+    if becomes { Ok(made) } else { Err(Cannot::StandsAbove) }
 }
 
 fn is_away(roster: &Roster, person: PersonId, (from, to): Times) -> bool {
     roster.absences.0.get(&person).is_some_and(|times| times.iter().any(|(begins, ends)| *begins < to && from < *ends))
 }
 
-/// Whether with these changes the one is on duty in the place of the other, and everybody else as before.
-fn becomes(
-    roster: &Roster,
-    schedule: &Schedule,
-    made: &[(Times, Change)],
-    (from, to): Times,
-    (old, new): (PersonId, PersonId),
-) -> bool {
+/// The schedule with these changes.
+fn with(schedule: &Schedule, made: &[(Times, Change)]) -> Schedule {
     let mut after = schedule.clone();
     after.overrides.extend(made.iter().map(|((from, to), change)| Override {
         id: OverrideId(uuid::Uuid::max()),
@@ -145,21 +150,19 @@ fn becomes(
         change: *change,
         note: String::new(),
     }));
-    let people = |schedule: &Schedule| {
-        let mut all: Vec<(DateTime<Utc>, Vec<PersonId>)> = Vec::new();
-        for shift in evaluate::shifts(schedule, &roster.absences, from, to) {
-            let on: Vec<PersonId> = shift.on.iter().map(|on| on.person).collect();
-            if all.last().is_none_or(|(_, last)| *last != on) {
-                all.push((shift.from, on));
-            }
+    after
+}
+
+/// Who is on duty from when on, at each moment at which that changes.
+fn people(shifts: &[Shift]) -> Vec<(DateTime<Utc>, Vec<PersonId>)> {
+    let mut all: Vec<(DateTime<Utc>, Vec<PersonId>)> = Vec::new();
+    for shift in shifts {
+        let on: Vec<PersonId> = shift.on.iter().map(|on| on.person).collect();
+        if all.last().is_none_or(|(_, last)| *last != on) {
+            all.push((shift.from, on));
         }
-        all
-    };
-    let mut expected = people(schedule);
-    for (_, on) in &mut expected {
-        on.iter_mut().filter(|person| **person == old).for_each(|person| *person = new);
     }
-    expected == people(&after)
+    all
 }
 
 #[cfg(test)]

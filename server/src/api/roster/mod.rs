@@ -53,7 +53,9 @@ impl From<RosterError> for Problem {
             RosterError::Meanwhile | RosterError::Stale { .. } => Self::new(StatusCode::CONFLICT, Code::ChangedMeanwhile, text),
             RosterError::SwapIsOver(_) | RosterError::AskedAlready => Self::new(StatusCode::CONFLICT, Code::SwapIsOver, text),
             RosterError::Cannot { .. } | RosterError::NotYours => Self::new(StatusCode::CONFLICT, Code::SwapCannotBe, text),
-            RosterError::TooManySwaps => Self::new(StatusCode::CONFLICT, Code::SwapCannotBe, text),
+            RosterError::TooManySwaps | RosterError::TooManySwapsOfOne | RosterError::AskedTooOften => {
+                Self::new(StatusCode::CONFLICT, Code::SwapCannotBe, text)
+            }
             RosterError::NameTaken(_) => Self::new(StatusCode::CONFLICT, Code::NameTaken, text),
             RosterError::Costly(error) => error.into(),
             RosterError::Import(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::ImportRefused, text),

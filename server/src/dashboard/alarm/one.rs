@@ -18,7 +18,7 @@ use super::recordings;
 use super::running;
 use super::standing::{self, Standing};
 use super::timeline::{self, Entry};
-use crate::alarm::AlarmState;
+use crate::alarm::{AlarmState, Until};
 use crate::app::App;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
@@ -265,7 +265,7 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
         can_take: can_acknowledge && taken_by.is_none(),
         take_over: taken_by.filter(|_| can_acknowledge && !yours).map(|name| fill_text(&words.take_over, &[("name", &name)])),
         can_decline,
-        can_give_back: yours && can_acknowledge && over && alarm.kind.is_alarm(),
+        can_give_back: yours && can_acknowledge && over && alarm.kind.is_alarm() && alarm.until == Until::First,
         place: standing.as_ref().and_then(|standing| standing.place_words(reader)),
         waits: standing.as_ref().map_or_else(Vec::new, |standing| standing.waits(reader)),
         ladder,

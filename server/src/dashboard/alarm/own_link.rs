@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::at_night::addresses::{Foremost, foremost, linked};
 use super::now;
-use crate::alarm::{AlarmState, HuntOutcome, Verdict, hunt};
+use crate::alarm::{AlarmState, HuntOutcome, Until, Verdict, hunt};
 use crate::app::App;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf;
@@ -26,7 +26,7 @@ use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{Language, Words, escape, fill, fill_text};
 use crate::engine::{Acknowledgement, Actor, Doer, Effect, Giver, GivingBack};
 use crate::ids::{AlarmId, AnswerId, HuntId};
-use crate::numbers::masked;
+use crate::numbers::{masked, masked_name};
 use crate::store::Db;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers;
@@ -340,7 +340,9 @@ async fn place_in(db: &mut Db<'_>, hunt: HuntId, callee: &CalleeRow, now: DateTi
     Ok(Place {
         theirs: !places.is_empty(),
         declined: has_declined || places.is_empty() && is_passed_over,
-        can_give_back: is_theirs && taken.is_some() && row.is_some_and(|row| row.outcome == Some(HuntOutcome::Answered)),
+        can_give_back: is_theirs
+            && taken.is_some()
+            && row.is_some_and(|row| row.outcome == Some(HuntOutcome::Answered) && row.until == Until::First),
         taken,
         next,
     })
@@ -366,7 +368,7 @@ async fn next_after(
         && let Some(next) = others.iter().find(|other| other.id == next.id)
     {
         // Whoever holds the link may not see numbers.
-        return Ok(Next::Somebody(next.name.clone().unwrap_or_else(|| masked(&next.number))));
+        return Ok(Next::Somebody(next.name.clone().map_or_else(|| masked(&next.number), |name| masked_name(&name))));
     }
     let policy = match row.policy_id {
         Some(id) => db.policy(id).await?,
@@ -400,7 +402,9 @@ impl Item {
             _ if alarm.cancelled_at.is_some() => Some(fill(&words.own_cancelled, &[("at", Html(&since(alarm.cancelled_at)))])),
             _ if shown.over => Some(fill(&words.own_resolved, &[("at", Html(&since(alarm.resolved_at)))])),
             Some(taken) if taken.by_them => None,
-            Some(taken) => Some(fill(&words.own_taken_by, &[("name", Text(&taken.name)), ("at", Html(&at(taken.at)))])),
+            Some(taken) => {
+                Some(fill(&words.own_taken_by, &[("name", Text(&masked_name(&taken.name))), ("at", Html(&at(taken.at)))]))
+            }
             None if shown.declined => Some(escape(&words.own_declined)),
             None => None,
         };

@@ -1,8 +1,6 @@
 //! What a change does, shown before it is saved: the form is carried along unseen, with the version of the plan that the page rests on. Where
 //! that has changed when it is saved, nothing is, and the page is shown again with what the change does now.
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -76,11 +74,7 @@ pub(in crate::dashboard) async fn pressed<T>(
         work.commit().await?;
         return Ok(Pressed::Done(done));
     }
-    let (now, before) = (work.now(), work.db().roster().await?);
-    act(&mut work).await?;
-    let after = work.db().roster().await?;
-    drop(work);
-    let plans = Plans { before: Arc::new(before), after: Arc::new(after), now };
+    let (plans, _) = preview::rehearse_in(work, act).await?;
     let schedule = about.schedule.map(|schedule| find_schedule(&plans.before, schedule).map(|own| own.id)).transpose()?;
     let version = plans.version(schedule).as_str().to_owned();
     let preview = plans.compared().await?;

@@ -102,6 +102,9 @@ fn sentence(words: &Words, error: &RosterError) -> Result<String, Refusal> {
         RosterError::NobodyTakes => words.swap_nobody_takes.clone(),
         RosterError::AskedAlready => words.swap_asked_already.clone(),
         RosterError::TooManySwaps => words.swap_too_many.clone(),
+        RosterError::TooManySwapsOfOne => words.swap_too_many_of_one.clone(),
+        RosterError::AskedTooOften => words.swap_too_often.clone(),
+        RosterError::TooManyFeeds => words.refused_feeds_why.clone(),
         RosterError::BadDays
         | RosterError::Import(_)
         | RosterError::Costly(_)

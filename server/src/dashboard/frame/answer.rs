@@ -48,6 +48,8 @@ pub(in crate::dashboard) enum Refusal {
     HuntOver,
     /// Nobody has taken the alarm.
     NotTaken,
+    /// A person has as many calendar addresses as they may have.
+    TooManyFeeds,
     /// Its policy has no further step.
     NoFurtherStep,
     /// A time that cannot be meant.
@@ -78,6 +80,7 @@ impl Refusal {
             | Self::StillRinging
             | Self::HuntOver
             | Self::NotTaken
+            | Self::TooManyFeeds
             | Self::NoFurtherStep
             | Self::CallOver
             | Self::CallCannot
@@ -100,6 +103,7 @@ impl Refusal {
             Self::StillRinging => (&words.refused_ringing, &words.refused_ringing_why),
             Self::HuntOver => (&words.refused_quiet, &words.refused_quiet_why),
             Self::NotTaken => (&words.refused_not_taken, &words.refused_not_taken_why),
+            Self::TooManyFeeds => (&words.refused_feeds, &words.refused_feeds_why),
             Self::NoFurtherStep => (&words.refused_last_step, &words.refused_last_step_why),
             Self::BadTime => (&words.refused_time, &words.refused_time_why),
             Self::CallOver => (&words.refused_call, &words.refused_call_why),
@@ -141,7 +145,7 @@ impl From<EngineError> for Refusal {
             EngineError::StillRinging => Self::StillRinging,
             EngineError::NoSuchCallee => Self::NotFound,
             EngineError::HuntOver => Self::HuntOver,
-            EngineError::NotTaken => Self::NotTaken,
+            EngineError::NotTaken | EngineError::WantsEveryone => Self::NotTaken,
             EngineError::NoFurtherStep => Self::NoFurtherStep,
             EngineError::BadTime => Self::BadTime,
             EngineError::NoSuchCall => Self::NotFound,

@@ -135,6 +135,7 @@ pub(in crate::dashboard) async fn add_feed(
     let path = match made {
         Ok((_, path)) => format!("{}{path}", app.prefix.path()),
         Err(RosterError::Store(error)) => return Err(error.into()),
+        Err(RosterError::TooManyFeeds) => return Err(Refusal::TooManyFeeds),
         Err(_) => return Err(Refusal::NotFound),
     };
     let page = AddressPage {
@@ -158,11 +159,7 @@ pub(in crate::dashboard) async fn revoke_feed(
 ) -> Result<Response, Refusal> {
     let person = me(&app, &reader).await?;
     let feed: FeedId = feed.parse().map_err(|_| Refusal::NotFound)?;
-    let all = app.engine.store.read().await?.db().feeds().await?;
-    if !all.iter().any(|own| own.id == feed && own.person_id == Some(person.id)) {
-        return Err(Refusal::NotFound);
-    }
-    match app.engine.carry_out(reader.doer(), async |work| feeds::revoke(work, feed).await).await {
+    match app.engine.carry_out(reader.doer(), async |work| feeds::revoke_own(work, person.id, feed).await).await {
         Ok(()) => Ok(go_to("/people/me?done=feed")),
         Err(RosterError::Store(error)) => Err(error.into()),
         Err(_) => Err(Refusal::NotFound),
@@ -188,7 +185,7 @@ async fn own(app: &App, reader: &Reader, person: PersonRow, now: DateTime<Utc>) 
     let numbers = db.numbers_of(person.id).await?;
     let told = db.told(person.id).await?;
     let quiet = db.quiet_hours().await?;
-    let feeds = db.feeds().await?;
+    let feeds = db.feeds_of(person.id).await?;
     drop(connection);
     let version = people::version(&person, &numbers);
     let has_own = quiet.iter().any(|rule| rule.person == Some(person.id));
@@ -218,7 +215,7 @@ async fn own(app: &App, reader: &Reader, person: PersonRow, now: DateTime<Utc>) 
         id: person.id.to_string(),
         duty: duty::of(app, words, person.id, now).await?,
         ways,
-        feeds: feeds.into_iter().filter(|row| row.person_id == Some(person.id)).map(feed).collect(),
+        feeds: feeds.into_iter().map(feed).collect(),
         quiet: quiet.iter().filter(|rule| rule.person == whose).map(|rule| quiet_words(words, rule)).collect(),
         quiet_of_all: !has_own,
         language: language.holding("version", version.as_str()).with([field.how(&words.me_language_how)]),

@@ -6,7 +6,7 @@ use super::closing;
 use super::ladder::{lapse, left_of_step};
 use super::presses::{Acknowledgement, Effect};
 use super::raise::{Naming, refuse_if_over};
-use super::returns::{leave_in_peace, who_want_no_more};
+use super::returns::{add_to, leave_in_peace, who_want_no_more};
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::{Confirmation, DialOutcome, Verdict, hunt};
@@ -233,9 +233,12 @@ impl Engine {
         let mut refused = hunt.refused.as_ref().map(|refused| refused.0.clone()).unwrap_or_default();
         refused.extend(earlier.iter().filter(|callee| callee.said_no()).map(SaidNo::of));
         refused.extend(without.cloned());
+        // A person who asks for everybody asks also for those who want to be called no more.
+        let no_more = if why == RingsAgain::Asked { Vec::new() } else { who_want_no_more(work, alarms).await? };
         if why == RingsAgain::Asked {
             refused.clear();
         }
+        add_to(&mut refused, &no_more);
         let ring = hunt.ring.as_ref().map(|ring| ring.0.clone());
         let same: Vec<NewCallee>;
         let naming = match (hunt.policy_id, &ring) {
@@ -246,7 +249,7 @@ impl Engine {
                 Naming::Step { step: step.clone(), earlier }
             }
             _ => {
-                same = again(earlier, why);
+                same = again(earlier, &no_more, why);
                 Naming::These(&same)
             }
         };
@@ -292,10 +295,7 @@ impl Engine {
             }
         }
         self.name_callees(work, fresh.id, naming).await?;
-        if why != RingsAgain::Asked {
-            let no_more = who_want_no_more(work, alarms).await?;
-            leave_in_peace(work, fresh.id, &refused, &no_more).await?;
-        }
+        leave_in_peace(work, fresh.id, &no_more, why).await?;
         if !matches!(why, RingsAgain::Asked | RingsAgain::Worse) {
             // Whoever was rung a moment ago is not rung again at once.
             work.db().carry_offers(hunt.id, fresh.id).await?;
@@ -323,9 +323,15 @@ fn refuse_if_ended(hunt: &HuntRow) -> Result<(), EngineError> {
 }
 
 /// The same people once more. Whoever said no for these alarms is asked again only when a person asks for everybody, or nobody else is
-/// left.
-fn again(callees: Vec<CalleeRow>, why: RingsAgain) -> Vec<NewCallee> {
-    let all = why == RingsAgain::Asked || callees.iter().all(|callee| callee.said_no_by_any(&callees));
+/// left: those who want to be called no more are nobody on whom it could count.
+fn again(callees: Vec<CalleeRow>, no_more: &[SaidNo], why: RingsAgain) -> Vec<NewCallee> {
+    let mut left = callees.clone();
+    for callee in &mut left {
+        if no_more.iter().any(|one| one.is(callee.person_id, &callee.number)) {
+            callee.verdict = Some(Verdict::Declined);
+        }
+    }
+    let all = why == RingsAgain::Asked || left.iter().all(|callee| callee.said_no_by_any(&left));
     let said_no: Vec<bool> = callees.iter().map(|callee| callee.said_no_by_any(&callees)).collect();
     let wanted = callees.into_iter().zip(said_no).filter(|(_, said_no)| all || !said_no).map(|(callee, _)| callee);
     wanted

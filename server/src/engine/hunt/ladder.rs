@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
+use super::returns::who_want_no_more;
 use crate::alarm::escalation::{self, Ladder, Move, Unconfirmed};
 use crate::alarm::event::{self, Event};
 use crate::alarm::hunt::{self, Decision, ListForm, OpenDial, WaitReason};
@@ -177,8 +178,9 @@ impl Engine {
             return Ok(());
         }
         if !earlier.is_empty() {
-            // Nobody else is left: they are asked once more.
-            work.db().set_refused(hunt.id, &[]).await?;
+            // Nobody else is left: they are asked once more; last of all those who want to be called no more.
+            let last = want_no_more_of(work, hunt.id, earlier).await?;
+            work.db().set_refused(hunt.id, if last.len() < earlier.len() { &last } else { &[] }).await?;
             work.db().restart_policy(hunt.id).await?;
             let hunt = work.db().lock_hunt(hunt.id).await?;
             return self.begin_next_step(work, &hunt).await;
@@ -198,7 +200,13 @@ impl Engine {
         let now = work.now();
         let mut led = whom::reach(&mut work.db(), &step.whom, now).await?;
         let before = hunt.refused.as_ref().map_or(&[][..], |refused| &refused.0);
-        let (wanted, _) = still_wanted(led.to.clone(), earlier, before);
+        let (mut wanted, _) = still_wanted(led.to.clone(), earlier, before);
+        if wanted.is_empty() && !before.is_empty() {
+            // Nobody else is left: they are asked once more; last of all those who want to be called no more.
+            let last = want_no_more_of(work, hunt.id, before).await?;
+            work.db().set_refused(hunt.id, &last).await?;
+            (wanted, _) = still_wanted(led.to.clone(), &[], &last);
+        }
         if !wanted.is_empty() {
             led.to = wanted;
         }
@@ -291,6 +299,13 @@ impl Engine {
     fn bare(&self, phone: &str) -> Option<Whom> {
         Number::parse(phone, self.region()).ok().map(|parsed| Whom::Number(parsed.number.as_str().to_owned()))
     }
+}
+
+/// Those of whom a hunt passes over who want to be called no more about any of its alarms.
+async fn want_no_more_of(work: &mut Work, hunt: HuntId, refused: &[SaidNo]) -> Result<Vec<SaidNo>, EngineError> {
+    let alarms = work.db().alarms_of(hunt).await?;
+    let no_more = who_want_no_more(work, &alarms).await?;
+    Ok(refused.iter().filter(|one| no_more.iter().any(|own| own.is_same(one))).cloned().collect())
 }
 
 /// Leaves out whoever said no, also in an earlier hunt for the same alarms, was taken off, or must not be called; and says who that was.

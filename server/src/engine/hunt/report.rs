@@ -18,7 +18,7 @@ use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::ringing::{self, Line, Proof};
 use crate::alarm::{AlarmKind, DialOutcome, HuntOutcome, KeyAction, Until};
 use crate::engine::{Engine, EngineError, seconds};
-use crate::ids::{AlarmId, AnswerId, HuntId, short_mid};
+use crate::ids::{AlarmId, AnswerId, short_mid};
 use crate::numbers::{Number, Region};
 use crate::store::alarm::answers::AnswerRow;
 use crate::store::alarm::dials::DialRow;
@@ -283,8 +283,7 @@ impl Engine {
             OfReport::Tell(event) => work.db().insert_event(None, Some(hunt.id), now, &event).await?,
             OfReport::ReachLaterHunts { over_at } => {
                 if let Some(answer) = &hearing.answer {
-                    let heard_at = heard_at(work, dial, answer).await?;
-                    self.reach_later_hunts(work, hunt.id, (over_at, heard_at), answer).await?;
+                    self.reach_later_hunts(work, dial, over_at, answer).await?;
                 }
             }
             OfReport::RingForLateJoiners { over_at } => {
@@ -346,15 +345,19 @@ impl Engine {
         Ok(answer)
     }
 
-    /// A late answer also counts for a hunt that was begun for the same alarms since: nobody else needs to be woken.
+    /// A late answer also counts for a hunt that was begun for the same alarms since: nobody else needs to be woken. Where it was given back
+    /// since, somebody has to be.
     async fn reach_later_hunts(
         &self,
         work: &mut Work,
-        hunt: HuntId,
-        (by, heard_at): (DateTime<Utc>, DateTime<Utc>),
+        dial: &DialRow,
+        by: DateTime<Utc>,
         answer: &AnswerRow,
     ) -> Result<(), EngineError> {
         let now = work.now();
+        let hunt = dial.hunt_id;
+        let heard_at = heard_at(work, dial, answer).await?;
+        let key_at = key_at(work, dial, answer).await?;
         for later in work.db().later_hunts(hunt, by).await? {
             let later = work.db().lock_hunt(later).await?;
             if later.until != Until::First || !matches!(later.outcome, None | Some(HuntOutcome::NoAnswer)) {
@@ -364,13 +367,12 @@ impl Engine {
             if !self.left_by(work, &later, heard_at).await?.is_empty() {
                 continue;
             }
+            if !coverage::outlives(work.db().given_back_at(later.id).await?, dial.offered_at, key_at) {
+                continue;
+            }
             // They may have said no to it since.
             let said_no = |callee: &CalleeRow| callee.said_no() && answer.is_from(&callee.number);
-            let number = answer.number.as_deref().unwrap_or_default();
-            // Or have given it back: then it does not ring them at all.
-            let is_left_out = later.refused.as_ref().is_some_and(|all| all.0.iter().any(|one| one.is(answer.person_id, number)));
-            let no_word = answer.confirmed_at.is_none();
-            if no_word && (is_left_out || work.db().callees(later.id).await?.iter().any(said_no)) {
+            if answer.confirmed_at.is_none() && work.db().callees(later.id).await?.iter().any(said_no) {
                 continue;
             }
             // The callee belongs to the earlier hunt, so here the answer stands by person and number.
@@ -468,6 +470,19 @@ async fn heard_at(work: &mut Work, dial: &DialRow, answer: &AnswerRow) -> Result
     let theirs = targets.iter().find(|target| Some(target.callee_id) == answer.callee_id);
     let connected_at = theirs.and_then(|target| target.connected_at);
     Ok(coverage::heard_at(dial.offered_at, connected_at, answer.confirmed_at.is_some()))
+}
+
+/// From when on a key was pressed at the earliest by which somebody took it: as it was heard of in the call, or since the line was connected.
+async fn key_at(work: &mut Work, dial: &DialRow, answer: &AnswerRow) -> Result<Option<DateTime<Utc>>, EngineError> {
+    if answer.confirmed_at.is_none() {
+        return Ok(None);
+    }
+    let targets = work.db().targets(&dial.mid).await?;
+    let theirs = targets.into_iter().find(|target| Some(target.callee_id) == answer.callee_id);
+    Ok(theirs.and_then(|target| match target.action {
+        Some(KeyAction::Accept) => target.acted_at,
+        _ => target.connected_at,
+    }))
 }
 
 /// The number that a handset meant: an unencoded `+` arrives as a blank.

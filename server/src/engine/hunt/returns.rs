@@ -396,7 +396,7 @@ impl Engine {
         let no_more = who_want_no_more(work, std::slice::from_ref(alarm)).await?;
         work.db().set_refused(hunt, &no_more).await?;
         self.name_callees(work, hunt, naming).await?;
-        leave_in_peace(work, hunt, &[], &no_more).await?;
+        leave_in_peace(work, hunt, &no_more, why).await?;
         put_answerer_first(work, earlier.id, hunt).await?;
         if !windows::hold(work, alarm.id, hunt, &request.labels, team).await? {
             self.join_if_alike(work, request.priority, request.is_by_itself(), alarm.id, hunt).await?;
@@ -433,22 +433,39 @@ pub(in crate::engine) async fn who_want_no_more(work: &mut Work, alarms: &[Alarm
     Ok(work.db().who_want_no_more(&ids).await?)
 }
 
+/// Adds those who are not among them.
+pub(in crate::engine) fn add_to(refused: &mut Vec<SaidNo>, more: &[SaidNo]) {
+    for one in more {
+        if !refused.iter().any(|own| own.is_same(one)) {
+            refused.push(one.clone());
+        }
+    }
+}
+
 /// Whoever wants to be called no more about an alarm is not rung for it by a hunt that begins, whoever names them again; its later steps pass
-/// them over, and those who `refused`. A hunt that is left with nobody ends when it is due.
+/// them over. A hunt that is left with nobody ends when it is due; but for what was given back somebody is always rung: they are, when nobody
+/// else is left.
 pub(in crate::engine) async fn leave_in_peace(
     work: &mut Work,
     hunt: HuntId,
-    refused: &[SaidNo],
     no_more: &[SaidNo],
+    why: RingsAgain,
 ) -> Result<(), EngineError> {
     if no_more.is_empty() {
         return Ok(());
     }
-    work.db().set_refused(hunt, &[refused, no_more].concat()).await?;
-    for callee in work.db().callees(hunt).await? {
-        if no_more.iter().any(|one| one.is(callee.person_id, &callee.number)) {
-            work.db().set_verdict(callee.id, Verdict::Declined).await?;
-        }
+    let callees = work.db().callees(hunt).await?;
+    let is_left_alone = |callee: &CalleeRow| no_more.iter().any(|one| one.is(callee.person_id, &callee.number));
+    if why == RingsAgain::GivenBack && callees.iter().all(|callee| callee.verdict.is_some() || is_left_alone(callee)) {
+        return Ok(());
+    }
+    // As it is by now: its first step may have had to ask those once more who had said no.
+    let row = work.db().lock_hunt(hunt).await?;
+    let mut refused = row.refused.map(|refused| refused.0).unwrap_or_default();
+    add_to(&mut refused, no_more);
+    work.db().set_refused(hunt, &refused).await?;
+    for callee in callees.iter().filter(|callee| is_left_alone(callee)) {
+        work.db().set_verdict(callee.id, Verdict::Declined).await?;
     }
     Ok(())
 }

@@ -5,10 +5,10 @@ use sha2::{Digest, Sha256};
 
 use super::{RosterError, find_person, find_schedule};
 use crate::costly;
-use crate::ids::FeedId;
+use crate::ids::{FeedId, PersonId};
 use crate::roster::feed::{self, Whose};
 use crate::secrets;
-use crate::store::duty::feeds::FeedRow;
+use crate::store::duty::feeds::{FeedRow, MOST_FEEDS};
 use crate::store::{Store, Work};
 
 /// Whose shifts a feed tells, by name or id.
@@ -23,14 +23,21 @@ pub enum Subject<'s> {
 /// Makes a feed, and gives its id and the path under which it can be read: it is shown once.
 ///
 /// # Errors
-/// When there is no such schedule or person, or the database fails.
+/// When there is no such schedule or person, the person has [`MOST_FEEDS`] already, or the database fails.
 pub async fn add(work: &mut Work, subject: Subject<'_>, by: &str) -> Result<(FeedId, String), RosterError> {
     let now = work.now();
+    // Two who make one at the same time would both count the same.
+    work.db().lock_roster().await?;
     let roster = work.db().roster().await?;
     let (schedule_id, person_id) = match subject {
         Subject::Schedule(text) => (Some(find_schedule(&roster, text)?.id), None),
         Subject::Person(text) => (None, Some(find_person(&roster, text)?)),
     };
+    if let Some(person) = person_id
+        && work.db().feeds_of(person).await?.len() >= MOST_FEEDS
+    {
+        return Err(RosterError::TooManyFeeds);
+    }
     let token = secrets::random::<20>();
     let row = FeedRow { id: FeedId::new(now), schedule_id, person_id, created_at: now, created_by: by.to_owned() };
     work.db().insert_feed(&row, &hash(&token)).await?;
@@ -47,6 +54,17 @@ pub async fn revoke(work: &mut Work, id: FeedId) -> Result<(), RosterError> {
         return Err(RosterError::NoEntry);
     }
     Ok(())
+}
+
+/// Revokes one of a person's own at once, and nobody else's.
+///
+/// # Errors
+/// When they have no such feed, or the database fails.
+pub async fn revoke_own(work: &mut Work, person: PersonId, id: FeedId) -> Result<(), RosterError> {
+    match work.db().feeds_of(person).await?.iter().any(|own| own.id == id) {
+        true => revoke(work, id).await,
+        false => Err(RosterError::NoEntry),
+    }
 }
 
 /// What a calendar that knows a token reads; `None` when there is no such feed, or nothing any more that it could tell.

@@ -26,6 +26,8 @@ use crate::roster::source::MINUTES;
 use crate::roster::swap::{Cannot, Standing};
 use crate::roster::text::TextError;
 use crate::roster::{Roster, Schedule, Team};
+use crate::store::duty::feeds::MOST_FEEDS;
+use crate::store::duty::swaps::{MOST_IN_AN_HOUR, MOST_OPEN_OF_ONE};
 use crate::store::{Announcement, StoreError, Work};
 use crate::versions::Expected;
 use crate::visible;
@@ -141,6 +143,15 @@ pub enum RosterError {
     /// Too many requests wait.
     #[error("too many swaps wait for an answer: take some back first")]
     TooManySwaps,
+    /// Too many requests of one person wait.
+    #[error("{MOST_OPEN_OF_ONE} swaps of this person wait for an answer: take some back first")]
+    TooManySwapsOfOne,
+    /// Too many were made in a short time.
+    #[error("{MOST_IN_AN_HOUR} swaps were asked for this person within an hour: ask again later")]
+    AskedTooOften,
+    /// A person has too many calendar addresses.
+    #[error("this person has {MOST_FEEDS} calendar addresses already: revoke one first")]
+    TooManyFeeds,
     /// It has changed while a file for it was read.
     #[error("somebody else has changed the schedule meanwhile: import the file again")]
     Meanwhile,
@@ -211,7 +222,9 @@ impl RosterError {
             Self::TooLong => "ends_at",
             Self::SwapWithSelf | Self::NobodyToExchangeWith => "other",
             Self::NobodyTakes => "person",
-            Self::SwapIsOver(_) | Self::Cannot { .. } | Self::NotYours | Self::AskedAlready | Self::TooManySwaps => "",
+            Self::SwapIsOver(_) | Self::Cannot { .. } | Self::NotYours | Self::AskedAlready => "",
+            Self::TooManySwaps | Self::TooManySwapsOfOne | Self::AskedTooOften => "",
+            Self::TooManyFeeds => "person",
             Self::NoEntry | Self::Followed(_) | Self::Meanwhile | Self::Import(_) | Self::Costly(_) | Self::Store(_) => "",
         }
     }
@@ -365,19 +378,25 @@ pub(in crate::keep) struct Editing<'w> {
     before: Option<Roster>,
 }
 
+/// Locks the roster, and writes down who was on duty until now: nobody else changes it until this unit of work is over.
+async fn locked(work: &mut Work) -> Result<Roster, StoreError> {
+    let now = work.now();
+    loop {
+        let kept = log::keep(&mut work.db(), now).await?;
+        if !kept.behind {
+            return Ok(kept.roster);
+        }
+        // What was missed in a long outage is written down by the plan that held then, in portions.
+        work.announce(Announcement::Roster);
+        work.go_on().await?;
+    }
+}
+
 impl<'w> Editing<'w> {
     /// Begins, and writes down who was on duty until now.
     async fn begin(work: &'w mut Work) -> Result<Self, RosterError> {
-        let now = work.now();
-        loop {
-            let kept = log::keep(&mut work.db(), now).await?;
-            if !kept.behind {
-                return Ok(Self::with(work, kept.roster));
-            }
-            // What was missed in a long outage is written down by the plan that held then, in portions.
-            work.announce(Announcement::Roster);
-            work.go_on().await?;
-        }
+        let roster = locked(work).await?;
+        Ok(Self::with(work, roster))
     }
 
     /// The same for whoever has seen to it in this unit of work that nothing is behind, and has locks that must not be let go.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Editing, RosterError, find_schedule};
+use super::{Editing, RosterError, find_schedule, locked};
 use crate::alarm::doer::Doer;
 use crate::costly::{self, CostlyError};
 use crate::ids::{PersonId, ScheduleId};
@@ -86,8 +86,21 @@ pub async fn rehearse<T, E: From<StoreError>>(
     by: Doer,
     act: impl AsyncFnOnce(&mut Work) -> Result<T, E>,
 ) -> Result<(Plans, T), E> {
-    let mut work = store.work(now, by, None).await?;
-    let before = work.db().roster().await?;
+    let work = store.work(now, by, None).await?;
+    rehearse_in(work, act).await
+}
+
+/// The same in a unit of work that has changed nothing yet; it is given up. The roster is locked before it is looked at: what somebody else
+/// changes meanwhile is no part of what this does.
+///
+/// # Errors
+/// As of [`rehearse`].
+pub async fn rehearse_in<T, E: From<StoreError>>(
+    mut work: Work,
+    act: impl AsyncFnOnce(&mut Work) -> Result<T, E>,
+) -> Result<(Plans, T), E> {
+    let now = work.now();
+    let before = locked(&mut work).await?;
     let done = act(&mut work).await?;
     let after = work.db().roster().await?;
     drop(work);

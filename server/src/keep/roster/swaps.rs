@@ -1,7 +1,7 @@
 //! Swaps: somebody asks another person, or anybody of the team, to take a shift; what is accepted becomes overrides in the same unit of work.
 //! Whose shift it is, is looked at when it is asked for and again when it is accepted, with the roster locked.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -12,7 +12,7 @@ use crate::roster::swap::{Cannot, Deal, LONGEST, Said, Standing, changes, has_al
 use crate::roster::{Override, Roster, Schedule, Times, evaluate};
 use crate::store::Work;
 use crate::store::duty::exceptions::Made;
-use crate::store::duty::swaps::{MOST_OPEN, SwapRow};
+use crate::store::duty::swaps::{MOST_IN_AN_HOUR, MOST_OPEN, MOST_OPEN_OF_ONE, SwapRow};
 use crate::versions::Expected;
 
 /// Somebody asks for a swap.
@@ -134,6 +134,12 @@ pub async fn ask(work: &mut Work, form: &SwapForm, may: May, by: &str) -> Result
     let open = work.db().open_swaps(now).await?;
     if open.len() >= MOST_OPEN {
         return Err(RosterError::TooManySwaps);
+    }
+    if open.iter().filter(|row| row.person_id == person).count() >= MOST_OPEN_OF_ONE {
+        return Err(RosterError::TooManySwapsOfOne);
+    }
+    if work.db().swaps_made_since(person, now - TimeDelta::hours(1)).await? >= MOST_IN_AN_HOUR {
+        return Err(RosterError::AskedTooOften);
     }
     let same =
         |row: &SwapRow| row.schedule_id == own.id && row.person_id == person && row.starts_at < given.1 && given.0 < row.ends_at;

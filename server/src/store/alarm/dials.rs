@@ -134,6 +134,8 @@ row! {
         pub connected_at: Option<DateTime<Utc>>,
         /// The first word that was said in the call with a key, before its report.
         pub action: Option<KeyAction>,
+        /// When that was heard of.
+        pub acted_at: Option<DateTime<Utc>>,
     }
 }
 

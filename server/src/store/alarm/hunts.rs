@@ -117,6 +117,12 @@ impl SaidNo {
             _ => same_phone(&self.number, number),
         }
     }
+
+    /// Whether both are the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.is(other.person, &other.number)
+    }
 }
 
 impl HuntRow {

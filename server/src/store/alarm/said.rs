@@ -7,7 +7,7 @@ use super::alarms::AlarmRow;
 use crate::alarm::Priority;
 use crate::alarm::burning::Burning;
 use crate::alarm::event::EventKind;
-use crate::ids::AlarmId;
+use crate::ids::{AlarmId, HuntId};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
@@ -94,6 +94,10 @@ statements! {
     RETELL = ["UPDATE alarms SET summary = $2, details = $3, labels = $4 WHERE id = $1"];
     /// How often something of one kind has happened to it.
     COUNT_EVENTS = ["SELECT count(*) AS happened FROM events WHERE alarm_id = $1 AND kind = $2"];
+    /// When an alarm that is in a hunt by now was last given back.
+    GIVEN_BACK_AT = [
+        "SELECT max(e.at) FROM alarms a JOIN events e ON e.alarm_id = a.id WHERE a.hunt_id = $1 AND e.kind = $2"
+    ];
     /// A sender was refused so many times more.
     REFUSED = [
         "INSERT INTO refusals (sender, reason, refused, last_at) VALUES ($1, $2, $3, $4)
@@ -208,6 +212,12 @@ impl Db<'_> {
     pub async fn count_events(&mut self, alarm: AlarmId, kind: EventKind) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_EVENTS, alarm, kind.as_str())?;
         Ok(row.map_or(0, |(count,)| count))
+    }
+
+    /// When one of the alarms that are in a hunt by now was last given back.
+    pub async fn given_back_at(&mut self, hunt: HuntId) -> Result<Option<DateTime<Utc>>> {
+        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, GIVEN_BACK_AT, hunt, EventKind::GivenBack.as_str())?;
+        Ok(row.and_then(|(at,)| at))
     }
 
     /// Counts requests that were refused.

@@ -8,6 +8,9 @@ use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
+/// A person has no more that work.
+pub const MOST_FEEDS: usize = 10;
+
 row! {
     /// A feed. Exactly one of schedule and person is set.
     #[derive(Clone, Debug)]
@@ -28,6 +31,11 @@ row! {
 statements! {
     /// All feeds that work.
     FEEDS = ["SELECT id, schedule_id, person_id, created_at, created_by FROM feeds WHERE revoked_at IS NULL ORDER BY id"];
+    /// Those of one person.
+    OF_PERSON = [
+        "SELECT id, schedule_id, person_id, created_at, created_by FROM feeds WHERE person_id = $1 AND revoked_at IS NULL
+         ORDER BY id LIMIT 100"
+    ];
     /// The feed with a token.
     BY_TOKEN = ["SELECT id, schedule_id, person_id, created_at, created_by FROM feeds WHERE token_hash = $1 AND revoked_at IS NULL"];
     /// A new feed.
@@ -40,6 +48,11 @@ impl Db<'_> {
     /// All feeds that work.
     pub async fn feeds(&mut self) -> Result<Vec<FeedRow>> {
         fetch_all!(self, FEEDS)
+    }
+
+    /// The feeds of one person that work. Older versions let them have more than [`MOST_FEEDS`]: so many are given all the same.
+    pub async fn feeds_of(&mut self, person: PersonId) -> Result<Vec<FeedRow>> {
+        fetch_all!(self, OF_PERSON, person)
     }
 
     /// The feed whose token has this hash, if it works.

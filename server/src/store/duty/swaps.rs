@@ -9,6 +9,11 @@ use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
+/// So many of one person may wait.
+pub const MOST_OPEN_OF_ONE: usize = 10;
+/// So many may be made for one person in an hour, whatever becomes of them: each is told by a text message.
+pub const MOST_IN_AN_HOUR: i64 = 10;
+
 /// More that wait are not looked through at once; nobody may ask when there are so many.
 pub const MOST_OPEN: usize = 500;
 
@@ -86,8 +91,11 @@ statements! {
     OPEN = [
         "SELECT id, schedule_id, person_id, starts_at, ends_at, other_id, back_starts_at, back_ends_at, note, said, taken_by,
            created_at, created_by, said_at, said_by
-         FROM duty_swaps WHERE said = 'asked' AND starts_at > $1 ORDER BY starts_at LIMIT 500"
+         FROM duty_swaps
+         WHERE said = 'asked' AND starts_at > $1 AND (back_starts_at IS NULL OR back_starts_at > $1) ORDER BY starts_at LIMIT 500"
     ];
+    /// How many were made for a person since then.
+    MADE_SINCE = ["SELECT count(*) AS made FROM duty_swaps WHERE person_id = $1 AND created_at > $2"];
     /// All that are remembered, below one, the latest first.
     LATEST = [
         "SELECT id, schedule_id, person_id, starts_at, ends_at, other_id, back_starts_at, back_ends_at, note, said, taken_by,
@@ -116,9 +124,15 @@ impl Db<'_> {
         fetch_optional!(self, GET, id)
     }
 
-    /// The requests that wait for an answer, and whose shift has not begun: at most [`MOST_OPEN`]. The one for it may have.
+    /// The requests that wait for an answer, and of whose shifts none has begun: at most [`MOST_OPEN`].
     pub async fn open_swaps(&mut self, now: DateTime<Utc>) -> Result<Vec<SwapRow>> {
         fetch_all!(self, OPEN, now)
+    }
+
+    /// How many requests were made for a person since then.
+    pub async fn swaps_made_since(&mut self, person: PersonId, since: DateTime<Utc>) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, MADE_SINCE, person, since)?;
+        Ok(row.map_or(0, |(made,)| made))
     }
 
     /// So many requests at most, the latest first, from below one on.

@@ -241,6 +241,8 @@ row! {
     }
 }
 
+/// So many messages are handed to a gateway in one go.
+const MOST_DUE: i64 = 20;
 /// A message that was taken is free for another node after this: longer than a try can take.
 pub const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
 /// A public number is rung to prove a hand-over no later after it than this.
@@ -302,7 +304,17 @@ statements! {
            sentence
          FROM sms_outbox
          WHERE gateway_id = $1 AND sent_at IS NULL AND gave_up_at IS NULL AND command_id IS NULL AND due_at <= $2
+           AND purpose <> 'duty'
          ORDER BY due_at, id LIMIT 20"
+    ];
+    /// The same of what tells somebody of a duty.
+    DUE_OF_DUTIES = [
+        "SELECT id, gateway_id, hand_over_id, number, text, code, created_at, due_at, attempts, failures, purpose, expires_at,
+           sentence
+         FROM sms_outbox
+         WHERE gateway_id = $1 AND sent_at IS NULL AND gave_up_at IS NULL AND command_id IS NULL AND due_at <= $2
+           AND purpose = 'duty'
+         ORDER BY due_at, id LIMIT $3"
     ];
     /// Takes one for a try, unless another node took it.
     TAKE = [
@@ -605,9 +617,15 @@ impl Db<'_> {
         Ok(rows.into_iter().map(Waiting::from).collect())
     }
 
-    /// Up to 20 messages that are due at a gateway.
+    /// Up to 20 messages that are due at a gateway. What tells somebody of a duty waits until nothing else does.
     pub async fn due_sms(&mut self, gateway: GatewayId, now: DateTime<Utc>) -> Result<Vec<SmsRow>> {
-        fetch_all!(self, DUE, gateway, now)
+        let mut due: Vec<SmsRow> = fetch_all!(self, DUE, gateway, now)?;
+        let room = MOST_DUE.saturating_sub(i64::try_from(due.len()).unwrap_or(MOST_DUE));
+        if room > 0 {
+            let of_duties: Vec<SmsRow> = fetch_all!(self, DUE_OF_DUTIES, gateway, now, room)?;
+            due.extend(of_duties);
+        }
+        Ok(due)
     }
 
     /// Takes a message for one try until `until`; false when another node took it first.

@@ -2,6 +2,7 @@
 //! declined.
 
 use super::{Acted, Effect};
+use crate::alarm::Until;
 use crate::alarm::consequences::seen;
 use crate::alarm::doer::Actor;
 use crate::alarm::event::{Event, RingsAgain};
@@ -52,10 +53,13 @@ impl Engine {
     /// Gives one alarm back, and no other that was rung for with it.
     ///
     /// # Errors
-    /// When the database fails, there is no such alarm, it was cancelled or resolved, or nobody has it.
+    /// When the database fails, there is no such alarm, it was cancelled or resolved, it wants everybody, or nobody has it.
     pub async fn give_back(&self, id: AlarmId, by: &Actor) -> Result<AlarmRow, EngineError> {
-        self.change(id, &by.doer, async |engine, work, alarm, _| {
+        self.change(id, &by.doer, async |engine, work, alarm, hunt| {
             refuse_if_over(alarm)?;
+            if hunt.until == Until::Everyone {
+                return Err(EngineError::WantsEveryone);
+            }
             let giving = GivingBack { giver: Giver::Anybody, by: by.clone(), seen: None };
             let acted = engine.give_back_in(work, &[id], &giving).await?;
             if acted.iter().any(|acted| acted.effect == Effect::Done) { Ok(()) } else { Err(EngineError::NotTaken) }
@@ -75,8 +79,8 @@ impl Engine {
         let (mut acted, meant) = self.meant(work, alarms, callee.as_ref().map(|(hunt, _)| *hunt)).await?;
         for meant in meant {
             let ids = meant.alarms.iter().map(|alarm| alarm.id);
-            // A test is over once it was answered, and so is the call of a program.
-            if !meant.hunt.kind.is_alarm() {
+            // A test is over once it was answered, and so is the call of a program. What wants everybody is nobody's alone.
+            if !meant.hunt.kind.is_alarm() || meant.hunt.until == Until::Everyone {
                 acted.extend(of_all(ids, Effect::NotTheirs));
                 continue;
             }
