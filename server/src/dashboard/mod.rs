@@ -225,7 +225,6 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/notices/{id}", get(notices::one::edit).post(notices::one::change))
         .route("/notices/{id}/test", post(notices::one::test))
         .route("/notices/{id}/remove", post(notices::one::remove))
-        .route("/quiet-hours", get(quiet_hours::show).post(quiet_hours::change))
         .route("/gateways", get(lines::gateway::list))
         .route("/gateways/{id}/test", post(lines::gateway::test))
         .route("/gateways/new", get(lines::gateway::begin).post(lines::gateway::add))
@@ -248,6 +247,11 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/roster/{id}/remove", post(duty::schedule::remove))
         .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_forms))
         .route_layer(from_fn(frame::session::admins));
+    // One form with all of them, so longer than others.
+    let with_rows = Router::new()
+        .route("/quiet-hours", get(quiet_hours::show).post(quiet_hours::change))
+        .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_long_forms))
+        .route_layer(from_fn(frame::session::admins));
     let timeout = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.config().http.request_timeout);
     let all = everybody
         .merge(callees)
@@ -255,6 +259,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .merge(responders)
         .merge(with_files)
         .merge(admins)
+        .merge(with_rows)
         .method_not_allowed_fallback(async || frame::answer::Refusal::NotFound);
     all.layer(from_fn_with_state(Arc::clone(app), frame::page::recognise))
         // For everybody, and without the database: the page that says that it is away wants its style too.

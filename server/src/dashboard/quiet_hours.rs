@@ -1,5 +1,6 @@
 //! *Quiet hours*: when people are left in peace by alarms that can wait; always all of them, so that nobody overwrites another's.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -15,7 +16,7 @@ use super::frame::csrf::Fields;
 use super::frame::field::{Choice, Field, Input, Wrong};
 use super::frame::page::{Frame, html};
 use super::frame::reader::Reader;
-use super::frame::words::{Words, fill_text};
+use super::frame::words::Words;
 use crate::alarm::Priority;
 use crate::app::App;
 use crate::keep::quiet_hours::{self as kept, AllQuiet, QuietBody};
@@ -24,6 +25,8 @@ use crate::versions::Expected;
 
 /// So many there can be at most.
 const MOST_ROWS: usize = kept::MOST;
+/// The list from which people are chosen.
+const PEOPLE: &str = "everybody-known";
 
 /// One entry as it was typed. Without a time at which it begins it is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +62,9 @@ struct QuietPage<'r> {
     words: &'static Words,
     done: Option<&'static str>,
     rows: Vec<RowFields>,
+    /// The id of the list of all people, and their names: once for all rows.
+    people: &'static str,
+    names: Vec<String>,
     version: String,
     alert: Option<String>,
 }
@@ -98,8 +104,10 @@ pub(super) async fn change(
 }
 
 fn read(fields: &Fields) -> Vec<Row> {
-    let text = |name: &str, row: usize| fields.get(&format!("{name}-{row}")).trim().to_owned();
-    let there = (0..MOST_ROWS).take_while(|row| fields.has(&format!("from-{row}")));
+    // By name: so many rows are not looked for one by one.
+    let sent: HashMap<&str, &str> = fields.pairs().collect();
+    let text = |name: &str, row: usize| sent.get(format!("{name}-{row}").as_str()).map_or("", |text| text.trim()).to_owned();
+    let there = (0..MOST_ROWS).take_while(|row| sent.contains_key(format!("from-{row}").as_str()));
     let row = |row| Row {
         person: text("person", row),
         from: text("from", row),
@@ -175,12 +183,6 @@ async fn page(
         let field = |name: &str, label: &'static str, how: &str, value: &str, input: Input| {
             Field::new(format!("{name}-{index}"), label, how, value, input, wrong)
         };
-        let mut choices = vec![Choice::new("", &words.quiet_everybody)];
-        choices.extend(names.iter().map(|name| Choice::new(name, name)));
-        // Who is not there any more stays what was typed, until somebody changes it.
-        if !row.person.is_empty() && !names.contains(&row.person) {
-            choices.push(Choice::new(&row.person, fill_text(&words.line_gone, &[("name", &row.person)])));
-        }
         let priorities = [
             (Priority::Low, &words.priority_low),
             (Priority::Normal, &words.priority_normal),
@@ -190,7 +192,7 @@ async fn page(
         RowFields {
             number: index + 1,
             fields: [
-                field("person", &words.quiet_whose, "", &row.person, Input::Choice(choices)),
+                field("person", &words.quiet_whose, "", &row.person, Input::Offered(PEOPLE)).hint(&words.quiet_everybody),
                 field("from", &words.roster_from, "", &row.from, Input::Line).hint("22:00"),
                 field("to", &words.roster_to, "", &row.to, Input::Line).hint("07:00"),
                 field("zone", &words.roster_zone, "", &row.zone, Input::Line).hint("Asia/Shanghai"),
@@ -202,7 +204,9 @@ async fn page(
         frame: Frame::new(reader, "quiet-hours", words.nav_quiet_hours.as_str(), app.engine.clock.now()),
         words,
         done,
+        people: PEOPLE,
         rows: rows.into_iter().enumerate().map(fields).collect(),
+        names,
         version: version.to_owned(),
         alert: wrong.map(|_| words.form_wrong.clone()),
     };

@@ -14,7 +14,7 @@ use super::alarm::now;
 use super::connect::sender::{address, is_kept_without_key};
 use super::frame::answer::{Refusal, go_to};
 use super::frame::csrf::Fields;
-use super::frame::edit::AddressPage;
+use super::frame::edit::{AddressPage, reached};
 use super::frame::field::{Choice, Field, Input, Wrong, lines};
 use super::frame::form::{Form, Sent};
 use super::frame::page::{Frame, at, html};
@@ -116,8 +116,9 @@ const BY_MAIL: &str = "mail";
 fn key_page(app: &App, reader: &Reader, (name, by_mail): (&str, bool), key: String) -> Response {
     let words = reader.words;
     let curl = || {
-        let (host, below, summary) = (&reader.host, &reader.below, &words.example_summary);
-        format!("curl http://{host}{below}/api/v1/alarms -H 'authorization: Bearer {key}' -d '{{\"summary\": \"{summary}\"}}'")
+        let server = reached(&reader.host, reader.secure, app.config().listen, &reader.below);
+        let summary = &words.example_summary;
+        format!("curl {server}/api/v1/alarms -H 'authorization: Bearer {key}' -d '{{\"summary\": \"{summary}\"}}'")
     };
     let page = AddressPage {
         frame: Frame::new(reader, "senders", name, app.engine.clock.now()),

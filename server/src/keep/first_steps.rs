@@ -76,28 +76,49 @@ pub async fn seen(db: &mut Db<'_>) -> Result<Seen, StoreError> {
     Ok(seen)
 }
 
-/// The first steps, each with whether it is done; nothing once all are. What is found to be done is written down, and asked no more.
+/// How far the first steps are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Each with whether it is done.
+    pub all: [(FirstStep, bool); 5],
+    /// What was found to be done and is not written down yet.
+    pub fresh: Vec<FirstStep>,
+}
+
+impl Standing {
+    /// What was read shows it.
+    #[must_use]
+    pub fn of(seen: &Seen, has_phone: bool) -> Self {
+        let is_done = |step: FirstStep| seen.knows(step) || seen.there.is_some_and(|there| step.is_shown_by(has_phone, &there));
+        Self {
+            all: FirstStep::ALL.map(|step| (step, is_done(step))),
+            fresh: FirstStep::ALL.into_iter().filter(|step| is_done(*step) && !seen.knows(*step)).collect(),
+        }
+    }
+
+    /// All of them are done.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.all.iter().all(|(_, done)| *done)
+    }
+
+    /// All of them are done, and that is written down: it need not be asked again.
+    #[must_use]
+    pub fn is_known_to_be_over(&self) -> bool {
+        self.is_over() && self.fresh.is_empty()
+    }
+}
+
+/// Writes down what was found to be done: five times in the life of a server.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn standing(
-    store: &Store,
-    seen: &Seen,
-    has_phone: bool,
-    now: DateTime<Utc>,
-) -> Result<Option<[(FirstStep, bool); 5]>, StoreError> {
-    let is_done = |step: FirstStep| seen.knows(step) || seen.there.is_some_and(|there| step.is_shown_by(has_phone, &there));
-    let fresh: Vec<FirstStep> = FirstStep::ALL.into_iter().filter(|step| is_done(*step) && !seen.knows(*step)).collect();
-    // Five times in the life of a server.
-    if !fresh.is_empty() {
-        let mut tx = store.begin().await?;
-        for step in &fresh {
-            tx.db().note_first_step(step.as_str(), now).await?;
-        }
-        tx.commit().await?;
+pub async fn note(store: &Store, fresh: &[FirstStep], now: DateTime<Utc>) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    for step in fresh {
+        tx.db().note_first_step(step.as_str(), now).await?;
     }
-    let all = FirstStep::ALL.map(|step| (step, is_done(step)));
-    Ok(Some(all).filter(|all| all.iter().any(|(_, done)| !done)))
+    tx.commit().await
 }
 
 #[cfg(test)]
@@ -111,5 +132,18 @@ mod tests {
         assert_eq!(done, [FirstStep::Sender, FirstStep::Alarm]);
         let nothing = ThereRow { people: 0, senders: 0, alarms: 0, answers: 0 };
         assert!(FirstStep::ALL.into_iter().all(|step| step.is_shown_by(true, &nothing) == (step == FirstStep::Phone)));
+    }
+
+    #[test]
+    fn what_is_done_and_not_written_down_is_asked_again() {
+        let there = ThereRow { people: 1, senders: 1, alarms: 1, answers: 1 };
+        let known = |count: usize| FirstStep::ALL[..count].iter().map(|step| step.as_str().to_owned()).collect();
+        let some = Standing::of(&Seen { known: known(3), there: Some(there) }, true);
+        assert_eq!(some.fresh, [FirstStep::Alarm, FirstStep::Call]);
+        assert!(some.is_over() && !some.is_known_to_be_over());
+        let all = Standing::of(&Seen { known: known(5), there: None }, false);
+        assert!(all.is_known_to_be_over(), "also when what showed it is gone");
+        let none = Standing::of(&Seen { known: known(0), there: None }, false);
+        assert!(!none.is_over() && none.fresh.is_empty());
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use reqwest::Url;
+
 /// Words for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
@@ -121,6 +123,30 @@ impl Typed {
     }
 }
 
+/// Whether an address leads elsewhere than the one before it: then secrets that were kept are to be given again, so that nobody learns one by
+/// sending it to themselves. What is no address of ours leads nowhere, and is refused as such.
+#[must_use]
+pub fn leads_elsewhere(old: &str, new: &str) -> bool {
+    let place = |address: &str| {
+        let url = Url::parse(&filled_in(address)).ok()?;
+        Some((url.scheme().to_owned(), url.host_str()?.to_owned(), url.port_or_known_default()))
+    };
+    let is_ours = |scheme: &str| matches!(scheme, "http" | "https" | "smtp" | "smtps");
+    place(new).is_some_and(|new| is_ours(&new.0) && place(old) != Some(new))
+}
+
+/// With something in each place in braces, as it is when it is used.
+fn filled_in(address: &str) -> String {
+    let (mut filled, mut rest) = (String::new(), address);
+    while let Some((before, (_, behind))) =
+        rest.split_once('{').and_then(|(before, after)| Some((before, after.split_once('}')?)))
+    {
+        filled.extend([before, "1"]);
+        rest = behind;
+    }
+    filled + rest
+}
+
 /// Lines of `name=value`, each name once.
 ///
 /// # Errors
@@ -134,4 +160,40 @@ pub fn pairs(text: &str) -> Result<BTreeMap<String, String>, &str> {
         }
     }
     Ok(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_scheme_host_or_port_is_elsewhere() {
+        let old = "https://push.example.com/hook/1?key=x";
+        for same in [
+            "https://push.example.com/hook/2",
+            "https://PUSH.example.com:443",
+            "https://push.example.com/{text}",
+            "",
+            "x",
+            "ftp://x",
+        ] {
+            assert!(!leads_elsewhere(old, same), "{same}");
+        }
+        let others = [
+            "http://push.example.com/hook/1",
+            "https://push.example.com:8443/",
+            "https://b.example/hook/1",
+            "https://b.example:4{number}/",
+            "https://push.example.com@b.example/",
+            "https://{id}.b.example/",
+        ];
+        for other in others {
+            assert!(leads_elsewhere(old, other), "{other}");
+        }
+        assert!(
+            leads_elsewhere("smtp://a.example:25", "smtp://b.example:25")
+                && !leads_elsewhere("smtp://a.example", "smtp://a.example/x")
+        );
+        assert!(leads_elsewhere("nonsense", old), "what leads nowhere led nowhere else");
+    }
 }

@@ -35,3 +35,46 @@ async fn the_bar_is_under_the_thumb_and_hides_nothing() {
     browser.sees("It is yours").await;
     browser.assert_well_behaved(&server.url(), &[]).await;
 }
+
+/// What makes sound and tells, as a browser has it in which nothing is heard until somebody lets it.
+const SOUND: &str = "
+    window.rang = 0; window.told = []; window.mayBeHeard = false;
+    window.AudioContext = class {
+      state = 'suspended'; currentTime = 0; destination = null; onstatechange = null;
+      async resume() {
+        if (!window.mayBeHeard) return new Promise(() => {});
+        this.state = 'running';
+        this.onstatechange?.();
+      }
+    };
+    window.GainNode = class { gain = { setValueAtTime() {}, linearRampToValueAtTime() {} }; connect(to) { return to; } };
+    window.OscillatorNode = class { connect(to) { return to; } start() { window.rang += 1; } stop() {} };
+    window.Notification = class { static permission = 'granted'; constructor(summary) { window.told.push(summary); } };";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sound_says_whether_it_is_heard_and_a_line_rings_too() {
+    let server = Binary::spawn(ServeOptions::new()).await;
+    add_user(&server, "lin", "responder").await;
+    raise(&server, "disk full on db1", &[A, B]).await;
+    let browser = Chromium::start().await;
+    browser.log_in(&server.url(), "lin", PASSWORD).await;
+    browser.sees("disk full on db1").await;
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": SOUND })).await;
+    browser.run("localStorage.setItem('autocall.desk', 'on')").await;
+    browser.open(&format!("{}/?view=dense&done=acknowledged", server.url())).await;
+    browser.sees("press once to hear it").await;
+    assert_eq!(browser.run("return location.search").await, "?view=dense", "what was done is said once, in the same view");
+    // The first press only wakes it.
+    browser.run("window.mayBeHeard = true").await;
+    browser.click("#desk button").await;
+    let said = browser.run("return document.querySelector('#desk button').textContent").await;
+    assert_eq!(said, "Sound for new alarms: on");
+    let state = "return [window.rang, localStorage.getItem('autocall.desk'), window.told]";
+    assert_eq!(browser.run(state).await, json!([3, "on", []]), "and is heard");
+    raise(&server, "lag on db2", &[A, B]).await;
+    browser.sees("lag on db2").await;
+    assert_eq!(browser.run(state).await, json!([6, "on", ["lag on db2"]]));
+    browser.click("#desk button").await;
+    browser.sees("Sound for new alarms: off").await;
+    browser.assert_well_behaved(&server.url(), &[]).await;
+}

@@ -447,15 +447,18 @@ async fn a_gateway_is_added_changed_and_removed(home: Home) {
     assert!(page.shows("phone &#60;b&#62;") && page.shows("SMSGate · 10.0.0.1") && !page.shows(&token), "{}", page.body);
     let path = link(&page, "gateways");
 
-    // A blank secret keeps the old one; a new one replaces it.
+    // A blank secret keeps the old one where messages go where they went; a new one replaces it.
     let page = lin.get(&path).await;
     assert!(page.shows("value=\"http://10.0.0.1:8080/message\"") && page.shows("it stays as it is"), "{}", page.body);
     assert!(!page.shows("geheim") && !page.shows(&token));
-    let fields = [("name", "phone"), ("url", "http://10.0.0.2:8080/message"), ("user", "sms"), ("secret", ""), ("sim", "1")];
+    let elsewhere = [("name", "phone"), ("url", "http://10.0.0.2:8080/message"), ("user", "sms"), ("secret", ""), ("sim", "1")];
+    let refused = lin.post(&path, &elsewhere).await;
+    assert!(refused.status == 422 && said_at(&refused, "secret").unwrap().contains("leads elsewhere"), "{}", refused.body);
+    let fields = [("name", "phone"), ("url", "http://10.0.0.1:8080/messages"), ("user", "sms"), ("secret", ""), ("sim", "1")];
     assert_eq!(lin.post(&path, &fields).await.location(), "/gateways?done=saved");
     let settings = async || json!(server.app.engine.gateway("phone").await.unwrap().settings.0);
     let wanted =
-        json!({ "kind": "smsgate", "url": "http://10.0.0.2:8080/message", "user": "sms", "password": "geheim", "sim": 1 });
+        json!({ "kind": "smsgate", "url": "http://10.0.0.1:8080/messages", "user": "sms", "password": "geheim", "sim": 1 });
     assert_eq!(settings().await, wanted);
     let page = lin.post(&path, &[("name", "phone"), ("url", "http://8.8.8.8:x")]).await;
     assert!(page.status == 422 && said_at(&page, "url").is_some());
@@ -502,6 +505,10 @@ async fn an_http_gateway_keeps_what_is_left_blank(home: Home) {
     assert!(page.shows("<option value=\"PUT\" selected>") && !page.shows("geheim"), "{}", page.body);
     lin.post(&path, &[("name", "other"), ("method", "PUT"), ("url", ""), ("headers", ""), ("body", ""), ("secret", "")]).await;
     assert_eq!(settings().await, before);
+    let elsewhere = [("name", "other"), ("method", "PUT"), ("url", "http://10.0.0.9/"), ("secret", "neu"), ("headers", "a=b")];
+    let page = lin.post(&path, &elsewhere).await;
+    assert!(page.status == 422 && said_at(&page, "body").unwrap().contains("leads elsewhere"), "{}", page.body);
+    assert_eq!(settings().await, before, "what stands in its body goes nowhere else");
     lin.post(&path, &[("name", "other"), ("method", "POST"), ("headers", "a=b")]).await;
     let after = settings().await;
     assert_eq!((&after["headers"], &after["body"], &after["method"]), (&json!({ "a": "b" }), &before["body"], &json!("POST")));
@@ -595,7 +602,8 @@ async fn a_gateway_has_a_zone_a_signing_secret_a_device_and_a_token(home: Home) 
     assert!(!page.shows("_gone\"") && page.shows("May be left empty"), "{}", page.body);
     // A page that was opened before there were such fields changes none of them.
     lin.post(&path, &with(&[("token", "neu3"), ("signing_secret", "neu4")])).await;
-    lin.post(&path, &[("name", "phone"), ("url", "http://10.0.0.2"), ("user", ""), ("secret", ""), ("sim", "")]).await;
+    let older = [("name", "phone"), ("url", "http://10.0.0.1"), ("user", ""), ("secret", ""), ("sim", "")];
+    assert_eq!(lin.post(&path, &older).await.location(), "/gateways?done=saved");
     assert_eq!(stored().await, ["Asia/Tokyo", "neu4", "pixel 7", "neu3"]);
     // The API agrees.
     let shown = server.get("/api/v1/sms/gateways/phone").await;

@@ -11,8 +11,12 @@ use crate::harness::{A, B, Home, Server, on_both};
 on_both!(
     taken_at_the_desk_while_the_phone_rings,
     the_second_press_on_a_page_says_who_was_faster,
+    a_press_on_a_line_takes_nothing_over_and_stays_in_its_view,
+    commands_are_shown_as_the_reader_reaches_the_server,
+    the_sound_has_a_word_for_not_being_heard_yet,
     whoever_took_it_gives_it_back_on_the_page,
     whoever_is_rung_says_no_on_the_page,
+    when_all_say_no_on_the_page_everybody_reads_it,
     addresses_are_links_and_numbers_are_called,
     what_rings_stands_above_a_silent_spare_handset,
     somebody_is_called_after_a_look_and_once,
@@ -103,6 +107,63 @@ async fn the_second_press_on_a_page_says_who_was_faster(home: Home) {
     assert_eq!(server.alarm(&id).await["answer"]["name"], "lin");
 }
 
+async fn a_press_on_a_line_takes_nothing_over_and_stays_in_its_view(home: Home) {
+    let server = home.start().await;
+    let id = server.raise(&[A, B], json!({})).await;
+    let (mut lin, mut eve) =
+        (Visitor::logged_in(&server, "lin", Role::Responder).await, Visitor::logged_in(&server, "eve", Role::Responder).await);
+    let (dense, take) = ("/?view=dense", format!("/alarms/{id}/acknowledge"));
+    let stale = eve.get(dense).await;
+    let page = lin.get(dense).await;
+    let taken = press(&mut lin, &page, &take).await;
+    assert_eq!((taken.status, taken.location()), (303, "/?view=dense&done=acknowledged"));
+    let page = lin.get(taken.location()).await;
+    assert!(page.shows("It is yours") && page.shows("<a href=\"/?view=dense\" aria-current=\"page\">"), "{}", page.body);
+    let before = server.alarm(&id).await;
+    let late = press(&mut eve, &stale, &take).await;
+    assert!(late.status == 409 && late.shows("Somebody was faster") && late.shows("lin has it since"), "{}", late.body);
+    // A page of before does not say what it has shown.
+    let older = eve.post(&take, &[("back", "dense"), ("alarm", &id)]).await;
+    assert!(older.status == 409 && older.shows("Somebody was faster"), "{}", older.body);
+    assert_eq!(lin.post(&format!("/alarms/{id}/give-back"), &[]).await.status, 409, "nor what is given back");
+    assert_eq!(server.alarm(&id).await, before, "it changes nothing");
+}
+
+async fn commands_are_shown_as_the_reader_reaches_the_server(home: Home) {
+    let home = home.set("AUTOCALL_HTTP_TRUSTED_PROXIES", "127.0.0.1").set("AUTOCALL_LISTEN", "127.0.0.1:8080");
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    let host = server.base.strip_prefix("http://").unwrap().to_owned();
+    for (proto, scheme) in [("http", "http"), ("https", "https")] {
+        lin.headers = vec![("x-forwarded-proto", proto.to_owned()), ("x-forwarded-for", "10.3.3.3".to_owned())];
+        let command = format!("curl {scheme}://{host}/api/v1/alarms");
+        let page = lin.get("/").await;
+        assert!(page.shows("id=\"first-steps\"") && page.shows(&command), "{scheme}: {}", page.body);
+        lin.get("/senders").await;
+        let name = format!("backup-{scheme}");
+        let page = lin.post("/senders/add", &[("name", &name), ("phones", B), ("kind", "alarms")]).await;
+        assert!(page.shows(&command), "{scheme}: {}", page.body);
+    }
+}
+
+async fn the_sound_has_a_word_for_not_being_heard_yet(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    for (tag, word) in [
+        ("en", "on – press once to hear it"),
+        ("zh", "开（按一次才能听到）"),
+        ("ja", "オン（一度押すと聞こえます）"),
+        ("es", "sí; pulse una vez para oírlo"),
+    ] {
+        lin.headers = vec![("accept-language", tag.to_owned())];
+        for view in ["/", "/?view=dense"] {
+            let page = lin.get(view).await;
+            let (_, rest) = page.body.split_once(" data-wake=\"").unwrap_or_else(|| panic!("{tag}: {}", page.body));
+            assert!(rest.split('"').next().unwrap().ends_with(word), "{tag}: {}", page.body);
+        }
+    }
+}
+
 async fn whoever_took_it_gives_it_back_on_the_page(home: Home) {
     let server = home.start().await;
     let desk = server.pair("desk", Profile::List).await;
@@ -142,6 +203,33 @@ async fn whoever_is_rung_says_no_on_the_page(home: Home) {
     assert_eq!(server.alarm(&id).await["callees"][0]["verdict"], "declined");
     assert_eq!(server.dial(&desk).await.1, [B]);
     assert!(!ann.get(&path).await.shows("I cannot"));
+}
+
+async fn when_all_say_no_on_the_page_everybody_reads_it(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::List).await;
+    let ids = people(&server).await;
+    let ring = json!({ "summary": "disk full", "ring": [{ "person": "Ann" }, { "person": "Bob" }] });
+    let id = server.raise(&[], ring).await;
+    let mut ann = Visitor::logged_in_as(&server, "ann", Role::Responder, Some(ids[0])).await;
+    let mut bob = Visitor::logged_in_as(&server, "bob", Role::Responder, Some(ids[1])).await;
+    let (path, decline) = (format!("/alarms/{id}"), format!("/alarms/{id}/decline"));
+    // Ann's phone rings while she says it.
+    let (mid, numbers) = server.dial(&desk).await;
+    assert_eq!(numbers, [A]);
+    let page = ann.get(&path).await;
+    assert_eq!(press(&mut ann, &page, &decline).await.status, 303);
+    server.report(&desk, &mid, None).await;
+    assert_ne!(server.state(&id).await, "no_answer", "Bob is left");
+    let page = bob.get(&path).await;
+    assert_eq!(press(&mut bob, &page, &decline).await.status, 303);
+    assert_eq!(server.state(&id).await, "no_answer");
+    for visitor in [&mut ann, &mut bob] {
+        let now = visitor.get("/").await;
+        assert!(now.shows("Everybody declined: disk full") && !now.shows("Nobody heard"), "{}", now.body);
+        assert!(visitor.get(&path).await.shows("everybody declined"), "who reads the alarm sees why");
+    }
+    server.idle(&desk).await;
 }
 
 async fn addresses_are_links_and_numbers_are_called(home: Home) {
@@ -186,6 +274,11 @@ async fn what_rings_stands_above_a_silent_spare_handset(home: Home) {
     server.dial(&desk).await;
     let rings = lin.get("/").await;
     assert!(rings.body.find("disk full on db1").unwrap() < rings.body.find(silent).unwrap(), "{}", rings.body);
+    for view in ["/?view=dense", "/?view=wall"] {
+        let page = lin.get(view).await;
+        let (alarm, trouble) = (page.body.find("disk full on db1").unwrap(), page.body.find(silent));
+        assert!(trouble.is_some_and(|trouble| alarm < trouble), "{view} hides nothing: {}", page.body);
+    }
 }
 
 async fn somebody_is_called_after_a_look_and_once(home: Home) {

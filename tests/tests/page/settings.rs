@@ -18,6 +18,8 @@ on_both!(
     a_test_of_a_notice_shows_the_answer,
     only_admins_set_up,
     quiet_hours_are_kept_all_together,
+    many_quiet_hours_fit_into_the_form,
+    a_kept_secret_goes_nowhere_else,
     where_notices_go_is_added_changed_and_removed,
 );
 
@@ -188,6 +190,64 @@ async fn quiet_hours_are_kept_all_together(home: Home) {
     let empty = [("person-0", "Ann"), ("from-0", ""), ("to-0", ""), ("zone-0", "UTC"), ("up_to-0", "low"), ("version", &version)];
     assert_eq!(lin.post("/quiet-hours", &empty).await.status, 303);
     assert_eq!(server.get("/api/v1/quiet-hours").await["quiet_hours"], json!([]));
+}
+
+async fn many_quiet_hours_fit_into_the_form(home: Home) {
+    const ROWS: usize = 600;
+    let server = home.start().await;
+    for (name, number) in [("Ann", A), ("Bob <b>", B)] {
+        server.post("/api/v1/people", &json!({ "name": name, "numbers": [number] })).await;
+    }
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    let version = held(&lin.get("/quiet-hours").await, "version");
+    let row = |row: usize| {
+        [("person", "Ann"), ("from", "22:00"), ("to", "07:00"), ("zone", "America/Argentina/Buenos_Aires"), ("up_to", "low")]
+            .map(|(name, value)| (format!("{name}-{row}"), value))
+    };
+    let rows: Vec<(String, &str)> = (0..ROWS).flat_map(row).collect();
+    let mut fields: Vec<(&str, &str)> = rows.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    fields.push(("version", &version));
+    let length: usize = fields.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    assert!(length > 32 * 1024, "longer than any other form");
+    let saved = lin.post("/quiet-hours", &fields).await;
+    assert_eq!((saved.status, saved.location()), (303, "/quiet-hours?done=saved"));
+    assert_eq!(server.get("/api/v1/quiet-hours").await["quiet_hours"].as_array().unwrap().len(), ROWS);
+    let page = lin.get("/quiet-hours").await;
+    let (_, list) = page.body.split_once("<datalist id=\"").unwrap();
+    let (list, rest) = list.split_once("</datalist>").unwrap();
+    let id = list.split('"').next().unwrap();
+    assert!(list.contains("<option value=\"Ann\">") && list.contains("<option value=\"Bob &#60;b&#62;\">"), "{list}");
+    assert!(!rest.contains("<datalist") && !rest.contains("<option value=\"Ann\""), "all people once, not in each row");
+    assert_eq!(rest.matches(&format!(" list=\"{id}\"")).count(), ROWS + 1);
+    // A name that nobody has is said at its field.
+    let nobody = [("person-0", "Zoe"), ("from-0", "22:00"), ("to-0", "07:00"), ("zone-0", "UTC"), ("up_to-0", "low")];
+    let version = held(&page, "version");
+    let page = lin.post("/quiet-hours", &[&nobody[..], &[("version", version.as_str())]].concat()).await;
+    assert!(page.status == 422 && said_at(&page, "person-0").is_some() && page.shows("value=\"Zoe\""), "{}", page.body);
+}
+
+async fn a_kept_secret_goes_nowhere_else(home: Home) {
+    let server = near(home).start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    let form = [("name", "push"), ("to", "ops"), ("language", "en"), ("told_raised", "yes")];
+    let with = |more: &[(&'static str, &'static str)]| [&form[..], more].concat();
+    let home = "https://203.0.113.9";
+    let added = lin.post("/notices/new", &with(&[("shape", "ntfy"), ("url", home), ("secret", "geheim")])).await;
+    assert_eq!(added.status, 303, "{}", added.body);
+    let path = added.location().split('#').next().unwrap().to_owned();
+    let row = async || server.app.engine.store.read().await.unwrap().db().webhooks().await.unwrap().remove(0);
+    for elsewhere in ["http://203.0.113.9", "https://203.0.113.9:8443", "https://203.0.113.66"] {
+        lin.get(&path).await;
+        let page = lin.post(&path, &with(&[("url", elsewhere), ("secret", "")])).await;
+        let said = said_at(&page, "secret").unwrap_or_else(|| panic!("{elsewhere}: {}", page.body));
+        assert!(page.status == 422 && said.contains("leads elsewhere"), "{elsewhere}: {}", page.body);
+        assert_eq!((row().await.url.as_str(), row().await.secret.as_deref()), (home, Some("geheim")));
+    }
+    let elsewhere = "https://203.0.113.66";
+    let version = held(&lin.get(&path).await, "version");
+    let fields = [&with(&[("url", elsewhere), ("secret", "neu")])[..], &[("version", version.as_str())]].concat();
+    assert_eq!(lin.post(&path, &fields).await.location(), "/notices?done=saved");
+    assert_eq!((row().await.url.as_str(), row().await.secret.as_deref()), (elsewhere, Some("neu")));
 }
 
 async fn a_key_is_made_shown_once_and_revoked(home: Home) {

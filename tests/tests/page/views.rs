@@ -1,8 +1,11 @@
 //! What every page has around it, and *Now* in its three views: menus, marks of where one is, the first steps of a new server, the page of the
 //! API.
 
+use std::time::Duration;
+
 use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::wait::eventually;
 use serde_json::json;
 
 use crate::client::{Page, Visitor};
@@ -15,6 +18,9 @@ on_both!(
     the_page_of_the_api_speaks_to_its_reader,
     thirty_alarms_are_thirty_lines,
 );
+
+/// Longer than anything here takes.
+const SOON: Duration = Duration::from_secs(20);
 
 /// The links of a part of a page: where to, and whether that is marked as where one is.
 fn links(page: &Page, from: &str, to: &str) -> Vec<(String, bool)> {
@@ -70,11 +76,21 @@ async fn the_first_steps_are_ticked_and_do_not_come_back(home: Home) {
     server.post("/api/v1/people", &json!({ "name": "Ann", "numbers": [A] })).await;
     assert_eq!(done(&lin.get("/").await), 2);
     server.raise(&[A], json!({ "attempts": 1 })).await;
+    // Whoever looks does not wait until it is written down.
+    let writing = server.app.engine.store.begin().await.unwrap();
     let page = lin.get("/").await;
     assert_eq!(done(&page), 4, "an alarm, and so something that raises them: {}", page.body);
+    drop(writing);
     let (mid, _) = server.app_dial(&desk).await;
     server.report(&desk, &mid, Some(A)).await;
     assert!(!lin.get("/").await.shows("first-steps"), "all are done");
+    // Each look has what is not written down yet written down.
+    eventually("all first steps to be written down", SOON, async || {
+        lin.get("/").await;
+        let known = server.app.engine.store.read().await.unwrap().db().first_steps_done().await.unwrap();
+        (known.len() == 5).then_some(())
+    })
+    .await;
     // Also when what showed it is gone, and the server was started again.
     server.run_sql(vec!["DELETE FROM answers".to_owned(), "DELETE FROM person_numbers".to_owned()]).await;
     let server = server.restart().await;
@@ -97,6 +113,7 @@ async fn thirty_alarms_are_thirty_lines(home: Home) {
     let list = rest.split("</ul>").next().unwrap();
     assert_eq!(list.matches("<li class=").count(), 30);
     assert_eq!(list.matches("/acknowledge\"").count(), 30);
+    assert_eq!(list.matches(" data-key=\"").count(), 30, "by which the sound knows a new one");
     assert!(!page.shows("alarm <0>") && page.shows("alarm &#60;0&#62;"));
     let others = links(&page, "<nav class=\"more views\"", "</nav>");
     assert_eq!(others, [("/".to_owned(), false), ("/?view=dense".to_owned(), true), ("/?view=wall".to_owned(), false)]);

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 
+use super::views::View;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::place::Place;
@@ -21,8 +22,12 @@ pub(in crate::dashboard) fn actor(reader: &Reader) -> Actor {
 
 /// To the page from which the form came.
 pub(in crate::dashboard) fn back(fields: &Fields, id: AlarmId, done: &str) -> Response {
-    let place = if fields.get("back") == "now" { Place::Now } else { Place::Alarm(id) };
-    go_to(&format!("{place}?done={done}"))
+    // Fixed words: whatever else a form says, nobody is sent elsewhere.
+    go_to(&match fields.get("back") {
+        "now" => format!("{}?done={done}", Place::Now),
+        "dense" => format!("{}&done={done}", View::Dense.address()),
+        _ => format!("{}?done={done}", Place::Alarm(id)),
+    })
 }
 
 /// The alarm of an address.

@@ -24,6 +24,12 @@ struct FirstSteps {
     lines: Vec<Line>,
 }
 
+/// The command that raises an alarm, to be tried.
+pub(super) fn first_alarm(reader: &Reader) -> String {
+    let (server, summary) = (reader.server(), &reader.words.example_summary);
+    format!(r#"curl {server}/api/v1/alarms -d '{{"summary": "{summary}", "phones": ["13800138000"]}}'"#)
+}
+
 /// The checklist, as HTML.
 pub(super) fn checklist(reader: &Reader, steps: &[(FirstStep, bool)]) -> String {
     let words = reader.words;
@@ -35,16 +41,12 @@ pub(super) fn checklist(reader: &Reader, steps: &[(FirstStep, bool)]) -> String 
             FirstStep::Alarm => (&words.first_alarm, &words.first_alarm_how, None, true),
             FirstStep::Call => (&words.first_call, &words.first_call_how, Some("/handsets"), true),
         };
-        let curl = || {
-            let (host, below, summary) = (&reader.host, &reader.below, &words.example_summary);
-            format!(r#"curl http://{host}{below}/api/v1/alarms -d '{{"summary": "{summary}", "phones": ["13800138000"]}}'"#)
-        };
         Line {
             done: *done,
             what,
             how,
             link: link.filter(|_| for_all || reader.administers()),
-            example: (*step == FirstStep::Alarm && !done).then(curl),
+            example: (*step == FirstStep::Alarm && !done).then(|| first_alarm(reader)),
         }
     };
     FirstSteps { words, lines: steps.iter().map(line).collect() }.render().unwrap_or_default()

@@ -18,7 +18,7 @@ use crate::dashboard::frame::words::{Words, escape, fill, fill_text, isolated};
 use crate::engine::watch::handsets::TEST_CALLS;
 use crate::roster::evaluate::FORESIGHT;
 use crate::store::alarm::alarms::AlarmRow;
-use crate::store::alarm::answers::{self, AnswerRow};
+use crate::store::alarm::answers::AnswerRow;
 use crate::store::duty::log::LoggedPerson;
 
 /// What was just done, when the address says so.
@@ -66,8 +66,9 @@ pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str
     }
 }
 
-/// What is on the page at this moment.
-pub(in crate::dashboard) fn sight(reader: &Reader, board: &Board) -> Sight {
+/// What is on the page at this moment. `open`: how the open alarms are shown, and below them what is wrong and does not keep anybody from
+/// being rung.
+pub(in crate::dashboard) fn sight(reader: &Reader, board: &Board, open: impl FnOnce(Vec<Trouble>) -> Part) -> Sight {
     let words = reader.words;
     // Every open alarm counts, also where one call is about several.
     let alarms = |rings: bool| -> usize {
@@ -90,7 +91,7 @@ pub(in crate::dashboard) fn sight(reader: &Reader, board: &Board) -> Sight {
         if board.open.is_empty() { Vec::new() } else { troubles.extract_if(.., |trouble| !trouble.stops_ringing).collect() };
     let parts = vec![
         Part::new("trouble", &TroublePart { words, troubles }),
-        Part::new("open", &open_part(reader, board, below)),
+        open(below),
         Part::new("facts", &FactsPart { words, facts: facts(reader, board) }),
         Part::new("finished", &finished_part(reader, board)),
     ];
@@ -125,6 +126,8 @@ struct OpenPart<'r> {
     last: Option<String>,
     /// What is still to be done on a new server; HTML.
     steps: Option<String>,
+    /// The command that raises the first alarm.
+    example: String,
     /// What is wrong beside, and does not keep anybody from being rung.
     troubles: Vec<Trouble>,
 }
@@ -148,6 +151,11 @@ struct Card {
     waits: Vec<String>,
 }
 
+/// The open alarms as most want them: a card for each.
+pub(in crate::dashboard) fn cards(reader: &Reader, board: &Board, troubles: Vec<Trouble>) -> Part {
+    Part::new("open", &open_part(reader, board, troubles))
+}
+
 fn open_part<'r>(reader: &'r Reader, board: &Board, troubles: Vec<Trouble>) -> OpenPart<'r> {
     let words = reader.words;
     let ringing = board.open.iter().filter(|hunt| !hunt.ringing.is_empty()).count();
@@ -166,6 +174,7 @@ fn open_part<'r>(reader: &'r Reader, board: &Board, troubles: Vec<Trouble>) -> O
         never: board.open.is_empty() && board.finished.is_empty(),
         last,
         steps: board.first_steps.map(|steps| first_steps::checklist(reader, &steps)),
+        example: first_steps::first_alarm(reader),
         troubles,
     }
 }
@@ -186,7 +195,6 @@ fn card(reader: &Reader, hunt: &OpenHunt) -> Option<Card> {
         steps: &hunt.steps,
         standing: Some(&hunt.standing),
     };
-    let confirmed = answers::current(&hunt.answers).filter(|answer| answer.confirmed_at.is_some());
     let mut waits = hunt.standing.waits(reader);
     if let (true, Some(until)) = (!rings, first.held_until) {
         waits = vec![fill(&reader.words.held_until, &[("at", Html(&at(until)))])];
@@ -199,7 +207,7 @@ fn card(reader: &Reader, hunt: &OpenHunt) -> Option<Card> {
     }
     Some(Card {
         id: first.id.to_string(),
-        seen: confirmed.map(|answer| answer.id.to_string()).unwrap_or_default(),
+        seen: hunt.seen(),
         summary: first.summary.clone(),
         rings,
         clock: since(first.hunt_created_at),

@@ -75,7 +75,7 @@ pub(in crate::dashboard) async fn acknowledge(
         note: Some(note).filter(|note| !note.is_empty()),
         doer: reader.doer(),
         ring_again_after_s: actions::taken_for(fields.get("hours"))?,
-        seen: seen_in(&fields),
+        seen: Some(seen_in(&fields)),
         ..Acknowledgement::default()
     };
     let acted = app.engine.take_these(&shown_in(&fields, id), &by).await?;
@@ -99,7 +99,7 @@ pub(in crate::dashboard) async fn decline(
         // Of several steps the latest, which is the one that is rung.
         callees.into_iter().rev().find(|callee| me.is(callee.person_id, &callee.number)).ok_or(Refusal::NotFound)?
     };
-    let seen = seen_in(&fields).unwrap_or_default();
+    let seen = seen_in(&fields);
     let acted = app.engine.decline_shown(&[id], callee.id, &actor(&reader), &seen).await?;
     answered(&app, &reader, &fields, (id, "declined"), &acted).await
 }
@@ -112,7 +112,7 @@ pub(in crate::dashboard) async fn give_back(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
-    let giving = GivingBack { giver: Giver::Named(known_as(&reader)), by: actor(&reader), seen: seen_in(&fields) };
+    let giving = GivingBack { giver: Giver::Named(known_as(&reader)), by: actor(&reader), seen: Some(seen_in(&fields)) };
     let acted = app.engine.give_back_these(&[id], &giving).await?;
     if acted.iter().any(|acted| matches!(acted.effect, Effect::Already | Effect::NotTheirs)) {
         return Err(Refusal::NotTaken);
@@ -126,9 +126,9 @@ fn shown_in(fields: &Fields, id: AlarmId) -> Vec<AlarmId> {
     if shown.is_empty() { vec![id] } else { shown }
 }
 
-/// The confirmed answers that stood on the page of a form; `None`: it does not say it.
-fn seen_in(fields: &Fields) -> Option<Vec<AnswerId>> {
-    fields.has("seen").then(|| fields.all("seen").filter_map(|answer| answer.parse().ok()).collect())
+/// The confirmed answers that stood on the page of a form. One that does not say it has shown nobody's, and takes nothing over.
+fn seen_in(fields: &Fields) -> Vec<AnswerId> {
+    fields.all("seen").filter_map(|answer| answer.parse().ok()).collect()
 }
 
 /// Back to the page from which a press came; where somebody was faster, a page that says who.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,7 +15,7 @@ use crate::engine::Engine;
 use crate::engine::watch::handsets::plain_path_is_open;
 use crate::engine::watch::health::{Backlog, Wrong};
 use crate::ids::{HandsetId, HuntId};
-use crate::keep::first_steps::{self, FirstStep, Seen};
+use crate::keep::first_steps::{self, FirstStep, Seen, Standing as StepsDone};
 use crate::lock::LockHealth;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
@@ -23,8 +24,7 @@ use crate::store::alarm::hunts::HuntRow;
 use crate::store::duty::log::CurrentDutyRow;
 use crate::store::watch::channels::ChannelRow;
 use crate::store::watch::handsets::{HandsetRow, KnockRow};
-use crate::store::{Db, StoreError};
-use std::sync::Arc;
+use crate::store::{Db, Store, StoreError};
 
 /// Open hunts shown; the others are counted.
 const MOST_OPEN: i64 = 60;
@@ -35,6 +35,8 @@ const UNHEARD_FOR: TimeDelta = TimeDelta::hours(24);
 const A_WEEK: TimeDelta = TimeDelta::days(7);
 /// The numbers of the week are read again after this, or when a hunt has ended.
 const WEEK_LASTS: Duration = Duration::from_mins(1);
+/// The first steps are tried again after this, when they could not be written down.
+const NOTING_RESTS: Duration = Duration::from_mins(1);
 
 /// Everything that *Now* and *Handsets* show, for no reader in particular.
 #[derive(Debug)]
@@ -78,6 +80,14 @@ pub(in crate::dashboard) struct OpenHunt {
     pub(in crate::dashboard) answers: Vec<AnswerRow>,
     pub(in crate::dashboard) steps: Steps,
     pub(in crate::dashboard) standing: Standing,
+}
+
+impl OpenHunt {
+    /// The confirmed answer that stands on the page, for the form that takes the alarm; empty where nobody has it.
+    pub(in crate::dashboard) fn seen(&self) -> String {
+        let confirmed = answers::current(&self.answers).filter(|answer| answer.confirmed_at.is_some());
+        confirmed.map(|answer| answer.id.to_string()).unwrap_or_default()
+    }
 }
 
 /// An alarm that is over, or whose hunt is.
@@ -282,6 +292,38 @@ struct Latest {
     week: Option<KnownWeek>,
     /// All first steps were done: that is asked no more.
     steps_done: bool,
+    noting: Noting,
+}
+
+/// The first steps are written down beside: whoever looks does not wait for it, and sees them all the same.
+#[derive(Debug, Default)]
+struct Noting {
+    /// Not before that: somebody writes them, or could not.
+    rests_until: Arc<std::sync::Mutex<Option<Instant>>>,
+}
+
+impl Noting {
+    fn begin(&self, store: &Store, fresh: Vec<FirstStep>, now: DateTime<Utc>) {
+        let rest = |place: &std::sync::Mutex<Option<Instant>>, until| {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        };
+        let rests = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until);
+        if fresh.is_empty() || rests {
+            return;
+        }
+        rest(&self.rests_until, Some(Instant::now() + NOTING_RESTS));
+        let (place, store) = (Arc::clone(&self.rests_until), store.clone());
+        tokio::spawn(async move {
+            let until = match first_steps::note(&store, &fresh, now).await {
+                Ok(()) => None,
+                Err(error) => {
+                    tracing::debug!(%error, "the first steps could not be written down");
+                    Some(Instant::now() + NOTING_RESTS)
+                }
+            };
+            rest(&place, until);
+        });
+    }
 }
 
 impl Boards {
@@ -300,11 +342,10 @@ impl Boards {
                 board.unlisted_proxy |= app.access.saw_a_proxy();
                 if let Some(seen) = steps {
                     let has_phone = board.handsets.iter().any(|handset| board.health(handset).counts());
-                    match first_steps::standing(&app.engine.store, &seen, has_phone, board.now).await {
-                        Ok(steps) => (board.first_steps, latest.steps_done) = (steps, steps.is_none()),
-                        // It is no reason to show nothing.
-                        Err(error) => tracing::debug!(%error, "the first steps could not be written down"),
-                    }
+                    let steps = StepsDone::of(&seen, has_phone);
+                    board.first_steps = Some(steps.all).filter(|_| !steps.is_over());
+                    latest.steps_done = steps.is_known_to_be_over();
+                    latest.noting.begin(&app.engine.store, steps.fresh, board.now);
                 }
                 let latest_end = latest_end(&board.finished);
                 if known.is_none_or(|known| known.latest_end != latest_end) {

@@ -11,6 +11,7 @@ use axum::response::Response;
 
 use super::now;
 use super::read::{Board, OpenHunt};
+use super::trouble::Trouble;
 use crate::alarm::Priority;
 use crate::dashboard::Dashboard;
 use crate::dashboard::frame::answer::Refusal;
@@ -39,7 +40,8 @@ impl View {
         }
     }
 
-    fn address(self) -> &'static str {
+    /// Where it is.
+    pub(in crate::dashboard) fn address(self) -> &'static str {
         match self {
             Self::Usual => "/",
             Self::Dense => "/?view=dense",
@@ -72,6 +74,8 @@ struct Row {
     who: String,
     /// All of its alarms: a press names what was on the screen.
     alarms: Vec<String>,
+    /// The confirmed answer that was on it; empty where nobody has them.
+    seen: String,
 }
 
 #[derive(Template)]
@@ -82,6 +86,8 @@ struct DensePart<'r> {
     rows: Vec<Row>,
     more: Option<String>,
     can_press: bool,
+    /// What is wrong beside, and does not keep anybody from being rung.
+    troubles: Vec<Trouble>,
 }
 
 #[derive(Template)]
@@ -109,13 +115,10 @@ pub(in crate::dashboard) async fn show(
 
 /// What is on the page at this moment.
 pub(in crate::dashboard) fn sight(reader: &Reader, board: &Board, view: View) -> Sight {
-    let mut sight = now::sight(reader, board);
-    if view != View::Usual && !board.open.is_empty() {
-        let dense = Part::new("open", &dense(reader, board, view));
-        for part in sight.parts.iter_mut().filter(|part| part.id == "open") {
-            *part = dense.clone();
-        }
-    }
+    let mut sight = now::sight(reader, board, |troubles| match view == View::Usual || board.open.is_empty() {
+        true => now::cards(reader, board, troubles),
+        false => Part::new("open", &dense(reader, board, view, troubles)),
+    });
     // A wall shows what goes on, and what keeps it from going on.
     if view == View::Wall {
         sight.parts.retain(|part| part.id != "finished");
@@ -127,7 +130,7 @@ pub(in crate::dashboard) fn sight(reader: &Reader, board: &Board, view: View) ->
     sight
 }
 
-fn dense<'r>(reader: &'r Reader, board: &Board, view: View) -> DensePart<'r> {
+fn dense<'r>(reader: &'r Reader, board: &Board, view: View, troubles: Vec<Trouble>) -> DensePart<'r> {
     let words = reader.words;
     DensePart {
         reader,
@@ -135,6 +138,7 @@ fn dense<'r>(reader: &'r Reader, board: &Board, view: View) -> DensePart<'r> {
         rows: board.open.iter().filter_map(|hunt| row(reader, hunt)).collect(),
         more: (board.more_open > 0).then(|| fill_text(&words.open_more, &[("count", &board.more_open.to_string())])),
         can_press: view == View::Dense && reader.responds(),
+        troubles,
     }
 }
 
@@ -160,6 +164,7 @@ fn row(reader: &Reader, hunt: &OpenHunt) -> Option<Row> {
         source: now::source(words, first).to_owned(),
         who: if names.is_empty() { words.dense_nobody.clone() } else { names.join(words.list_comma.as_str()) },
         alarms: hunt.alarms.iter().map(|alarm| alarm.id.to_string()).collect(),
+        seen: hunt.seen(),
     })
 }
 

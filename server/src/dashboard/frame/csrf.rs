@@ -26,6 +26,8 @@ pub(in crate::dashboard) const VISIT_COOKIE: &str = "autocall_visit";
 /// The field that every form has.
 pub(in crate::dashboard) const FIELD: &str = "form_token";
 const LARGEST_FORM: usize = 32 * 1024;
+/// A thousand quiet hours, each with the longest name as browsers write it, are no longer.
+const LARGEST_LONG_FORM: usize = 2560 * 1024;
 /// What stands beside the file in a form that has one: a list of ten thousand numbers is no longer.
 const LARGEST_BESIDE_A_FILE: usize = 512 * 1024;
 
@@ -70,7 +72,23 @@ pub(in crate::dashboard) async fn own_files(State(app): State<Arc<App>>, request
     let Ok(_room) = app.bodies.reserve_for_upload(length).await else {
         return Refusal::Away.into_response();
     };
-    match check(&app.config().http, request, true).await {
+    match check(&app.config().http, request, Shape::WithFile).await {
+        Ok(request) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// Lets a form of many rows through to its handler only when it is ours.
+pub(in crate::dashboard) async fn own_long_forms(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    // Several at once take more memory than there may be.
+    let length = said_length(request.headers()).map_or(LARGEST_LONG_FORM, |length| length.min(LARGEST_LONG_FORM));
+    let Ok(_room) = app.bodies.reserve_for_upload(length).await else {
+        return Refusal::Away.into_response();
+    };
+    match check(&app.config().http, request, Shape::Long).await {
         Ok(request) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }
@@ -81,13 +99,22 @@ pub(in crate::dashboard) async fn own_forms(State(app): State<Arc<App>>, request
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
-    match check(&app.config().http, request, false).await {
+    match check(&app.config().http, request, Shape::Plain).await {
         Ok(request) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn check(config: &HttpConfig, request: Request, with_file: bool) -> Result<Request, Refusal> {
+/// What a form may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Plain,
+    /// Many rows.
+    Long,
+    WithFile,
+}
+
+async fn check(config: &HttpConfig, request: Request, shape: Shape) -> Result<Request, Refusal> {
     let (mut parts, body) = request.into_parts();
     if !comes_from_own_page(&parts.headers, config) {
         return Err(Refusal::ForeignForm);
@@ -97,12 +124,14 @@ async fn check(config: &HttpConfig, request: Request, with_file: bool) -> Result
     if expected.is_empty() {
         return Err(Refusal::ForeignForm);
     }
-    let fields = if with_file {
-        let (fields, file) = read_with_file(&parts.headers, body).await?;
-        parts.extensions.insert(file);
-        fields
-    } else {
-        read(&collect(body).await?)?
+    let fields = match shape {
+        Shape::WithFile => {
+            let (fields, file) = read_with_file(&parts.headers, body).await?;
+            parts.extensions.insert(file);
+            fields
+        }
+        Shape::Long => read(&collect_most(body, LARGEST_LONG_FORM).await?)?,
+        Shape::Plain => read(&collect(body).await?)?,
     };
     let given = fields.get(FIELD);
     if !bool::from(given.as_bytes().ct_eq(expected.as_bytes())) {
@@ -113,7 +142,11 @@ async fn check(config: &HttpConfig, request: Request, with_file: bool) -> Result
 }
 
 pub(in crate::dashboard) async fn collect(body: Body) -> Result<Bytes, Refusal> {
-    match Limited::new(body, LARGEST_FORM).collect().await {
+    collect_most(body, LARGEST_FORM).await
+}
+
+async fn collect_most(body: Body, most: usize) -> Result<Bytes, Refusal> {
+    match Limited::new(body, most).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
         Err(_) => Err(Refusal::Garbled),

@@ -46,9 +46,16 @@ impl Field {
     ) -> Self {
         let name = name.into();
         let wrong = Wrong::at(wrong, &name);
+        // What is offered is completed by the browser.
         let typed = !matches!(
             input,
-            Input::File(_) | Input::Lines(_) | Input::Choice(_) | Input::Tick(_) | Input::Time { .. } | Input::Wall
+            Input::Offered(_)
+                | Input::File(_)
+                | Input::Lines(_)
+                | Input::Choice(_)
+                | Input::Tick(_)
+                | Input::Time { .. }
+                | Input::Wall
         );
         Self {
             id: name.clone(),
@@ -140,6 +147,8 @@ pub(in crate::dashboard) enum Input {
     Number,
     /// With one line.
     Line,
+    /// With one line, for which the page offers a list; the list's element has this id.
+    Offered(&'static str),
     /// With a phone number.
     Phone,
     /// With the name of a user.

@@ -239,7 +239,7 @@ impl Watcher {
             (Err(_), _) => now::sight_away(reader),
             (Ok(board), Subject::Handsets) => handsets::sight(reader, board),
             (Ok(board), Subject::Now(view)) => views::sight(reader, board, view),
-            (Ok(board), _) => now::sight(reader, board),
+            (Ok(board), _) => views::sight(reader, board, View::default()),
         })
     }
 

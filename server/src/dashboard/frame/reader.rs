@@ -66,6 +66,12 @@ impl Reader {
         self.may(Role::Admin)
     }
 
+    /// This server as their browser reaches it, for what they type themselves.
+    pub(in crate::dashboard) fn server(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.host, self.below)
+    }
+
     /// A number as they may see it.
     pub(in crate::dashboard) fn number(&self, number: &str) -> String {
         if self.responds() { number.to_owned() } else { masked(number) }

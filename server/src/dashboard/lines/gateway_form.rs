@@ -69,10 +69,11 @@ impl GatewayForm {
         kind: GatewayKind,
         old: Option<&GatewaySettings>,
     ) -> Result<GatewaySettings, Wrong> {
-        kind.settings(&self.settings, old).map_err(|wrong| match (wrong, kind) {
+        kind.settings_unseen(&self.settings, old).map_err(|wrong| match (wrong, kind) {
             (WrongSetting { field, typed: Some(text), .. }, _) => {
                 Wrong::new(field, fill_text(&words.rule_bad_label, &[("text", &text)]))
             }
+            (WrongSetting { field, again: true, .. }, _) => Wrong::new(field, &words.secret_elsewhere),
             (WrongSetting { field, why, .. }, kind) => match kind.blames(field) {
                 Some((field, word)) => Wrong::new(field, words.word(word)),
                 None if field == "sim" => Wrong::new(field, &words.gateway_bad_sim),

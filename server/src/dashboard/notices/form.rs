@@ -137,6 +137,7 @@ pub(super) fn kind_words(words: &'static Words, kind: NoticeKind) -> &'static st
 fn at_its_field(words: &Words, shape: WebhookShape, wrong: &WrongSetting) -> Wrong {
     let is_asked = |field: &str| shape.asks(None).iter().any(|asked| asked.name == field);
     let (field, sentence) = match wrong.setting {
+        setting if wrong.again => (setting, &words.secret_elsewhere),
         "url" => ("url", &words.notice_bad_url),
         "secret" => ("secret", &words.notice_bad_secret),
         "to" => ("to", &words.notice_bad_to),

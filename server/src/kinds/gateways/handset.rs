@@ -52,6 +52,10 @@ impl Gateway for Handset {
         self.handset.clone()
     }
 
+    fn secrets(&self) -> Vec<(&'static [&'static str], String)> {
+        Vec::new()
+    }
+
     fn shown(&self) -> Vec<(&'static str, String)> {
         vec![("handset", self.handset.clone())]
     }

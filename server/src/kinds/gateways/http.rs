@@ -110,6 +110,16 @@ impl Gateway for Http {
         Some(&self.url)
     }
 
+    fn secrets(&self) -> Vec<(&'static [&'static str], String)> {
+        let mut secrets: Vec<(&'static [&'static str], String)> = Vec::new();
+        secrets.extend(self.secret.iter().map(|secret| (&["secret"][..], secret.clone())));
+        // Either may hold one.
+        secrets.extend(self.headers.iter().map(|(name, value)| (&["headers"][..], format!("{name}={value}"))));
+        secrets.push((&["body"], self.body.clone()));
+        secrets.retain(|(_, secret)| !secret.is_empty());
+        secrets
+    }
+
     fn shown(&self) -> Vec<(&'static str, String)> {
         vec![("method", self.method.clone())]
     }

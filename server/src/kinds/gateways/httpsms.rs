@@ -83,6 +83,10 @@ impl Gateway for Httpsms {
         Some(&self.url)
     }
 
+    fn secrets(&self) -> Vec<(&'static [&'static str], String)> {
+        vec![(&["secret"], self.key.clone())]
+    }
+
     fn shown(&self) -> Vec<(&'static str, String)> {
         vec![("url", shown_address(&self.url)), ("from", self.from.clone())]
     }

@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
 
-use super::form::{Asked, Said, Typed};
+use super::form::{Asked, Said, Typed, leads_elsewhere};
 use super::guard::{GuardedResolver, check_url};
 use super::signature::sign;
 use crate::ids::{SmsId, hex};
@@ -54,11 +54,13 @@ pub struct WrongSetting {
     pub why: String,
     /// What was written, where only that is to be told.
     pub typed: Option<String>,
+    /// It is kept, and has to be given again: the address leads elsewhere.
+    pub again: bool,
 }
 
 impl WrongSetting {
     fn new(field: &'static str, why: impl Into<String>) -> Self {
-        Self { field, why: why.into(), typed: None }
+        Self { field, why: why.into(), typed: None, again: false }
     }
 }
 
@@ -104,6 +106,9 @@ trait Gateway {
 
     /// What of it a form shows, by the names of the fields. Nothing of it may be a secret.
     fn shown(&self) -> Vec<(&'static str, String)>;
+
+    /// What of it nobody is to learn who does not know it, each behind the fields of a form that say it.
+    fn secrets(&self) -> Vec<(&'static [&'static str], String)>;
 
     /// Whether a report is signed with the secret that both know, in the way of its app.
     fn is_signed(&self, secret: &[u8], report: &Report<'_>) -> bool {
@@ -254,6 +259,28 @@ impl GatewayKind {
     /// The field that cannot be read.
     pub fn settings(self, typed: &Typed, old: Option<&GatewaySettings>) -> Result<GatewaySettings, WrongSetting> {
         (self.description().read)(typed, old)
+    }
+
+    /// The same from somebody who is not to learn what is kept: where the address leads elsewhere, secrets are given again. Whoever has the
+    /// command line can read them anyway.
+    ///
+    /// # Errors
+    /// The field that cannot be read, or a secret that is left out although the address leads elsewhere.
+    pub fn settings_unseen(self, typed: &Typed, old: Option<&GatewaySettings>) -> Result<GatewaySettings, WrongSetting> {
+        let new = self.settings(typed, old)?;
+        let (Some(before), Some(after)) = (old.and_then(|old| old.gateway().address()), new.gateway().address()) else {
+            return Ok(new);
+        };
+        if leads_elsewhere(before, after) {
+            let known = old.map(|old| old.gateway().secrets()).unwrap_or_default();
+            let is_said = |fields: &[&str]| fields.iter().any(|field| !typed.text(field).is_empty());
+            let kept = new.gateway().secrets().into_iter().find(|own| known.contains(own) && !is_said(own.0));
+            if let Some(field) = kept.and_then(|(fields, _)| fields.first().copied()) {
+                let why = format!("the address leads elsewhere now: give {field} again too");
+                return Err(WrongSetting { again: true, ..WrongSetting::new(field, why) });
+            }
+        }
+        Ok(new)
     }
 
     /// At which field of its form, and by which word of the catalogue, people are told what is wrong with a setting that other kinds do

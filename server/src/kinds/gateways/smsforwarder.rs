@@ -197,6 +197,14 @@ impl Gateway for Smsforwarder {
         Some(&self.url)
     }
 
+    fn secrets(&self) -> Vec<(&'static [&'static str], String)> {
+        let mut secrets: Vec<(&'static [&'static str], String)> = Vec::new();
+        secrets.extend(self.secret.iter().map(|secret| (&["secret"][..], secret.clone())));
+        // A form of the pages has one field for all of them.
+        secrets.extend(self.sm4_key.iter().map(|key| (&["secret", "sm4_key"][..], key.clone())));
+        secrets
+    }
+
     fn shown(&self) -> Vec<(&'static str, String)> {
         vec![
             ("url", shown_address(&self.url)),

@@ -162,6 +162,14 @@ impl Gateway for Smsgate {
         Some(&self.url)
     }
 
+    fn secrets(&self) -> Vec<(&'static [&'static str], String)> {
+        let mut secrets: Vec<(&'static [&'static str], String)> = vec![(&["secret"], self.password.clone())];
+        secrets.extend(self.token.iter().map(|token| (&["token"][..], token.clone())));
+        // What is empty is no secret.
+        secrets.retain(|(_, secret)| !secret.is_empty());
+        secrets
+    }
+
     fn shown(&self) -> Vec<(&'static str, String)> {
         vec![
             ("url", shown_address(&self.url)),

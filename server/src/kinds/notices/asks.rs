@@ -3,7 +3,7 @@
 use reqwest::Url;
 
 use super::{Secret, Sign, Template, WebhookSettings, WebhookShape, WrongSetting};
-use crate::kinds::form::{Asked, AskedBy, Said, Typed, pairs};
+use crate::kinds::form::{Asked, AskedBy, Said, Typed, leads_elsewhere, pairs};
 
 /// What there is of a webhook already, or is made of what was typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl WebhookShape {
     /// What was typed, with what was left blank and is not shown as it was.
     ///
     /// # Errors
-    /// What cannot be read.
+    /// What cannot be read, and a secret that is left blank although the address leads elsewhere.
     pub fn said(self, typed: &Typed, old: Option<&Addressed>) -> Result<Addressed, WrongSetting> {
         let shows_address = old.is_some_and(|old| self.shown(old).iter().any(|(name, _)| *name == "url"));
         let url = match old {
@@ -139,9 +139,19 @@ impl WebhookShape {
         let optional = |name: &str| Some(typed.text(name).to_owned()).filter(|text| !text.is_empty());
         let parts = typed.text("mention").split(',').map(str::trim).filter(|who| !who.is_empty());
         let template = if self == Self::Template { Some(template(typed, old)?) } else { None };
+        let secret = typed.optional("secret", old.and_then(|old| old.secret.as_ref()));
+        if let Some(old) = old {
+            let home = || self.home(Some(secret.as_deref().unwrap_or("x"))).unwrap_or_default();
+            let leads = if url.is_empty() { home() } else { url.clone() };
+            let kept = leads_elsewhere(&old.url, &leads).then(|| kept(typed, old)).flatten();
+            if let Some(setting) = kept {
+                let why = format!("the address leads elsewhere now: give {setting} again too");
+                return Err(WrongSetting { again: true, ..WrongSetting::new(setting, why) });
+            }
+        }
         Ok(Addressed {
             url,
-            secret: typed.optional("secret", old.and_then(|old| old.secret.as_ref())),
+            secret,
             settings: WebhookSettings {
                 to: optional("to"),
                 from: optional("from"),
@@ -151,6 +161,17 @@ impl WebhookShape {
             },
         })
     }
+}
+
+/// What may be a secret and stays as it was, because it was left blank.
+fn kept(typed: &Typed, old: &Addressed) -> Option<&'static str> {
+    let template = old.settings.template.as_ref();
+    let there = [
+        ("secret", old.secret.is_some() && !typed.takes_away("secret")),
+        ("headers", template.is_some_and(|own| !own.headers.is_empty())),
+        ("body", template.is_some_and(|own| !own.body.is_empty())),
+    ];
+    there.into_iter().find(|(name, is_there)| *is_there && typed.text(name).is_empty()).map(|(name, _)| name)
 }
 
 /// A request as it was typed.
@@ -221,12 +242,39 @@ mod tests {
     fn an_address_that_is_shown_is_what_stands_in_its_field() {
         let old = Addressed { url: "https://push.example.com/".to_owned(), secret: Some("t".to_owned()), ..Default::default() };
         assert_eq!(WebhookShape::Gotify.shown(&old)[0], ("url", old.url.clone()));
-        let other = WebhookShape::Gotify.said(&typed(&[("url", " https://b.example ")]), Some(&old)).unwrap();
-        assert_eq!((other.url.as_str(), other.secret.as_deref()), ("https://b.example", Some("t")));
+        let near = WebhookShape::Gotify.said(&typed(&[("url", " https://push.example.com/b ")]), Some(&old)).unwrap();
+        assert_eq!((near.url.as_str(), near.secret.as_deref()), ("https://push.example.com/b", Some("t")));
+        let elsewhere = [("url", " https://b.example ")];
+        let wrong = WebhookShape::Gotify.said(&typed(&elsewhere), Some(&old)).unwrap_err();
+        assert!(wrong.again && wrong.setting == "secret", "nobody learns it by sending it to themselves: {wrong:?}");
+        let other = WebhookShape::Gotify.said(&typed(&[elsewhere[0], ("secret", "u")]), Some(&old)).unwrap();
+        assert_eq!((other.url.as_str(), other.secret.as_deref()), ("https://b.example", Some("u")));
+        let home = Addressed { secret: Some("t".to_owned()), url: "https://bot.example".to_owned(), ..Default::default() };
+        let wrong = WebhookShape::Telegram.said(&typed(&[("url", ""), ("to", "@x")]), Some(&home)).unwrap_err();
+        assert_eq!(wrong.setting, "secret", "its own address is elsewhere too");
         let blank = WebhookShape::Slack.said(&typed(&[("url", "")]), Some(&old)).unwrap();
         assert_eq!(blank.url, old.url, "it is not shown, and stays");
         let gone = Typed { gone: vec!["secret".to_owned()], ..typed(&[]) };
         assert_eq!(WebhookShape::Ntfy.said(&gone, Some(&old)).unwrap().secret, None);
+    }
+
+    #[test]
+    fn what_a_request_of_one_s_own_holds_goes_nowhere_else() {
+        let own = Template {
+            headers: [("authorization".to_owned(), "Bearer geheim".to_owned())].into(),
+            body: r#"{"text": "{text}", "key": "geheim"}"#.to_owned(),
+            ..Template::default()
+        };
+        let settings = WebhookSettings { template: Some(own), ..Default::default() };
+        let old = Addressed { url: "https://x.example/1".to_owned(), secret: Some("geheim".to_owned()), settings };
+        let mut fields = vec![("url", "http://x.example/1")];
+        for (field, text) in [("secret", "s"), ("headers", "a=b"), ("body", "{text}")] {
+            let wrong = WebhookShape::Template.said(&typed(&fields), Some(&old)).unwrap_err();
+            assert!(wrong.again && wrong.setting == field, "{field}: {wrong:?}");
+            fields.push((field, text));
+        }
+        let new = WebhookShape::Template.said(&typed(&fields), Some(&old)).unwrap();
+        assert!(!format!("{new:?}").contains("geheim"), "{new:?}");
     }
 
     #[test]

@@ -452,11 +452,13 @@ pub struct WrongSetting {
     pub setting: &'static str,
     /// What is wrong, and how it should be.
     pub why: String,
+    /// It is kept, and has to be given again: the address leads elsewhere.
+    pub again: bool,
 }
 
 impl WrongSetting {
     fn new(setting: &'static str, why: impl Into<String>) -> Self {
-        Self { setting, why: why.into() }
+        Self { setting, why: why.into(), again: false }
     }
 }
 

@@ -87,7 +87,7 @@ document.addEventListener('submit', ({ target }) => {
 });
 // What was just done is said once: neither a reload nor a page that stays open for hours is to repeat it.
 const done = document.getElementById('done');
-if (done) { history.replaceState(null, '', location.pathname); setTimeout(() => done.remove(), DONE_SHOWN_FOR); }
+if (done) { const here = new URL(location); here.searchParams.delete('done'); history.replaceState(null, '', here); setTimeout(() => done.remove(), DONE_SHOWN_FOR); }
 tick('time[data-t]');
 setInterval(() => root.classList.contains('cut') || tick('time[data-t=since], time[data-t=until], time[data-t=ago]'), SECOND);
 // What only some pages need is loaded by them.
