@@ -143,11 +143,14 @@ fn paragraphs(text: &str) -> String {
     text.split("\n\n").map(|paragraph| format!("<p>{}</p>", in_code(paragraph))).collect()
 }
 
-/// The operations of each part of the API: where, how, and what is said of them.
-fn parts(document: &Value) -> Vec<(String, Vec<(&str, &str, &Value)>)> {
+/// An operation: where, how, and what is said of it.
+type Operation<'d> = (&'d str, &'d str, &'d Value);
+
+/// The operations of each part of the API.
+fn parts(document: &Value) -> Vec<(String, Vec<Operation<'_>>)> {
     let mut order: Vec<String> =
         document["tags"].as_array().into_iter().flatten().filter_map(|tag| tag["name"].as_str()).map(str::to_owned).collect();
-    let mut found: BTreeMap<String, Vec<(&str, &str, &Value)>> = BTreeMap::new();
+    let mut found: BTreeMap<String, Vec<Operation<'_>>> = BTreeMap::new();
     for (path, methods) in document["paths"].as_object().into_iter().flatten() {
         for (method, operation) in methods.as_object().into_iter().flatten().filter(|(_, operation)| operation.is_object()) {
             let part = operation["tags"][0].as_str().unwrap_or_default().to_owned();

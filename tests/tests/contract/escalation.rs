@@ -507,7 +507,11 @@ async fn a_callees_own_link(home: Home) {
     assert_eq!(alarm["answers"].as_array().unwrap().len(), 1);
     assert_eq!(server.outcomes(&id).await, ["superseded"]);
     server.report(&desk, &mid, None).await;
-    assert!(server.page(&first).await.contains(B), "who has it is told to the others");
+    let page = server.page(&first).await;
+    assert!(
+        page.contains("5678") && !page.contains(B),
+        "who has it is told to the others, and no number to whoever holds a link: {page}"
+    );
     assert_eq!(server.submit("/c/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/take").await, 404);
     act(&server, &id, "cancel", json!({})).await;
     let id = [id];

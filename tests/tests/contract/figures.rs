@@ -234,7 +234,9 @@ async fn figures_are_what_a_slow_count_finds(home: Home) {
     let phones = [server.pair("one", Profile::List).await, server.pair("two", Profile::List).await];
     for seed in [1_u64, 7, 4242] {
         let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-        let (mut alarms, mut dials): (Vec<String>, Vec<(String, String, Vec<String>)>) = (Vec::new(), Vec::new());
+        let mut alarms: Vec<String> = Vec::new();
+        // The phone, the mid and the numbers.
+        let mut dials: Vec<(String, String, Vec<String>)> = Vec::new();
         for step in 0..60 {
             match dice.roll(10) {
                 0 | 1 => {

@@ -418,7 +418,7 @@ async fn of_two_admins_the_second_is_told(home: Home) {
         ),
         (
             format!("/gateways/{}", of(&gateway)),
-            vec![("name", "window"), ("url", "http://127.0.0.1:10/message"), ("user", "sms")],
+            vec![("name", "window"), ("url", "http://127.0.0.1:10/message"), ("user", "sms"), ("secret", "anew")],
         ),
         (
             format!("/heartbeats/{}", of(&beat)),

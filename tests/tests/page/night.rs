@@ -207,7 +207,7 @@ async fn whoever_is_rung_says_no_on_the_page(home: Home) {
 
 async fn when_all_say_no_on_the_page_everybody_reads_it(home: Home) {
     let server = home.start().await;
-    let desk = server.pair("desk", Profile::List).await;
+    let desk = server.pair("desk", Profile::App).await;
     let ids = people(&server).await;
     let ring = json!({ "summary": "disk full", "ring": [{ "person": "Ann" }, { "person": "Bob" }] });
     let id = server.raise(&[], ring).await;
@@ -215,7 +215,7 @@ async fn when_all_say_no_on_the_page_everybody_reads_it(home: Home) {
     let mut bob = Visitor::logged_in_as(&server, "bob", Role::Responder, Some(ids[1])).await;
     let (path, decline) = (format!("/alarms/{id}"), format!("/alarms/{id}/decline"));
     // Ann's phone rings while she says it.
-    let (mid, numbers) = server.dial(&desk).await;
+    let (mid, numbers) = server.app_dial(&desk).await;
     assert_eq!(numbers, [A]);
     let page = ann.get(&path).await;
     assert_eq!(press(&mut ann, &page, &decline).await.status, 303);
@@ -229,7 +229,7 @@ async fn when_all_say_no_on_the_page_everybody_reads_it(home: Home) {
         assert!(now.shows("Everybody declined: disk full") && !now.shows("Nobody heard"), "{}", now.body);
         assert!(visitor.get(&path).await.shows("everybody declined"), "who reads the alarm sees why");
     }
-    server.idle(&desk).await;
+    server.app_idle(&desk).await;
 }
 
 async fn addresses_are_links_and_numbers_are_called(home: Home) {

@@ -85,13 +85,12 @@ pub fn team_of(queue: &str, ring: Option<&Step>, of_policy: Option<&Step>) -> Op
     if let Some(name) = queue.strip_prefix("schedule ") {
         return Some(TeamBy::ScheduleName(name.to_owned()));
     }
-    let whom = [ring, of_policy].into_iter().flatten().flat_map(|step| &step.whom);
-    whom.filter_map(|whom| match whom {
+    let mut whom = [ring, of_policy].into_iter().flatten().flat_map(|step| &step.whom);
+    whom.find_map(|whom| match whom {
         Whom::Team(team) => Some(TeamBy::Id(*team)),
         Whom::Schedule(schedule) => Some(TeamBy::Schedule(*schedule)),
         Whom::Person(_) | Whom::Number(_) => None,
     })
-    .next()
 }
 
 /// What something counts for, as it was counted.

@@ -42,7 +42,9 @@ pub fn spans(hand_overs: &[(DateTime<Utc>, Vec<PersonId>)], until: DateTime<Utc>
     for (place, (from, people)) in hand_overs.iter().enumerate() {
         let to = hand_overs.get(place + 1).map_or(until, |(at, _)| *at).min(until);
         if *from < to {
-            people.iter().for_each(|person| spans.entry(*person).or_default().push((*from, to)));
+            for person in people {
+                spans.entry(*person).or_default().push((*from, to));
+            }
         }
     }
     spans

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::times::Times;
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
 fn is_zero(count: &i64) -> bool {
     *count == 0
 }

@@ -101,7 +101,9 @@ mod tests {
 
     fn all(seconds: &[i64]) -> Times {
         let mut all = Times::default();
-        seconds.iter().for_each(|one| all.add(&Times::of(*one), 1));
+        for one in seconds {
+            all.add(&Times::of(*one), 1);
+        }
         all
     }
 

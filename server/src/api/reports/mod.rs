@@ -263,7 +263,7 @@ pub async fn show(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn table(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let report = asked_for(&app, query.as_deref()).await?;
-    let mut response = report.csv(|name| name.to_owned()).into_response();
+    let mut response = report.csv(str::to_owned).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
     Ok(response)
 }

@@ -40,7 +40,7 @@ pub(in crate::dashboard) fn part(reader: &Reader, alarm: &AlarmRow, mark: Option
     let words = reader.words;
     let who = |mark: &FalseAlarmRow| match mark.marked_by.as_deref() {
         Some(name) => fill_text(&words.false_mark, &[("who", &reader.name(name))]),
-        None => words.false_mark_by_nobody.to_string(),
+        None => words.false_mark_by_nobody.clone(),
     };
     let part = FalsePart {
         words,

@@ -124,7 +124,7 @@ pub(in crate::dashboard) async fn show(
     let month = |day: chrono::NaiveDate| day.format("%Y-%m").to_string();
     let (from, to) = (month(asked.from), month(asked.last_month()));
     let chosen = report.team.as_ref().map(|(_, name)| name.as_str());
-    let all = Choice { value: String::new(), word: words.reports_all_teams.to_string(), chosen: chosen.is_none() };
+    let all = Choice { value: String::new(), word: words.reports_all_teams.clone(), chosen: chosen.is_none() };
     let of_team = |name: &String| Choice { value: name.clone(), word: name.clone(), chosen: chosen == Some(name) };
     let address = form_urlencoded::Serializer::new(String::new())
         .extend_pairs([("by", asked.by.as_str()), ("from", &from), ("to", &to)])
@@ -145,7 +145,7 @@ pub(in crate::dashboard) async fn show(
         total: report
             .total
             .as_ref()
-            .map(|total| Row { name: words.reports_total.to_string(), cells: cells(words, asked.by, total, None) }),
+            .map(|total| Row { name: words.reports_total.clone(), cells: cells(words, asked.by, total, None) }),
         duty_until: asked.by.has_duty().then(|| duty_until(words, &report)),
         fairness: report.lines.iter().filter_map(|line| bearer(&reader, line)).collect(),
         csv: format!("/reports.csv?{address}"),
@@ -189,14 +189,14 @@ fn by_word(words: &'static Words, by: By) -> &'static str {
 fn notes(words: &'static Words, report: &Report) -> Vec<String> {
     let mut notes = Vec::new();
     match report.known_from {
-        None => notes.push(words.reports_none_yet.to_string()),
+        None => notes.push(words.reports_none_yet.clone()),
         Some(day) if day > report.asked.from => {
             notes.push(fill_text(&words.reports_known_from, &[("day", &day.format("%Y-%m-%d").to_string())]));
         }
         Some(_) => {}
     }
     if report.counting && report.known_from.is_some() {
-        notes.push(words.reports_counting.to_string());
+        notes.push(words.reports_counting.clone());
     }
     notes
 }
@@ -234,8 +234,8 @@ fn subject(reader: &Reader, line: &Line) -> String {
         Subject::Day(day) => day.format("%Y-%m-%d").to_string(),
         Subject::Month(day) => day.format("%Y-%m").to_string(),
         Subject::Named { name, .. } => reader.name(name),
-        Subject::Nothing => reader.words.reports_nothing.to_string(),
-        Subject::Removed => reader.words.reports_removed.to_string(),
+        Subject::Nothing => reader.words.reports_nothing.clone(),
+        Subject::Removed => reader.words.reports_removed.clone(),
     }
 }
 

@@ -129,7 +129,9 @@ impl Engine {
         let known: Vec<&Figures> = lines.iter().filter_map(|line| line.figures.as_ref()).collect();
         let total = (known_from.is_some_and(|from| from < asked.until)).then(|| {
             let mut total = Figures::default();
-            known.iter().for_each(|figures| total.add(figures, 1));
+            for figures in &known {
+                total.add(figures, 1);
+            }
             total
         });
         let team = team.map(|own| (own.id, own.name.clone()));

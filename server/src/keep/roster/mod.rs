@@ -109,7 +109,7 @@ pub enum RosterError {
     #[error("somebody else has changed which calendar the schedule follows: read it again")]
     StaleSource,
     /// A request for a swap waits for an answer no more.
-    #[error("nothing was changed: {}", over_words(.0))]
+    #[error("nothing was changed: {}", over_words(*.0))]
     SwapIsOver(Standing),
     /// A swap cannot be made as the plan stands.
     #[error("{}", cannot_words(.why, .name))]
@@ -177,7 +177,7 @@ pub enum RosterError {
     Store(#[from] StoreError),
 }
 
-fn over_words(standing: &Standing) -> &'static str {
+fn over_words(standing: Standing) -> &'static str {
     match standing {
         Standing::Open => "the swap waits for an answer",
         Standing::Accepted => "the swap was accepted already",

@@ -178,8 +178,11 @@ impl AlarmFilter {
 
     /// Whether it leaves out some of what has the words that it asks for.
     pub(in crate::store) fn leaves_out(&self) -> bool {
-        !(self.states.is_empty() && self.priorities.is_empty() && self.dedup_keys.is_empty() && self.teams.is_empty())
-            || !matches!(self.kinds[..], [] | [AlarmKind::Alarm])
+        !(self.states.is_empty()
+            && self.priorities.is_empty()
+            && self.dedup_keys.is_empty()
+            && self.teams.is_empty()
+            && matches!(self.kinds[..], [] | [AlarmKind::Alarm]))
     }
 }
 

@@ -238,8 +238,11 @@ struct Known {
     teams: BTreeMap<TeamId, Tz>,
     rest: Option<Tz>,
     /// The teams of what was asked in the same words.
-    asked: Vec<(String, Option<Step>, Option<PolicyId>, Option<TeamId>)>,
+    asked: Vec<AskedBefore>,
 }
+
+/// A queue, what was to be rung and by which policy, and of which team that is.
+type AskedBefore = (String, Option<Step>, Option<PolicyId>, Option<TeamId>);
 
 /// What an alarm or a hunt says of whose it is.
 struct Asked<'r> {

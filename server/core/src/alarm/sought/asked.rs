@@ -131,7 +131,6 @@ fn ends_asked(digits: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "test")]
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;

@@ -155,7 +155,6 @@ pub fn words_of(told: &Told) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "test")]
     use proptest::prelude::*;
 
     use super::*;
