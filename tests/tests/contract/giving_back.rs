@@ -382,12 +382,17 @@ async fn whoever_wants_no_more_is_rung_where_nobody_else_is_left(home: Home) {
 
 async fn a_pick_up_from_before_takes_nothing_that_was_given_back(home: Home) {
     let server = start(home).await;
-    let desk = server.pair("desk", Profile::App).await;
-    let id = raise(&server, &[A, B], json!({ "attempts": 1 })).await;
-    let (mid, phones) = server.app_dial(&desk).await;
+    let desk = server.pair("desk", Profile::List).await;
+    let steps =
+        json!([{ "ring": [{ "number": A }], "attempts": 1, "wait_seconds": 60 }, { "ring": [{ "number": B }], "attempts": 1 }]);
+    let (status, made) = server.put("/api/v1/policies/night", &json!({ "steps": steps })).await;
+    assert!([200, 201].contains(&status), "{made}");
+    let id = server.raise(&[], json!({ "policy": "night" })).await;
+    let (mid, phones) = server.dial(&desk).await;
     assert_eq!(phones, [A]);
     server.report(&desk, &mid, None).await;
-    let (mid, phones) = server.app_dial(&desk).await;
+    server.pass(60).await;
+    let (mid, phones) = server.dial(&desk).await;
     assert_eq!(phones, [B]);
     // The first takes it on their screen while the phone of the second rings on, who hears nothing in the call.
     let own = link(&server, &id, 0).await;
@@ -399,7 +404,7 @@ async fn a_pick_up_from_before_takes_nothing_that_was_given_back(home: Home) {
     assert_eq!((server.state(&id).await == "answered", answer(&server, &id).await), (false, Value::Null));
     // Until then the line that rang on may ring still.
     server.pass(90).await;
-    assert_eq!(server.app_dial(&desk).await.1, [B], "somebody is woken");
+    assert_eq!(server.dial(&desk).await.1, [B], "somebody is woken");
 }
 
 /// A call that was handed out before: its report does not say when the key was pressed.
