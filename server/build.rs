@@ -17,7 +17,7 @@ fn main() -> io::Result<()> {
     let english = fs::read_to_string(crate_folder.join(ENGLISH))?;
     let mut keys: Vec<String> = english.lines().filter_map(key_of_line).map(str::to_owned).collect();
     let mut pages = String::new();
-    for file in sorted(&crate_folder.join(PAGES))? {
+    for file in every_file(&crate_folder.join(PAGES))? {
         keys.extend(fs::read_to_string(&file)?.lines().filter_map(key_of_section).map(str::to_owned));
         writeln!(pages, "    include_str!({:?}),", file.display().to_string()).map_err(io::Error::other)?;
     }
@@ -56,6 +56,19 @@ fn list(folder: &Path) -> io::Result<String> {
         writeln!(list, "    ({number}, {what:?}, include_str!({:?})),", file.display().to_string()).map_err(io::Error::other)?;
     }
     Ok(list)
+}
+
+/// The files of a folder and of the folders in it.
+fn every_file(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in sorted(folder)? {
+        if entry.is_dir() {
+            files.extend(every_file(&entry)?);
+        } else {
+            files.push(entry);
+        }
+    }
+    Ok(files)
 }
 
 fn sorted(folder: &Path) -> io::Result<Vec<PathBuf>> {

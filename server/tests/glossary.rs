@@ -28,7 +28,15 @@ fn texts(language: &str) -> Vec<(String, String)> {
         let text = |(key, text): (String, Value)| Some((key, text.as_str()?.to_owned()));
         all.extend(table(&here(folder).join(format!("{language}.toml"))).into_iter().filter_map(text));
     }
-    for file in fs::read_dir(here(PAGES)).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+    let mut folders = vec![here(PAGES)];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+        let (inner, own): (Vec<PathBuf>, Vec<PathBuf>) = entries.partition(|entry| entry.is_dir());
+        folders.extend(inner);
+        files.extend(own);
+    }
+    for file in files {
         let text = |(key, texts): (String, Value)| (key, texts[language].as_str().unwrap().to_owned());
         all.extend(table(&file).into_iter().map(text));
     }

@@ -105,7 +105,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/c/{token}/decline", post(alarm::own_link::decline))
         .route("/c/{token}/give-back", post(alarm::own_link::give_back));
     let viewers = Router::new()
-        .route("/", get(alarm::views::show))
+        .route("/", get(alarm::overview::views::show))
         .route("/alarms", get(alarm::list::show))
         .route("/alarms.csv", get(alarm::list::file::csv))
         .route("/alarms.json", get(alarm::list::file::json))

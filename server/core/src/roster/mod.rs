@@ -6,21 +6,19 @@
 //! the order covers. Wall times and clock changes are the business of [`wall`]; finding gaps that of [`check`].
 
 pub mod calendar_zone;
+pub mod changes;
 pub mod check;
 pub mod csv;
-pub mod difference;
 pub mod evaluate;
 pub mod feed;
 pub mod find;
 pub mod ical;
 #[cfg(test)]
 mod model;
-pub mod own;
 pub mod quiet;
 pub mod recurrence;
 pub mod rotation;
 pub mod source;
-pub mod swap;
 pub mod text;
 mod typed;
 pub mod wall;

@@ -15,7 +15,7 @@ use crate::http::problem::Problem;
 use crate::ids::PersonId;
 use crate::keep::roster::preview::{self, Plans, Preview};
 use crate::roster::Target;
-use crate::roster::difference::{Difference, Span};
+use crate::roster::changes::difference::{Difference, Span};
 use crate::store::{StoreError, Work};
 
 /// Whether a request asks what would change, and wants nothing changed.

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 
-use super::views::View;
+use super::overview::views::View;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::place::Place;

@@ -3,9 +3,9 @@
 use askama::Template;
 use chrono::TimeDelta;
 
-use super::first_steps;
 use super::health::Health;
 use super::ladder::{self, Flights, Known};
+use super::overview::first_steps;
 use super::read::{Board, Finished, OpenHunt, Week};
 use super::standing;
 use super::trouble::{self, Trouble};

@@ -17,7 +17,7 @@ use crate::ids::PersonId;
 use crate::keep::roster::preview::{self, Plans, Preview};
 use crate::keep::roster::{RosterError, find_schedule};
 use crate::roster::Target;
-use crate::roster::difference::Difference;
+use crate::roster::changes::difference::Difference;
 use crate::store::Work;
 
 /// The field that asks to be shown what a form would do, and the field that holds which plan was shown.
@@ -196,7 +196,7 @@ fn of_one(words: &'static Words, plans: &Plans, own: &Difference) -> Shown {
         Target::Schedule(id) => plans.after.schedule(id).or_else(|| plans.before.schedule(id)).map_or(Tz::UTC, |own| own.zone),
         Target::Team(_) => Tz::UTC,
     };
-    let span = |span: &crate::roster::difference::Span| {
+    let span = |span: &crate::roster::changes::difference::Span| {
         let (before, after) = (names(span.before.clone()), names(span.after.clone()));
         ShownSpan {
             from: shown(words, zone, span.from),

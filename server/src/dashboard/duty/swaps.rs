@@ -26,7 +26,7 @@ use crate::ids::{PersonId, SwapId};
 use crate::keep::roster::swaps::{self, May, SwapForm, circle, is_still_theirs};
 use crate::keep::roster::{RosterError, find_schedule};
 use crate::roster::Roster;
-use crate::roster::swap::Standing;
+use crate::roster::changes::swap::Standing;
 use crate::store::Work;
 use crate::store::duty::swaps::SwapRow;
 

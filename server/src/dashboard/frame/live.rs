@@ -21,7 +21,7 @@ use super::page::{Sight, instant};
 use super::reader::Reader;
 use super::session;
 use crate::dashboard::Dashboard;
-use crate::dashboard::alarm::views::{self, View};
+use crate::dashboard::alarm::overview::views::{self, View};
 use crate::dashboard::alarm::{now, one};
 use crate::dashboard::{handsets, shouts};
 use crate::ids::AlarmId;

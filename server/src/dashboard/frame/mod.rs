@@ -1,9 +1,7 @@
 //! What all pages share: the frame, sessions, forms, words, live updates.
 
 pub mod answer;
-pub mod asked;
 pub mod assets;
-pub mod card;
 pub mod csrf;
 pub mod device;
 pub mod edit;
@@ -14,7 +12,7 @@ pub mod page;
 pub mod place;
 pub mod reader;
 pub mod session;
+pub mod set_up;
 pub mod throttle;
-pub mod trial;
 pub mod typed_time;
 pub mod words;

@@ -1,9 +1,9 @@
 //! A gateway as a form has it: drawn and read as its kind says. What may hold a secret is never shown: left blank, it stays as it is.
 
 use crate::dashboard::frame::answer::Refusal;
-use crate::dashboard::frame::asked::{Drawing, typed};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Field, Input, Wrong};
+use crate::dashboard::frame::set_up::asked::{Drawing, typed};
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::keep::lines::gateways::{InboundChange, NewGateway};
 use crate::keep::refused::Refused;
@@ -142,7 +142,7 @@ pub(in crate::dashboard) fn wrong(words: &Words, kind: GatewayKind, refused: Ref
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
-    use crate::dashboard::frame::asked::{YES, gone};
+    use crate::dashboard::frame::set_up::asked::{YES, gone};
     use crate::dashboard::frame::words::Language;
     use serde_json::{Value, json};
 
@@ -240,7 +240,8 @@ mod tests {
         assert_eq!(wrong(GatewayKind::Smsgate, &[("sim", "x")]).field, "sim");
         let old = forwarder("sm4_key", "alt");
         let now = |other: &[(&str, &str)]| {
-            let form = filled_in(GatewayKind::Smsforwarder, other);
+            // Where the address leads elsewhere, nothing is kept.
+            let form = filled_in(GatewayKind::Smsforwarder, &[&[("url", "http://10.0.0.1")], other].concat());
             form.filled(words, GatewayKind::Smsforwarder, Some(&old)).map_err(|wrong| wrong.field).map(|own| json!(own))
         };
         assert_eq!(now(&[("measure", "sm4"), ("secret", "")]).unwrap()["sm4_key"], "alt");

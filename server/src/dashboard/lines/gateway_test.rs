@@ -6,7 +6,7 @@ use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::field::{Field, Input, Wrong};
 use crate::dashboard::frame::form::Form;
 use crate::dashboard::frame::reader::Reader;
-use crate::dashboard::frame::trial::{Trial, Tried};
+use crate::dashboard::frame::set_up::trial::{Trial, Tried};
 use crate::dashboard::frame::words::Bit::Text;
 use crate::dashboard::frame::words::fill;
 use crate::ids::GatewayId;

@@ -1,9 +1,9 @@
 //! Where notices go, as a form has it: drawn and read as the form of the service asks. What may hold a secret is never shown.
 
 use crate::dashboard::frame::answer::Refusal;
-use crate::dashboard::frame::asked::{Drawing, YES, typed};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Choice, Field, Input, Wrong};
+use crate::dashboard::frame::set_up::asked::{Drawing, YES, typed};
 use crate::dashboard::frame::words::{Language, Words, fill_text};
 use crate::keep::webhooks::{NewWebhook, WebhookError};
 use crate::kinds::form::Typed;
@@ -177,7 +177,7 @@ pub(super) fn wrong(words: &Words, shape: WebhookShape, error: WebhookError) -> 
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
-    use crate::dashboard::frame::asked::said;
+    use crate::dashboard::frame::set_up::asked::said;
     use crate::kinds::form::{AskedBy, Said};
 
     #[test]

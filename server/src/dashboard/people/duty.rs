@@ -10,7 +10,7 @@ use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{Words, fill, isolated};
 use crate::ids::PersonId;
 use crate::roster::Roster;
-use crate::roster::own::{self, OwnShift};
+use crate::roster::changes::own::{self, OwnShift};
 
 /// So far ahead their shifts are looked for.
 const AHEAD: TimeDelta = TimeDelta::days(60);

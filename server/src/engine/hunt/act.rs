@@ -3,10 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::closing;
+use super::ladder::who_want_no_more;
 use super::ladder::{lapse, left_of_step};
 use super::presses::{Acknowledgement, Effect};
 use super::raise::{Naming, refuse_if_over};
-use super::returns::{add_to, leave_in_peace, who_want_no_more};
+use super::returns::{add_to, leave_in_peace};
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::{Confirmation, DialOutcome, Verdict, hunt};

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
-use super::returns::who_want_no_more;
 use crate::alarm::escalation::{self, Ladder, Move, Unconfirmed};
 use crate::alarm::event::{self, Event};
 use crate::alarm::hunt::{self, Decision, ListForm, OpenDial, WaitReason};
@@ -14,10 +13,11 @@ use crate::alarm::{AlarmKind, Mode, Verdict};
 use crate::engine::lines::forbidden::bar_forbidden_of;
 use crate::engine::lines::texts;
 use crate::engine::{Engine, EngineError, seconds};
-use crate::ids::{AnswerId, HuntId};
+use crate::ids::{AlarmId, AnswerId, HuntId};
 use crate::keep::whom::{self, Led};
 use crate::numbers::{Number, same_phone};
 use crate::roster::quiet;
+use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::dials::without_word;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewStep, SaidNo};
 use crate::store::{Announcement, Db, Work};
@@ -299,6 +299,12 @@ impl Engine {
     fn bare(&self, phone: &str) -> Option<Whom> {
         Number::parse(phone, self.region()).ok().map(|parsed| Whom::Number(parsed.number.as_str().to_owned()))
     }
+}
+
+/// Who wants to be called no more about any of these alarms: about some of them is not enough.
+pub(in crate::engine) async fn who_want_no_more(work: &mut Work, alarms: &[AlarmRow]) -> Result<Vec<SaidNo>, EngineError> {
+    let ids: Vec<AlarmId> = alarms.iter().map(|alarm| alarm.id).collect();
+    Ok(work.db().who_want_no_more(&ids).await?)
 }
 
 /// Those of whom a hunt passes over who want to be called no more about any of its alarms.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
-use super::ladder::{lapse, left_of_step};
+use super::ladder::{lapse, left_of_step, who_want_no_more};
 use super::raise::{NamedBy, RaiseRequest, insert_hunt, lock_alarm, refuse_if_over, team_asked_for};
 use crate::alarm::coverage::{self, Left};
 use crate::alarm::event::{Event, EventKind, Led, RingsAgain};
@@ -425,12 +425,6 @@ impl Engine {
         let by_itself = earlier.stands_alone() || work.db().is_barista_hunt(earlier.id).await?;
         self.join_if_alike(work, fresh.priority, by_itself, alarm.id, fresh.hunt_id).await
     }
-}
-
-/// Who wants to be called no more about any of these alarms: about some of them is not enough.
-pub(in crate::engine) async fn who_want_no_more(work: &mut Work, alarms: &[AlarmRow]) -> Result<Vec<SaidNo>, EngineError> {
-    let ids: Vec<AlarmId> = alarms.iter().map(|alarm| alarm.id).collect();
-    Ok(work.db().who_want_no_more(&ids).await?)
 }
 
 /// Adds those who are not among them.

@@ -10,7 +10,7 @@ use super::{Editing, RosterError, find_schedule, locked};
 use crate::alarm::doer::Doer;
 use crate::costly::{self, CostlyError};
 use crate::ids::{PersonId, ScheduleId};
-use crate::roster::difference::{AHEAD, Difference, between};
+use crate::roster::changes::difference::{AHEAD, Difference, between};
 use crate::roster::{Roster, Target};
 use crate::store::{Store, StoreError, Work};
 use crate::versions::Version;

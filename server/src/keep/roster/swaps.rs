@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::forms::times;
 use super::{Editing, Faults, RosterError, find_person, find_schedule, note, told};
 use crate::ids::{OverrideId, PersonId, SwapId};
-use crate::roster::swap::{Cannot, Deal, LONGEST, Said, Standing, changes, has_all};
+use crate::roster::changes::swap::{Cannot, Deal, LONGEST, Said, Standing, changes, has_all};
 use crate::roster::{Override, Roster, Schedule, Times, evaluate};
 use crate::store::Work;
 use crate::store::duty::exceptions::Made;

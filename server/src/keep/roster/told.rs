@@ -9,7 +9,7 @@ use crate::keep::lines::gateways;
 use crate::keep::refused::Refused;
 use crate::line::duty::{Comes, comes, put_on};
 use crate::numbers::{Number, Region};
-use crate::roster::swap::Deal;
+use crate::roster::changes::swap::Deal;
 use crate::roster::{Absences, Roster, Schedule, evaluate};
 use crate::store::duty::swaps::SwapRow;
 use crate::store::duty::told::{DutyText, ToldRow};

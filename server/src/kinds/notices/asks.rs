@@ -226,7 +226,8 @@ mod tests {
             });
             let settings = WebhookSettings { mentions: vec!["all".to_owned(), "b".to_owned()], template, ..Default::default() };
             let secret = Some("geheim".to_owned());
-            let old = Addressed { url: "https://x.example/hook/geheim?key=geheim".to_owned(), secret, settings };
+            let url = if shape.is_mail() { "smtp://mail.example.com:587" } else { "https://x.example/hook/geheim?key=geheim" };
+            let old = Addressed { url: url.to_owned(), secret, settings };
             let shown = shape.shown(&old);
             assert!(shown.iter().all(|(_, value)| !value.contains("geheim")), "{shape:?}: {shown:?}");
             let fields: Vec<(&str, &str)> = shown.iter().map(|(name, value)| (*name, value.as_str())).collect();

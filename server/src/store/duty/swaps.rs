@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::ids::{PersonId, ScheduleId, SwapId};
 use crate::roster::Times;
-use crate::roster::swap::{Said, Standing, standing};
+use crate::roster::changes::swap::{Said, Standing, standing};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};

@@ -9,11 +9,11 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 
-use super::now;
-use super::read::{Board, OpenHunt};
-use super::trouble::Trouble;
 use crate::alarm::Priority;
 use crate::dashboard::Dashboard;
+use crate::dashboard::alarm::now;
+use crate::dashboard::alarm::read::{Board, OpenHunt};
+use crate::dashboard::alarm::trouble::Trouble;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::page::{Part, Sight, live_page, since};
 use crate::dashboard::frame::reader::Reader;
@@ -79,7 +79,7 @@ struct Row {
 }
 
 #[derive(Template)]
-#[template(path = "alarm/part_dense.html")]
+#[template(path = "alarm/overview/part_dense.html")]
 struct DensePart<'r> {
     reader: &'r Reader,
     words: &'static Words,

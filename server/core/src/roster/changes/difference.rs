@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Change, Roster, Target, evaluate};
 use crate::ids::PersonId;
+use crate::roster::{Change, Roster, Target, evaluate};
 
 /// So far ahead it is looked what a change does, unless somebody says otherwise.
 pub const AHEAD: TimeDelta = TimeDelta::days(28);
@@ -185,10 +185,10 @@ impl<'s> Walk<'s> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
-    use super::super::model::worlds;
-    use super::super::{Absences, Schedule, Team};
     use super::*;
     use crate::ids::TeamId;
+    use crate::roster::model::worlds;
+    use crate::roster::{Absences, Schedule, Team};
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -260,7 +260,7 @@ mod tests {
         #[test]
         fn whoever_is_removed_is_on_duty_no_more((one, away, asked) in worlds()) {
             let before = roster(one, away);
-            let gone = super::super::model::person(1);
+            let gone = crate::roster::model::person(1);
             let after = before.after_removal(gone);
             for span in between(&before, &after, asked[0], asked[0] + TimeDelta::days(2)).iter().flat_map(|own| &own.spans) {
                 prop_assert!(!span.after.contains(&gone));

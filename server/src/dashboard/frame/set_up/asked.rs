@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use super::csrf::Fields;
-use super::field::{Choice, Field, Input, Wrong};
-use super::words::{Words, fill_text};
+use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::field::{Choice, Field, Input, Wrong};
+use crate::dashboard::frame::words::{Words, fill_text};
 use crate::kinds::form::{Asked, AskedBy, Said, Typed};
 
 /// What a box that is ticked says.

@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Change, Override, Roster, Schedule, Shift, Times, evaluate};
 use crate::ids::{OverrideId, PersonId};
+use crate::roster::{Change, Override, Roster, Schedule, Shift, Times, evaluate};
 
 /// Longer than this is no shift that one would give away by a request.
 pub const LONGEST: TimeDelta = TimeDelta::days(31);
@@ -167,8 +167,8 @@ fn people(shifts: &[Shift]) -> Vec<(DateTime<Utc>, Vec<PersonId>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{person, worlds};
     use super::*;
+    use crate::roster::model::{person, worlds};
     use proptest::prelude::*;
 
     fn on(roster: &Roster, schedule: &Schedule, at: DateTime<Utc>) -> Vec<PersonId> {

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Roster, Shift, evaluate};
 use crate::ids::{PersonId, ScheduleId};
+use crate::roster::{Roster, Shift, evaluate};
 
 /// A time in which somebody is on duty by one schedule, whoever else is beside them and for whatever reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

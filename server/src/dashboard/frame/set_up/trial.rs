@@ -2,8 +2,8 @@
 
 use askama::Template;
 
-use super::form::Form;
-use super::words::Words;
+use crate::dashboard::frame::form::Form;
+use crate::dashboard::frame::words::Words;
 
 /// What came of a test.
 #[derive(Clone, Debug)]

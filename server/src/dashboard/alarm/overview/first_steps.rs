@@ -18,20 +18,20 @@ struct Line {
 }
 
 #[derive(Template)]
-#[template(path = "alarm/first_steps.html")]
+#[template(path = "alarm/overview/first_steps.html")]
 struct FirstSteps {
     words: &'static Words,
     lines: Vec<Line>,
 }
 
 /// The command that raises an alarm, to be tried.
-pub(super) fn first_alarm(reader: &Reader) -> String {
+pub(in crate::dashboard) fn first_alarm(reader: &Reader) -> String {
     let (server, summary) = (reader.server(), &reader.words.example_summary);
     format!(r#"curl {server}/api/v1/alarms -d '{{"summary": "{summary}", "phones": ["13800138000"]}}'"#)
 }
 
 /// The checklist, as HTML.
-pub(super) fn checklist(reader: &Reader, steps: &[(FirstStep, bool)]) -> String {
+pub(in crate::dashboard) fn checklist(reader: &Reader, steps: &[(FirstStep, bool)]) -> String {
     let words = reader.words;
     let line = |(step, done): &(FirstStep, bool)| {
         let (what, how, link, for_all) = match step {
