@@ -15,6 +15,7 @@ use crate::api::alarm::file::{AlarmFile, FileForm};
 use crate::config::Config;
 use crate::engine::{Acknowledgement, Actor, Doer, Engine};
 use crate::ids::{AlarmId, CalleeId, PersonId};
+use crate::keep::checks::LONGEST_NOTE;
 use crate::numbers::{Number, same_phone};
 use crate::store::alarm::alarms::{AlarmFilter, AlarmRow, AskedText};
 
@@ -191,12 +192,12 @@ pub(super) async fn run(command: AlarmCommand, config: &Config) -> anyhow::Resul
             Some(engine.snooze(which.find(&engine).await?, until, by).await?)
         }
         AlarmCommand::Note { which, text } => {
-            anyhow::ensure!(!text.trim().is_empty(), "the note is empty");
-            Some(engine.note(which.find(&engine).await?, text.trim(), by).await?)
+            let text = said("the note", &text)?;
+            Some(engine.note(which.find(&engine).await?, text, by).await?)
         }
         AlarmCommand::False { which, reason } => {
-            anyhow::ensure!(!reason.trim().is_empty(), "say why it is false");
-            Some(engine.mark_false(which.find(&engine).await?, reason.trim(), by).await?)
+            let reason = said("the reason", &reason)?;
+            Some(engine.mark_false(which.find(&engine).await?, reason, by).await?)
         }
         AlarmCommand::NotFalse(which) => Some(engine.mark_not_false(which.find(&engine).await?, by).await?),
         AlarmCommand::Policy { which, policy } => Some(engine.set_policy(which.find(&engine).await?, &policy, by).await?),
@@ -317,4 +318,13 @@ impl CalleeOf {
             found.with_context(|| format!("nobody like {:?} is rung for this alarm, but {}", self.callee, names.join(", ")))?;
         Ok((id, found.id))
     }
+}
+
+/// What somebody says of an alarm, held to what the API holds it to.
+fn said<'t>(what: &str, text: &'t str) -> anyhow::Result<&'t str> {
+    let text = text.trim();
+    let length = text.chars().count();
+    anyhow::ensure!(length > 0, "{what} is empty: say something");
+    anyhow::ensure!(length <= LONGEST_NOTE, "{what} has {length} characters: {LONGEST_NOTE} are allowed");
+    Ok(text)
 }

@@ -152,18 +152,24 @@ async fn slow_count(server: &Server) -> Change {
         let id = id.parse().unwrap();
         let hunt = db.hunt(id).await.unwrap().unwrap();
         let copied = db.inherited(id).await.unwrap();
-        let inherited = copied.clone().unwrap_or_default();
+        let parted = copied.as_ref().is_some_and(|copied| !copied.afresh);
+        let inherited = copied.unwrap_or_default();
         let mut answers = Vec::new();
         for AnswerRow { id, mid, person_id, at, confirmed_at, lapsed_at, .. } in db.answers_of(id).await.unwrap() {
             if !inherited.leaves(id, confirmed_at.is_some()) {
                 continue;
             }
-            let offered_at = match mid {
-                Some(mid) => db.dial(&mid).await.unwrap().map(|dial| dial.offered_at),
+            let dial = match mid {
+                Some(mid) => db.dial(&mid).await.unwrap(),
                 None => None,
             };
+            let offered_at = dial.as_ref().map(|dial| dial.offered_at);
+            let of_another_hunt = dial.is_some_and(|dial| dial.hunt_id != hunt.id);
             let person = person_id.map(|person| (person, zone));
-            answers.push(AnswerFacts { person, offered_at, at, confirmed_at, lapsed: lapsed_at.is_some() });
+            // The phones here tell of nothing while they call.
+            let (connected_at, key_at) = (None, None);
+            let lapsed = lapsed_at.is_some();
+            answers.push(AnswerFacts { person, offered_at, at, connected_at, confirmed_at, key_at, of_another_hunt, lapsed });
         }
         let declined = db.callees(id).await.unwrap().into_iter();
         let declined = declined.filter(|callee| callee.verdict == Some(autocall::alarm::Verdict::Declined));
@@ -172,7 +178,7 @@ async fn slow_count(server: &Server) -> Change {
             .map(|callee| Decliner { person: callee.person_id.map(|person| (person, zone)), name: callee.name })
             .collect();
         let outcome = inherited.own(hunt.outcome);
-        let facts = HuntFacts { parted: copied.is_some(), created_at: hunt.created_at, outcome, answers, declined };
+        let facts = HuntFacts { parted, created_at: hunt.created_at, outcome, answers, declined };
         change.count(&counted::hunt(&facts, &place_of(Some(id)), None));
     }
     for id in rows.records {

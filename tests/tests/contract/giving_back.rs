@@ -21,6 +21,7 @@ on_both!(
     only_what_somebody_has_is_given_back,
     a_call_that_is_reported_late_takes_nothing_that_was_given_back,
     people_are_told_that_it_rings_again,
+    where_all_others_must_not_be_called_the_giver_is,
     the_second_press_says_who_was_faster_and_changes_nothing,
     cannot_after_somebody_took_it_changes_nothing,
     what_stood_on_the_page_is_taken_over,
@@ -213,6 +214,28 @@ async fn a_call_that_is_reported_late_takes_nothing_that_was_given_back(home: Ho
     server.report(&desk, &mid, Some(A)).await;
     assert_ne!(server.state(&id).await, "answered", "that they picked up is not that they take it");
     assert_eq!(server.dial(&desk).await.1, [B]);
+}
+
+async fn where_all_others_must_not_be_called_the_giver_is(home: Home) {
+    let server = start(home).await;
+    let desk = server.pair("desk", Profile::List).await;
+    let steps = json!([{ "ring": [{ "number": A }], "attempts": 1 }, { "ring": [{ "number": B }], "attempts": 1 }]);
+    let (status, made) = server.put("/api/v1/policies/night", &json!({ "steps": steps })).await;
+    assert!([200, 201].contains(&status), "{made}");
+    let named = json!({ "phones": [A, B] });
+    let only = json!({ "ring": [{ "number": A }, { "number": B }] });
+    for whom in [json!({ "policy": "night" }), only, named] {
+        let id = server.raise(&[], whom.clone()).await;
+        acknowledge(&server, &id, A).await;
+        let (status, _) = server.post("/api/v1/do-not-call", &json!({ "number": B })).await;
+        assert_eq!(status, 201);
+        assert_eq!(give_back(&server, &id).await.0, 200);
+        server.pass(600).await;
+        assert_eq!(server.dial(&desk).await.1, [A], "nobody else is left: {whom}");
+        assert_eq!(server.delete(&format!("/api/v1/do-not-call/{B}")).await, 204);
+        server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await;
+        server.pass(600).await;
+    }
 }
 
 async fn people_are_told_that_it_rings_again(home: Home) {

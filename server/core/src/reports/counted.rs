@@ -155,10 +155,29 @@ pub struct AnswerFacts {
     pub offered_at: Option<DateTime<Utc>>,
     /// When it came.
     pub at: DateTime<Utc>,
+    /// When the line was connected, where that was told: an answer may come long after somebody picked up.
+    pub connected_at: Option<DateTime<Utc>>,
     /// When somebody stood by it.
     pub confirmed_at: Option<DateTime<Utc>>,
+    /// When they pressed the key for that, where it was told.
+    pub key_at: Option<DateTime<Utc>>,
+    /// It was given in the call of another hunt, in which it counts for the person.
+    pub of_another_hunt: bool,
     /// It lapsed.
     pub lapsed: bool,
+}
+
+impl AnswerFacts {
+    /// When somebody picked up.
+    fn picked_up_at(&self) -> DateTime<Utc> {
+        self.connected_at.map_or(self.at, |connected| connected.min(self.at))
+    }
+
+    /// When somebody stood by it.
+    fn stood_by_at(&self) -> Option<DateTime<Utc>> {
+        let confirmed_at = self.confirmed_at?;
+        Some(self.key_at.map_or(confirmed_at, |key| key.min(confirmed_at)))
+    }
 }
 
 /// Somebody who said no.
@@ -170,11 +189,14 @@ pub struct Decliner {
     pub name: Option<String>,
 }
 
-/// What a hunt had from another one, which its alarms left: there it counts.
+/// What a hunt had from another one, which its alarms left or which was for them before: there it counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inherited {
     /// The other one had ended without anybody being reached.
     pub unanswered: bool,
+    /// The alarms did not leave it: it is another hunt for them, and counts as one.
+    #[serde(default)]
+    pub afresh: bool,
     /// Answers, as they are called here.
     pub answers: BTreeSet<AnswerId>,
     /// Those of them that were confirmed.
@@ -297,8 +319,8 @@ pub fn hunt(facts: &HuntFacts, place: &Place, before: Option<&Counted>) -> Count
     let judged = Judged::of(before, place, facts.created_at, None);
     let mut people = BTreeMap::new();
     let since = |from: DateTime<Utc>, to: DateTime<Utc>| Times::of((to - from).num_seconds());
-    for answer in &facts.answers {
-        let (Some(person), Some(confirmed_at)) = (answer.person, answer.confirmed_at) else { continue };
+    for answer in facts.answers.iter().filter(|answer| !answer.of_another_hunt) {
+        let (Some(person), Some(confirmed_at)) = (answer.person, answer.stood_by_at()) else { continue };
         let own = share(&mut people, before, person, facts.created_at);
         own.confirmed += 1;
         own.to_confirm.add(&since(answer.offered_at.unwrap_or(facts.created_at), confirmed_at), 1);
@@ -311,8 +333,8 @@ pub fn hunt(facts: &HuntFacts, place: &Place, before: Option<&Counted>) -> Count
     let strangers = || facts.declined.iter().filter(|own| own.person.is_none());
     let named: BTreeSet<&str> = strangers().filter_map(|own| own.name.as_deref()).collect();
     let nameless = strangers().filter(|own| own.name.is_none()).count();
-    let first_answer = facts.answers.iter().filter(|answer| !answer.lapsed).map(|answer| answer.at).min();
-    let first_word = facts.answers.iter().filter_map(|answer| answer.confirmed_at).min();
+    let first_answer = facts.answers.iter().filter(|answer| !answer.lapsed).map(AnswerFacts::picked_up_at).min();
+    let first_word = facts.answers.iter().filter_map(AnswerFacts::stood_by_at).min();
     let unanswered = facts.outcome == Some(HuntOutcome::NoAnswer);
     let figures = Figures {
         hunts: i64::from(!facts.parted || first_answer.is_some() || first_word.is_some() || unanswered),
@@ -392,13 +414,6 @@ impl Change {
         own.add(figures, times);
         if own.is_empty() {
             self.0.remove(&key);
-        }
-    }
-
-    /// Adds another change.
-    pub fn merge(&mut self, other: Self) {
-        for ((dimension, subject, day), figures) in other.0 {
-            self.add(dimension, subject, day, &figures, 1);
         }
     }
 
@@ -546,6 +561,9 @@ mod tests {
             offered_at: Some(at("2027-01-16T00:01:00Z")),
             at: at("2027-01-16T00:02:00Z"),
             confirmed_at: Some(at("2027-01-16T00:03:00Z")),
+            connected_at: None,
+            key_at: None,
+            of_another_hunt: false,
             lapsed: false,
         };
         // The team has moved meanwhile: it counts where it was counted.
@@ -561,6 +579,37 @@ mod tests {
         assert_eq!((own.to_answer.percentile(50), own.to_confirm.percentile(50)), (Some(183), Some(247)));
         let theirs = told(&change, Dimension::Person, &person(1).to_string());
         assert_eq!((theirs[0].1.confirmed, theirs[0].1.to_confirm.percentile(50)), (1, Some(123)));
+    }
+
+    #[test]
+    fn what_was_reported_late_counts_when_it_was() {
+        let answer = AnswerFacts {
+            person: Some((person(1), London)),
+            offered_at: Some(at("2027-01-15T12:00:30Z")),
+            // The phone had no network for ten minutes.
+            at: at("2027-01-15T12:10:00Z"),
+            connected_at: Some(at("2027-01-15T12:00:40Z")),
+            confirmed_at: Some(at("2027-01-15T12:10:00Z")),
+            key_at: Some(at("2027-01-15T12:00:50Z")),
+            of_another_hunt: false,
+            lapsed: false,
+        };
+        let facts = |answer: AnswerFacts| HuntFacts {
+            parted: false,
+            created_at: at("2027-01-15T12:00:00Z"),
+            outcome: Some(HuntOutcome::Answered),
+            answers: vec![answer],
+            declined: Vec::new(),
+        };
+        let counted = hunt(&facts(answer.clone()), &place(London), None);
+        let within = |times: &Times, seconds: i64| times.percentile(50).is_some_and(|own| own.abs_diff(seconds) <= 4);
+        assert!(within(&counted.figures.to_answer, 40) && within(&counted.figures.to_confirm, 50), "{:?}", counted.figures);
+        // The same answer in a later hunt: that one was answered, and the person stood by it once.
+        let later = hunt(&facts(AnswerFacts { of_another_hunt: true, ..answer }), &place(London), None);
+        let mut change = Change::default();
+        change.count(&later);
+        assert_eq!((later.figures.answered, later.figures.confirmed), (1, 1));
+        assert!(change.people().is_empty());
     }
 
     #[test]
@@ -604,6 +653,9 @@ mod tests {
             offered_at: None,
             at: at("2027-01-15T12:01:00Z"),
             confirmed_at: confirmed_at.map(at),
+            connected_at: None,
+            key_at: None,
+            of_another_hunt: false,
             lapsed: false,
         };
         let facts = |answers, outcome| HuntFacts {

@@ -324,11 +324,12 @@ fn refuse_if_ended(hunt: &HuntRow) -> Result<(), EngineError> {
 }
 
 /// The same people once more. Whoever said no for these alarms is asked again only when a person asks for everybody, or nobody else is
-/// left: those who want to be called no more are nobody on whom it could count.
+/// left: those who want to be called no more, or must not be, are nobody on whom it could count.
 fn again(callees: Vec<CalleeRow>, no_more: &[SaidNo], why: RingsAgain) -> Vec<NewCallee> {
     let mut left = callees.clone();
     for callee in &mut left {
-        if no_more.iter().any(|one| one.is(callee.person_id, &callee.number)) {
+        let cannot = callee.verdict == Some(Verdict::DoNotCall);
+        if cannot || no_more.iter().any(|one| one.is(callee.person_id, &callee.number)) {
             callee.verdict = Some(Verdict::Declined);
         }
     }

@@ -9,7 +9,7 @@ use crate::alarm::escalation::{self, Ladder, Move, Unconfirmed};
 use crate::alarm::event::{self, Event};
 use crate::alarm::hunt::{self, Decision, ListForm, OpenDial, WaitReason};
 use crate::alarm::policy::{Place, Reached, Step, Whom};
-use crate::alarm::{AlarmKind, Mode, Verdict};
+use crate::alarm::{AlarmKind, EndReason, HuntOutcome, Mode, Verdict};
 use crate::engine::lines::forbidden::bar_forbidden_of;
 use crate::engine::lines::texts;
 use crate::engine::{Engine, EngineError, seconds};
@@ -104,6 +104,10 @@ impl Engine {
                         waits_for: None,
                     });
                 }
+                Move::Hunt(Decision::Finished {
+                    outcome: HuntOutcome::NoAnswer,
+                    reason: Some(EndReason::AttemptsUsed | EndReason::NobodyToRing),
+                }) if self.ask_those_passed_over(work, &hunt, &callees).await? => {}
                 Move::Hunt(decision) => {
                     let wake_at = escalation::wakes_at(&ladder).filter(|_| !matches!(decision, Decision::Finished { .. }));
                     if wake_at != hunt.wake_at {
@@ -216,6 +220,40 @@ impl Engine {
             return self.fall_back(work, hunt, None).await;
         }
         self.begin_step(work, hunt, &[], step, led, Why::Named).await
+    }
+
+    /// Where all whom a hunt rings turned out to be those who must not be called, it asks whom it passed over; last of all, and only for what
+    /// was given back, those who want to be called no more. Gives whether it did; each time there are fewer of them.
+    async fn ask_those_passed_over(&self, work: &mut Work, hunt: &HuntRow, callees: &[CalleeRow]) -> Result<bool, EngineError> {
+        let refused = hunt.refused.as_ref().map_or(&[][..], |refused| &refused.0);
+        let is_barred = |callee: &CalleeRow| match callee.verdict {
+            Some(Verdict::DoNotCall) => true,
+            // Whoever is left in peace.
+            Some(Verdict::Declined) => refused.iter().any(|one| one.is(callee.person_id, &callee.number)),
+            _ => false,
+        };
+        let is_any_forbidden = callees.iter().any(|callee| callee.verdict == Some(Verdict::DoNotCall));
+        if refused.is_empty() || !is_any_forbidden || !callees.iter().all(is_barred) {
+            return Ok(false);
+        }
+        let last = want_no_more_of(work, hunt.id, refused).await?;
+        let (mut asked, mut rest): (Vec<SaidNo>, Vec<SaidNo>) =
+            refused.iter().cloned().partition(|one| !last.iter().any(|own| own.is_same(one)));
+        if asked.is_empty() {
+            if work.db().given_back_at(hunt.id).await?.is_none() {
+                return Ok(false);
+            }
+            asked = std::mem::take(&mut rest);
+        }
+        work.db().set_refused(hunt.id, &rest).await?;
+        let whom: Vec<Whom> = asked.iter().map(SaidNo::as_whom).collect();
+        let now = work.now();
+        let led = whom::reach(&mut work.db(), &whom, now).await?;
+        let step = Step { whom, mode: hunt.mode, attempts: None, min_interval_s: None, wait_s: None };
+        if !led.to.is_empty() {
+            self.begin_step(work, hunt, callees, &step, led, Why::Named).await?;
+        }
+        Ok(true)
     }
 
     /// Nobody whom a hunt names can be rung: the configured fallback is, and that is said.

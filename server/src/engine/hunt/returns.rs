@@ -3,7 +3,7 @@
 //! Whoever answered took what was in it then. So a rise of priority rings at once, and what is new in it rings once in a while. Such
 //! a ring is a new hunt, to which everything applies that applies to a new alarm; whoever answered last is rung first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
@@ -19,6 +19,7 @@ use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, AnswerId, HuntId};
 use crate::keep::whom::Named;
 use crate::numbers::same_phone;
+use crate::reports::counted::Inherited;
 use crate::store::Work;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
@@ -458,8 +459,14 @@ pub(in crate::engine) async fn leave_in_peace(
     let mut refused = row.refused.map(|refused| refused.0).unwrap_or_default();
     add_to(&mut refused, no_more);
     work.db().set_refused(hunt, &refused).await?;
+    let mut declined = BTreeSet::new();
     for callee in callees.iter().filter(|callee| is_left_alone(callee)) {
         work.db().set_verdict(callee.id, Verdict::Declined).await?;
+        declined.insert(callee.id);
+    }
+    if !declined.is_empty() {
+        // They said so once, and not in each hunt that begins afterwards.
+        work.db().note_inherited(hunt, &Inherited { afresh: true, declined, ..Inherited::default() }).await?;
     }
     Ok(())
 }

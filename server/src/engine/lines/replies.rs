@@ -573,7 +573,8 @@ async fn waits(db: &mut Db<'_>, call: &GivenRow) -> Result<bool, EngineError> {
     Ok(false)
 }
 
-/// Whether something that its sender wrote later, or said with a key in a later call, has been taken in before. `call`: the call that came in
+/// Whether something that its sender wrote later, or said with a key in a later call, has been taken in before; or the alarm was given back
+/// since. `call`: the call that came in
 /// in which this was said.
 pub(super) async fn is_outdated(
     work: &mut Work,
@@ -582,6 +583,15 @@ pub(super) async fn is_outdated(
     call: Option<&str>,
 ) -> Result<bool, EngineError> {
     let since = word.now - STOP_WINDOW;
+    let alarm = match about {
+        Some(alarm) => work.db().alarm(alarm).await?,
+        None => None,
+    };
+    if let Some(alarm) = alarm
+        && work.db().given_back_at(alarm.hunt_id).await?.is_some_and(|back| word.written_at < back)
+    {
+        return Ok(true);
+    }
     for number in word.numbers {
         let mut last = work.db().last_word(number.as_str(), since, about).await?;
         if let Some(alarm) = about {

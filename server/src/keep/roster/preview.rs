@@ -12,6 +12,7 @@ use crate::costly::{self, CostlyError};
 use crate::ids::{PersonId, ScheduleId};
 use crate::roster::changes::difference::{AHEAD, Difference, between};
 use crate::roster::{Roster, Target};
+use crate::store::edits::Edited;
 use crate::store::{Store, StoreError, Work};
 use crate::versions::Version;
 
@@ -100,6 +101,8 @@ pub async fn rehearse_in<T, E: From<StoreError>>(
     act: impl AsyncFnOnce(&mut Work) -> Result<T, E>,
 ) -> Result<(Plans, T), E> {
     let now = work.now();
+    // People before the roster, as whoever changes both: a removal is rehearsed too.
+    work.db().lock_edits(Edited::People).await?;
     let before = locked(&mut work).await?;
     let done = act(&mut work).await?;
     let after = work.db().roster().await?;

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 
 use crate::alarm::consequences;
 use crate::alarm::hunt::{Callee, Hunt};
-use crate::alarm::policy::{Place, Reached, Step};
+use crate::alarm::policy::{Place, Reached, Step, Whom};
 use crate::alarm::{AlarmKind, Confirmation, EndReason, HuntOutcome, KeyAction, Mode, Priority, Until, Verdict};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId, PolicyId};
 use crate::needs::Words;
@@ -107,6 +107,12 @@ impl SaidNo {
     pub fn of_answer(answer: &AnswerRow) -> Option<Self> {
         let number = answer.number.clone().unwrap_or_default();
         (answer.person_id.is_some() || !number.is_empty()).then_some(Self { person: answer.person_id, number })
+    }
+
+    /// Them, as a step names whom it rings.
+    #[must_use]
+    pub fn as_whom(&self) -> Whom {
+        self.person.map_or_else(|| Whom::Number(self.number.clone()), Whom::Person)
     }
 
     /// Whether that is them: the same person, or the same phone where a person is not known.

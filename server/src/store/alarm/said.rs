@@ -96,7 +96,7 @@ statements! {
     COUNT_EVENTS = ["SELECT count(*) AS happened FROM events WHERE alarm_id = $1 AND kind = $2"];
     /// When an alarm that is in a hunt by now was last given back.
     GIVEN_BACK_AT = [
-        "SELECT max(e.at) FROM alarms a JOIN events e ON e.alarm_id = a.id WHERE a.hunt_id = $1 AND e.kind = $2"
+        "SELECT max(e.at) FROM alarms a JOIN events e ON e.alarm_id = a.id WHERE a.hunt_id = $1 AND e.kind = 'given_back'"
     ];
     /// A sender was refused so many times more.
     REFUSED = [
@@ -216,7 +216,7 @@ impl Db<'_> {
 
     /// When one of the alarms that are in a hunt by now was last given back.
     pub async fn given_back_at(&mut self, hunt: HuntId) -> Result<Option<DateTime<Utc>>> {
-        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, GIVEN_BACK_AT, hunt, EventKind::GivenBack.as_str())?;
+        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, GIVEN_BACK_AT, hunt)?;
         Ok(row.and_then(|(at,)| at))
     }
 

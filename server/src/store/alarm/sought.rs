@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use super::alarms::AlarmRow;
-use crate::alarm::event::EventKind;
 use crate::alarm::sought::{Sought, Term, Told, spans, spans_of, words_of};
 use crate::ids::{AlarmId, HuntId, PersonId};
 use crate::store::dialect::{Dialect, fragment, statements};
@@ -60,7 +59,7 @@ statements! {
          WHERE a.kind IN ('alarm', 'test') AND a.id" in_list "LIMIT 20000"
     ];
     /// What people wrote about these alarms.
-    NOTES = ["SELECT alarm_id, body FROM events WHERE kind = $2 AND alarm_id" in_list "LIMIT 2000"];
+    NOTES = ["SELECT alarm_id, body FROM events WHERE kind = 'noted' AND alarm_id" in_list "LIMIT 2000"];
     /// The words of an alarm.
     KEEP = [keep_sought];
     /// The first and the last alarm of a span.
@@ -177,8 +176,7 @@ impl Db<'_> {
             reached.entry(row.alarm_id).or_default().push(row);
         }
         let mut notes: HashMap<AlarmId, Vec<String>> = HashMap::new();
-        let rows: Vec<(AlarmId, sqlx::types::Json<serde_json::Value>)> =
-            fetch_all!(self, NOTES, list.as_str(), EventKind::Noted.as_str())?;
+        let rows: Vec<(AlarmId, sqlx::types::Json<serde_json::Value>)> = fetch_all!(self, NOTES, list.as_str())?;
         for (alarm, body) in rows {
             notes.entry(alarm).or_default().extend(body.get("text").and_then(serde_json::Value::as_str).map(str::to_owned));
         }

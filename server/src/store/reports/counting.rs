@@ -116,6 +116,9 @@ row! {
         confirmed_at: Option<DateTime<Utc>>,
         lapsed_at: Option<DateTime<Utc>>,
         offered_at: Option<DateTime<Utc>>,
+        dialled_for: Option<HuntId>,
+        connected_at: Option<DateTime<Utc>>,
+        key_at: Option<DateTime<Utc>>,
     }
 }
 
@@ -166,7 +169,10 @@ statements! {
     ];
     /// Their answers.
     ANSWERS = [
-        "SELECT a.id, a.hunt_id, a.person_id, a.at, a.confirmed_at, a.lapsed_at, d.offered_at
+        "SELECT a.id, a.hunt_id, a.person_id, a.at, a.confirmed_at, a.lapsed_at, d.offered_at, d.hunt_id AS dialled_for,
+           (SELECT min(t.connected_at) FROM dial_targets t WHERE t.mid = a.mid AND t.callee_id = a.callee_id) AS connected_at,
+           (SELECT min(t.acted_at) FROM dial_targets t
+             WHERE t.mid = a.mid AND t.callee_id = a.callee_id AND t.action = 'accept') AS key_at
          FROM answers a LEFT JOIN dials d ON d.mid = a.mid WHERE a.hunt_id" in_list "ORDER BY a.at, a.id"
     ];
     /// Who said no in them.
@@ -385,8 +391,9 @@ impl Db<'_> {
         declined: &[DeclinedFigures],
         known: &mut Known,
     ) -> Result<HuntFacts> {
-        let parted = row.inherited.is_some();
-        let inherited = row.inherited.as_deref().map(read_inherited).transpose()?.unwrap_or_default();
+        let inherited = row.inherited.as_deref().map(read_inherited).transpose()?;
+        let parted = inherited.as_ref().is_some_and(|inherited| !inherited.afresh);
+        let inherited = inherited.unwrap_or_default();
         let outcome = inherited.own(row.outcome);
         let mut facts = HuntFacts { parted, created_at: row.created_at, outcome, answers: Vec::new(), declined: Vec::new() };
         let own = answers.iter().filter(|answer| answer.hunt_id == row.id);
@@ -395,7 +402,10 @@ impl Db<'_> {
                 person: self.someone(answer.person_id, known).await?,
                 offered_at: answer.offered_at,
                 at: answer.at,
+                connected_at: answer.connected_at,
                 confirmed_at: answer.confirmed_at,
+                key_at: answer.key_at,
+                of_another_hunt: answer.dialled_for.is_some_and(|hunt| hunt != row.id),
                 lapsed: answer.lapsed_at.is_some(),
             });
         }
