@@ -509,6 +509,8 @@ INSERT INTO answers (id, hunt_id, mid, callee_id, number, person_id, name, hands
 INSERT INTO events (alarm_id, hunt_id, at, kind, body)
   SELECT CASE k WHEN 0 THEN pg_temp.past_id(id, '2', n) END, pg_temp.past_id(id, '1', n), at, 'raised', '{}' FROM past, generate_series(0, 3) k;
 INSERT INTO events (at, kind, body) SELECT at, 'handset_back', '{}' FROM past WHERE n % 5 = 0;
+INSERT INTO events (alarm_id, hunt_id, at, kind, body)
+  SELECT pg_temp.past_id(id, '2', n), pg_temp.past_id(id, '1', n), at, k, '{}' FROM past, (VALUES ('given_back'), ('noted')) AS k (k) WHERE n % 2 = 0;
 INSERT INTO webhooks (id, name, url, shape, kinds, language, created_at)
   VALUES (pg_temp.past_id('00000000000070008', '2', 1), 'chat', 'http://chat', 'json', ',raised,', 'en', now());
 INSERT INTO deliveries (id, webhook_id, kind, alarm_id, hunt_id, body, at, due_at, attempts, delivered_at)
