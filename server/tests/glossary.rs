@@ -97,6 +97,34 @@ fn every_catalogue_keeps_to_the_glossary_of_its_language() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Every file below a folder whose name ends so.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let (mut folders, mut all) = (vec![here(folder)], Vec::new());
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let (inner, own): (Vec<PathBuf>, Vec<PathBuf>) = entries.partition(|entry| entry.is_dir());
+        folders.extend(inner);
+        all.extend(own.into_iter().filter(|file| file.to_string_lossy().ends_with(ending)));
+    }
+    all
+}
+
+#[test]
+fn every_word_of_the_pages_is_said_somewhere() {
+    let mut sources = files("src", ".rs");
+    sources.extend(files("templates", ".html"));
+    let mut said = std::collections::HashSet::new();
+    for file in &sources {
+        let text = fs::read_to_string(file).unwrap();
+        said.extend(text.split(|c: char| !(c.is_alphanumeric() || c == '_')).map(str::to_owned));
+    }
+    let mut keys: Vec<String> = table(&here(CATALOGUES[0]).join("en.toml")).keys().cloned().collect();
+    keys.extend(files(PAGES, ".toml").iter().flat_map(|file| table(file).keys().cloned().collect::<Vec<_>>()));
+    assert!(keys.len() > 1000 && sources.len() > 300, "nothing was read");
+    let unsaid: Vec<&String> = keys.iter().filter(|key| !said.contains(*key)).collect();
+    assert!(unsaid.is_empty(), "no page says these words: {unsaid:?}");
+}
+
 #[test]
 fn words_are_told_from_parts_of_words() {
     assert!(has_word("Elige tú.", "tú") && has_word("¿Qué tal, TÚ?", "tú"));

@@ -208,9 +208,13 @@ pub async fn note(
 ) -> Result<Response, Problem> {
     let body: NoteBody = alarm_request::read_json(&read(&app, body).await?)?;
     let by = actor(&sender, body.by)?;
-    let text = optional_text("text", Some(body.text), LONGEST_NOTE)?;
-    let text = text.ok_or_else(|| Problem::invalid("text", "the note is empty"))?;
+    let text = needed_text("text", body.text, "the note is empty")?;
     shown(&app, app.engine.note(id, &text, &by).await).await
+}
+
+/// A remark that must say something; `empty` is told where it does not.
+pub(super) fn needed_text(field: &'static str, text: String, empty: &'static str) -> Result<String, Problem> {
+    optional_text(field, Some(text), LONGEST_NOTE)?.ok_or_else(|| Problem::invalid(field, empty))
 }
 
 pub(super) async fn read(app: &App, body: Body) -> Result<Bytes, Problem> {

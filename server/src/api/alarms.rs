@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::alarm::{self, AlarmDetailJson, AlarmJson};
+use super::people::NO_SUCH_PERSON;
 use crate::access::senders::Sender;
 use crate::alarm::sought::{Asked, LONGEST_ASKED};
 use crate::alarm::{AlarmKind, AlarmState, Priority};
@@ -20,7 +21,7 @@ use crate::engine::{Acknowledgement, Actor, RaisedAs};
 use crate::http::answer;
 use crate::http::listing::{Listed, Query, unknown_cursor, unsealed};
 use crate::http::problem::{Problem, Wrong};
-use crate::ids::{AlarmId, PersonId};
+use crate::ids::AlarmId;
 use crate::intake::alarm_request::{self, AcknowledgeBody, AlarmBody, CancelBody, ResolveBody};
 use crate::store::Db;
 use crate::store::alarm::alarms::{AlarmFilter, AlarmRow, AskedText, Whose};
@@ -285,11 +286,8 @@ async fn read_filter(db: &mut Db<'_>, query: Option<&str>) -> Result<(AlarmFilte
     }
     let mut people = Vec::new();
     for person in query.all("person") {
-        let found = match person.parse::<PersonId>() {
-            Ok(id) => Some(id),
-            Err(_) => db.person_by_name(person).await?.map(|person| person.id),
-        };
-        people.extend(wrong.note(found.ok_or_else(|| Problem::parameter("person", "there is no such person"))));
+        let found = db.person_called(person).await?;
+        people.extend(wrong.note(found.ok_or_else(|| Problem::parameter("person", NO_SUCH_PERSON))));
     }
     let mut labels: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for label in query.all("label") {

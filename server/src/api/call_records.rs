@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::alarms::is_shown_to;
+use super::people::NO_SUCH_PERSON;
 use super::roster::shapes::Named;
 use crate::access::senders::Sender;
 use crate::alarm::AlarmKind;
@@ -21,7 +22,7 @@ use crate::app::App;
 use crate::http::answer;
 use crate::http::listing::{Listed, Query, in_order, instant_of, unknown_cursor, unsealed};
 use crate::http::problem::{Problem, Wrong};
-use crate::ids::{AlarmId, CalleeId, HandsetId, PersonId, short_mid};
+use crate::ids::{AlarmId, CalleeId, HandsetId, short_mid};
 use crate::intake::alarm_request::read_word;
 use crate::numbers::Number;
 use crate::store::Db;
@@ -246,11 +247,8 @@ async fn read_filter(app: &App, db: &mut Db<'_>, query: Option<&str>) -> Result<
         filter.alarms.extend(wrong.note(read));
     }
     for person in query.all("person") {
-        let found = match person.parse::<PersonId>() {
-            Ok(id) => Some(id),
-            Err(_) => db.person_by_name(person).await?.map(|person| person.id),
-        };
-        filter.people.extend(wrong.note(found.ok_or_else(|| Problem::parameter("person", "there is no such person"))));
+        let found = db.person_called(person).await?;
+        filter.people.extend(wrong.note(found.ok_or_else(|| Problem::parameter("person", NO_SUCH_PERSON))));
     }
     for handset in query.all("dialled_by") {
         let found = match handset.parse::<HandsetId>() {

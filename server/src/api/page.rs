@@ -58,10 +58,12 @@ fn language(query: Option<&str>, headers: &HeaderMap) -> Language {
 
 fn catalogue(language: Language) -> String {
     let mut out = begin(language, "autocall: problems", CATALOGUE, &[("/api", &word(language, "api_back"), false)]);
-    out += "<div lang=\"en\"><h1>Problems</h1><p>Whatever the API refuses, it says as <code>application/problem+json</code> (RFC 9457): \
-            <code>type</code> is the place on this page, <code>code</code> the same word, <code>detail</code> says what is wrong in this \
-            case, and <code>errors</code> names everything in the request that is at fault: by <code>pointer</code> (RFC 6901) in the \
-            body, by <code>parameter</code> in the query, by <code>header</code>.</p>";
+    // What codes mean is in English, as the descriptions of the API are.
+    out += &format!(
+        "<h1>{}</h1><p>{}</p><div lang=\"en\">",
+        word(language, "api_problems"),
+        in_code(&word(language, "api_problems_how"))
+    );
     for code in Code::ALL {
         let text = |text: &str| in_code(&escape(text));
         out += &format!(

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::requests::merge::Patch;
-use super::roster::preview::{DutyPreviewJson, dry_run, rehearsed};
+use super::roster::preview::{self, DutyPreviewJson, dry_run};
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::listing::{Listed, Paged, Paging, located};
@@ -20,9 +20,12 @@ use crate::ids::PersonId;
 use crate::intake::alarm_request;
 use crate::keep::people::{self, PersonError, PersonForm};
 use crate::numbers::{Number, Region};
+use crate::store::Db;
 use crate::store::duty::people::PersonRow;
-use crate::store::{Db, Work};
 use crate::versions::{Expected, Version};
+
+/// What is told of a name or an id that is nobody's.
+pub(in crate::api) const NO_SUCH_PERSON: &str = "there is no such person: GET /api/v1/people lists everybody by name and id";
 
 /// Somebody who can be rung, as they are written.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -62,15 +65,11 @@ struct Known {
 
 /// Finds somebody by name or id.
 pub(in crate::api) async fn person(db: &mut Db<'_>, which: &str) -> Result<PersonRow, Problem> {
-    let by_id = match which.parse::<PersonId>() {
-        Ok(id) => db.person(id).await?,
-        Err(_) => None,
+    let row = match db.person_called(which).await? {
+        Some(id) => db.person(id).await?,
+        None => None,
     };
-    let row = match by_id {
-        Some(row) => Some(row),
-        None => db.person_by_name(which).await?,
-    };
-    row.ok_or_else(|| Problem::not_found("there is no such person"))
+    row.ok_or_else(|| Problem::not_found(NO_SUCH_PERSON))
 }
 
 impl Known {
@@ -233,12 +232,14 @@ pub async fn remove(
 ) -> Result<Response, Problem> {
     let known = Known::find(&mut app.engine.store.read().await?.db(), &person).await?;
     let (id, expected) = (known.row.id, Expected::of(&headers));
-    let remove = async |work: &mut Work| people::remove(work, id, &expected).await;
     let refused = |error| known.written().refused(error, app.engine.region());
     if dry_run(query.as_deref())? {
-        return rehearsed(&app, sender.doer(), remove, refused).await;
+        let (mut reader, now) = (app.engine.store.read().await?, app.engine.clock.now());
+        let plans = people::removal(&mut reader.db(), id, &expected, now).await.map_err(refused)?;
+        drop(reader);
+        return preview::told(plans).await;
     }
-    app.engine.carry_out(sender.doer(), remove).await.map_err(refused)?;
+    app.engine.carry_out(sender.doer(), async |work| people::remove(work, id, &expected).await).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -13,7 +13,6 @@ impl From<EngineError> for Problem {
             EngineError::NoSuchAlarm => Self::not_found(text),
             EngineError::Over(_) => Self::new(StatusCode::CONFLICT, Code::AlarmIsOver, text),
             EngineError::NoSuchCallee => Self::not_found(text),
-            EngineError::NoSuchTeam(_) => Self::parameter("team", text),
             EngineError::NoSuchPolicy(_) | EngineError::FollowsNoPolicy => Self::invalid("policy", text),
             EngineError::UnknownName { index, .. } => Self::invalid(format!("ring[{index}]"), text),
             EngineError::NobodyNamed => Self::invalid("phones", text),

@@ -14,7 +14,7 @@ use crate::api::alarm;
 use crate::api::alarm::file::{AlarmFile, FileForm};
 use crate::config::Config;
 use crate::engine::{Acknowledgement, Actor, Doer, Engine};
-use crate::ids::{AlarmId, CalleeId, PersonId};
+use crate::ids::{AlarmId, CalleeId};
 use crate::keep::checks::LONGEST_NOTE;
 use crate::numbers::{Number, same_phone};
 use crate::store::alarm::alarms::{AlarmFilter, AlarmRow, AskedText};
@@ -219,10 +219,7 @@ const AT_ONCE: i64 = 500;
 async fn list(engine: &Engine, asked: ListArgs) -> anyhow::Result<()> {
     let mut people = Vec::new();
     for name in &asked.people {
-        let id = match name.parse::<PersonId>() {
-            Ok(id) => Some(id),
-            Err(_) => engine.store.read().await?.db().person_by_name(name).await?.map(|person| person.id),
-        };
+        let id = engine.store.read().await?.db().person_called(name).await?;
         people.push(id.with_context(|| format!("there is no person named {name:?}: `autocall people list` prints all"))?);
     }
     let mut with_labels: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -5,7 +5,7 @@ use clap::Args;
 use super::engine;
 use crate::api::reports::ReportJson;
 use crate::config::Config;
-use crate::reports::report::{Asked, By, COLUMNS, cells};
+use crate::reports::report::{COLUMNS, Wanted, cells};
 
 #[derive(Debug, Args)]
 pub(super) struct Report {
@@ -31,13 +31,8 @@ pub(super) struct Report {
 
 pub(super) async fn run(report: Report, config: &Config) -> anyhow::Result<()> {
     let engine = engine(config).await?;
-    let today = engine.report_day().await?;
-    let asked = Asked::read(Some(&report.by), report.from.as_deref(), report.to.as_deref(), today)?;
-    anyhow::ensure!(
-        report.team.is_none() || matches!(asked.by, By::Team | By::Person),
-        "a team can be given with --by team and --by person alone"
-    );
-    let found = engine.report_of(asked, report.team.as_deref()).await?;
+    let (by, team) = (Some(report.by.as_str()), report.team.as_deref());
+    let found = engine.report_of(Wanted { by, from: report.from.as_deref(), to: report.to.as_deref(), team }).await?;
     if report.csv {
         print!("{}", found.csv(str::to_owned));
     } else if report.json {
@@ -45,7 +40,9 @@ pub(super) async fn run(report: Report, config: &Config) -> anyhow::Result<()> {
     } else {
         match found.known_from {
             None => eprintln!("nothing was counted yet"),
-            Some(day) if day > asked.from => eprintln!("figures are known from {day} on: what was before is not shown as zero"),
+            Some(day) if day > found.asked.from => {
+                eprintln!("figures are known from {day} on: what was before is not shown as zero")
+            }
             Some(_) => {}
         }
         if found.counting {

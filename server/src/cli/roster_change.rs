@@ -467,7 +467,7 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
 }
 
 /// Says what a change would do, and leaves everything as it is.
-async fn rehearse<T>(
+pub(super) async fn rehearse<T>(
     store: &Store,
     now: DateTime<Utc>,
     act: impl AsyncFnOnce(&mut Work) -> Result<T, RosterError>,

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 
 use crate::ids::PersonId;
 use crate::keep::roster::preview::Preview;
-use crate::roster::{Change, Roster, Schedule, Target, evaluate, text};
+use crate::roster::{Change, Roster, Schedule, evaluate, text};
 use crate::store::duty::sources::SourceRow;
 
 /// What entries of this program are signed with.
@@ -20,12 +20,7 @@ pub(super) fn print_preview(preview: &Preview) {
     }
     for own in &preview.differences {
         let name = plans.name_of(own.of);
-        let zone = match own.of {
-            Target::Schedule(id) => {
-                plans.after.schedule(id).or_else(|| plans.before.schedule(id)).map_or(Tz::UTC, |own| own.zone)
-            }
-            Target::Team(_) => Tz::UTC,
-        };
+        let zone = plans.zone_of(own.of);
         println!("{name}\ton duty now: {}; then: {}", names(&own.now_before), names(&own.now_after));
         for person in own.comes() {
             println!("{name}\tcomes on duty now: {}", plans.name(person));

@@ -3,16 +3,16 @@
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
-use super::roster_words::{BY, print_preview};
+use super::roster_change::rehearse;
+use super::roster_words::BY;
 use super::{agreed_clock, open};
 use crate::config::Config;
 use crate::engine::Doer;
 use crate::ids::SwapId;
-use crate::keep::roster::preview;
 use crate::keep::roster::swaps::{self, May, SwapForm};
 use crate::roster::{Roster, text};
-use crate::store::Store;
 use crate::store::duty::swaps::SwapRow;
+use crate::store::{Store, Work};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SwapCommand {
@@ -110,13 +110,11 @@ async fn act(command: SwapCommand, store: &Store, now: DateTime<Utc>) -> anyhow:
         SwapCommand::Accept { id, person, dry_run } => {
             let id = read_id(&id)?;
             let person = person.as_deref();
+            let accept = async |work: &mut Work| swaps::accept(work, id, person, May::SpeakForAll, BY).await;
             if dry_run {
-                let accept = async |work: &mut crate::store::Work| swaps::accept(work, id, person, May::SpeakForAll, BY).await;
-                let (plans, ()) = preview::rehearse(store, now, by, accept).await?;
-                print_preview(&plans.compared().await?);
-                return Ok(());
+                return rehearse(store, now, accept).await;
             }
-            store.carry_out(now, by, async |work| swaps::accept(work, id, person, May::SpeakForAll, BY).await).await?;
+            store.carry_out(now, by, accept).await?;
             println!("it is accepted, and the plan says so");
         }
         SwapCommand::Decline { id } => {

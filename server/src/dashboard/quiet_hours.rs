@@ -183,12 +183,8 @@ async fn page(
         let field = |name: &str, label: &'static str, how: &str, value: &str, input: Input| {
             Field::new(format!("{name}-{index}"), label, how, value, input, wrong)
         };
-        let priorities = [
-            (Priority::Low, &words.priority_low),
-            (Priority::Normal, &words.priority_normal),
-            (Priority::High, &words.priority_high),
-        ];
-        let priorities = priorities.map(|(priority, word)| Choice::new(priority.as_str(), word));
+        let priorities = [Priority::Low, Priority::Normal, Priority::High];
+        let priorities = priorities.map(|priority| Choice::new(priority.as_str(), words.priority(priority)));
         RowFields {
             number: index + 1,
             fields: [

@@ -25,7 +25,7 @@ pub use hunt::act::MOST_SNOOZE;
 pub use hunt::claim::{Asker, Claim, Offer, OfferDetails};
 pub use hunt::hearing::Word;
 pub use hunt::presses::giving_back::{Giver, GivingBack};
-pub use hunt::presses::{Acknowledgement, Acted, Effect};
+pub use hunt::presses::{Acknowledgement, Acted, Effect, Reachable};
 pub use hunt::raise::{Mended, NamedBy, NewCallee, RaiseRequest, Raised, RaisedAs};
 pub use hunt::report::{Report, Reported};
 pub use watch::tick::Tick;
@@ -65,9 +65,6 @@ pub enum EngineError {
         /// What is wrong.
         why: String,
     },
-    /// There is no team of that name.
-    #[error("there is no team named {0:?}")]
-    NoSuchTeam(String),
     /// There is no policy of that name.
     #[error("there is no escalation policy named {0:?}")]
     NoSuchPolicy(String),

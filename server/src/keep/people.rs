@@ -1,16 +1,23 @@
 //! One person at a time: added, changed, removed; checked like an import.
 
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
 use super::people_import::LONGEST_NAME;
 use crate::ids::PersonId;
-use crate::keep::roster::{log, told};
+use crate::keep::roster::preview::Plans;
+use crate::keep::roster::{self, log, told};
 use crate::numbers::{Number, Region, same_phone};
 use crate::store::duty::people::PersonRow;
 use crate::store::edits::Edited;
-use crate::store::{Announcement, StoreError, Work};
+use crate::store::{Announcement, Db, StoreError, Work};
 use crate::versions::{Expected, Stale, Version};
 
 const LONGEST_LANGUAGE: usize = 35;
 const MOST_NUMBERS: usize = 20;
+/// What a removal changes, beside the roster.
+pub(in crate::keep) const REMOVAL: [Edited; 2] = [Edited::People, Edited::Figures];
 
 /// Why a person was not stored; nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +49,7 @@ pub enum PersonError {
     #[error(transparent)]
     Stale(#[from] Stale),
     /// Somebody else has removed them.
-    #[error("there is no such person")]
+    #[error("there is no such person: they may have been removed meanwhile")]
     Gone,
     /// The database failed.
     #[error(transparent)]
@@ -72,10 +79,7 @@ impl PersonForm {
         if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
             return Err(PersonError::BadName);
         }
-        let language = self.language.trim().to_owned();
-        if language.len() > LONGEST_LANGUAGE || !language.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-            return Err(PersonError::BadLanguage(language));
-        }
+        let language = checked_language(&self.language)?;
         let mut numbers: Vec<String> = Vec::new();
         for given in self.numbers.split([';', ',', '\n', '\r']).map(str::trim).filter(|given| !given.is_empty()) {
             let parsed = Number::parse(given, region).map_err(|_| PersonError::BadNumber(given.chars().take(40).collect()))?;
@@ -89,6 +93,12 @@ impl PersonForm {
         }
         Ok(Checked { name, numbers, language })
     }
+}
+
+fn checked_language(language: &str) -> Result<String, PersonError> {
+    let language = language.trim();
+    let good = language.len() <= LONGEST_LANGUAGE && language.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if good { Ok(language.to_owned()) } else { Err(PersonError::BadLanguage(language.to_owned())) }
 }
 
 /// The version of a person.
@@ -128,8 +138,7 @@ pub async fn change(
     let now = work.now();
     let person = form.checked(region)?;
     work.db().lock_edits(Edited::People).await?;
-    let old = work.db().person(id).await?.ok_or(PersonError::Gone)?;
-    expected.check(Some(&version(&old, &work.db().numbers_of(id).await?)))?;
+    there_as_expected(&mut work.db(), id, expected).await?;
     match work.db().update_person(id, &person.name, &person.language, now).await {
         Ok(true) => {}
         Ok(false) => return Err(PersonError::Gone),
@@ -141,6 +150,21 @@ pub async fn change(
     Ok(())
 }
 
+/// Addresses somebody in another language from now on.
+///
+/// # Errors
+/// When it is no language, there is no such person, they have changed meanwhile, or the database fails.
+pub async fn set_language(work: &mut Work, id: PersonId, language: &str, expected: &Expected) -> Result<(), PersonError> {
+    let (now, language) = (work.now(), checked_language(language)?);
+    work.db().lock_edits(Edited::People).await?;
+    let old = there_as_expected(&mut work.db(), id, expected).await?;
+    if !work.db().update_person(id, &old.name, &language, now).await? {
+        return Err(PersonError::Gone);
+    }
+    work.announce(Announcement::People);
+    Ok(())
+}
+
 /// Removes a person with their numbers and what was recorded of them; what they answered keeps their name. Whom that puts on duty is
 /// written down and told, as after any other change of the plan.
 ///
@@ -148,16 +172,7 @@ pub async fn change(
 /// When there is no such person, they have changed meanwhile, or the database fails.
 pub async fn remove(work: &mut Work, id: PersonId, expected: &Expected) -> Result<(), PersonError> {
     let now = work.now();
-    let before = loop {
-        // Each portion lets go of the locks, so that they are taken anew: people first, then the roster.
-        work.db().lock_edits(Edited::People).await?;
-        let kept = log::keep(&mut work.db(), now).await?;
-        if !kept.behind {
-            break kept.roster;
-        }
-        work.announce(Announcement::Roster);
-        work.go_on().await?;
-    };
+    let before = roster::locked(work, &REMOVAL).await?;
     remove_in(work, id, expected).await?;
     let after = log::keep(&mut work.db(), now).await?.roster;
     told::of_change(work, &before, &after).await?;
@@ -165,12 +180,28 @@ pub async fn remove(work: &mut Work, id: PersonId, expected: &Expected) -> Resul
     Ok(())
 }
 
-/// The same as a part of a change that sees to the roster.
+/// What a removal would do to the plan. Nothing is locked for it and nothing made: whoever only looks keeps nobody waiting.
+///
+/// # Errors
+/// When there is no such person, they have changed meanwhile, or the database fails.
+pub async fn removal(db: &mut Db<'_>, id: PersonId, expected: &Expected, now: DateTime<Utc>) -> Result<Plans, PersonError> {
+    there_as_expected(db, id, expected).await?;
+    let before = db.roster().await?;
+    let after = before.after_removal(id);
+    Ok(Plans { before: Arc::new(before), after: Arc::new(after), now })
+}
+
+/// Somebody, who must be as whoever acts has seen them.
+async fn there_as_expected(db: &mut Db<'_>, id: PersonId, expected: &Expected) -> Result<PersonRow, PersonError> {
+    let old = db.person(id).await?.ok_or(PersonError::Gone)?;
+    expected.check(Some(&version(&old, &db.numbers_of(id).await?)))?;
+    Ok(old)
+}
+
+/// The same as a part of a change that sees to the roster, and has locked what a removal changes before it.
 pub(in crate::keep) async fn remove_in(work: &mut Work, id: PersonId, expected: &Expected) -> Result<(), PersonError> {
     let now = work.now();
-    work.db().lock_edits(Edited::People).await?;
-    let old = work.db().person(id).await?.ok_or(PersonError::Gone)?;
-    expected.check(Some(&version(&old, &work.db().numbers_of(id).await?)))?;
+    there_as_expected(&mut work.db(), id, expected).await?;
     // What they said goes with them; what is said of an answer keeps their name.
     work.db().let_recordings_of_person_go(id, now).await?;
     if !work.db().delete_person(id).await? {

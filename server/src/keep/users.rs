@@ -130,12 +130,23 @@ impl Login {
     /// # Errors
     /// When the name or the password is bad.
     pub async fn new(passwords: &Passwords, name: &str, password: &str) -> Result<Self, UserError> {
-        let name = name.trim();
-        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-            return Err(UserError::BadName);
-        }
-        Ok(Self { name: name.to_owned(), password: Hashed(passwords.hash(password).await?) })
+        let name = checked_name(name)?;
+        Ok(Self { name, password: passwords.hashed(password).await? })
     }
+
+    /// The same with a password that was hashed before.
+    ///
+    /// # Errors
+    /// When the name is bad.
+    pub fn of(name: &str, password: Hashed) -> Result<Self, UserError> {
+        Ok(Self { name: checked_name(name)?, password })
+    }
+}
+
+fn checked_name(name: &str) -> Result<String, UserError> {
+    let name = name.trim();
+    let good = !name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control);
+    if good { Ok(name.to_owned()) } else { Err(UserError::BadName) }
 }
 
 /// Adds a user.

@@ -173,6 +173,20 @@ macro_rules! fragment {
     (sqlite keep_sought) => {
         " INSERT OR REPLACE INTO sought (rowid, words) VALUES ($1, (SELECT group_concat(value, ' ') FROM json_each($2))) "
     };
+    // The people of the rows `found` as a JSON list, and the remarks.
+    (postgres people_listed) => {
+        " CAST(coalesce(json_agg(json_build_object('person', found.person_id, 'name', found.name, 'number', found.number)), '[]') AS text) "
+    };
+    (sqlite people_listed) => {
+        " json_group_array(json_object('person', CASE WHEN found.person_id IS NOT NULL THEN lower(hex(found.person_id)) END,
+                                      'name', found.name, 'number', found.number)) "
+    };
+    (postgres notes_listed) => {
+        " CAST(coalesce(json_agg(found.body ->> 'text'), '[]') AS text) "
+    };
+    (sqlite notes_listed) => {
+        " json_group_array(found.body ->> 'text') "
+    };
     // That an alarm has these words, the first parameter; nothing is to be guessed of how many do. And its number, by which Postgres must
     // not look for them.
     (postgres has_sought) => {

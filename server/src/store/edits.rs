@@ -4,9 +4,12 @@ use super::dialect::{fragment, statements};
 use super::statement::execute;
 use super::{Db, Result};
 
-/// What is overwritten by one operator at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is overwritten by one operator at a time. Whoever changes several of these locks them in the order in which they stand here, then
+/// the roster, then rows: two who wait for each other would wait for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Edited {
+    /// People and their numbers.
+    People,
     /// Escalation policies.
     Policies,
     /// The rules that choose them.
@@ -19,16 +22,15 @@ pub enum Edited {
     Lines,
     /// Gateways for text messages.
     Gateways,
-    /// People and their numbers.
-    People,
     /// Numbers that must not be called.
     DoNotCall,
     /// Clips that calls play.
     Clips,
-    /// Sums of figures, which no operator changes but by removing people.
-    Figures,
     /// Where notices go.
     Webhooks,
+    /// Sums of figures, which no operator changes but by removing people. Whoever counts holds this and no other, and waits for alarms and
+    /// calls that others hold: so nobody waits for it who holds any row.
+    Figures,
 }
 
 impl Edited {

@@ -15,3 +15,4 @@ mod night;
 mod pages;
 mod roster;
 mod screenshots;
+mod two_people;

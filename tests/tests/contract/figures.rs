@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use autocall::ids::HuntId;
 use autocall::reports::Dimension;
-use autocall::reports::counted::{self, AlarmFacts, AnswerFacts, CallFacts, Change, Decliner, HuntFacts, Place, Whose};
+use autocall::reports::counted::{
+    self, AlarmFacts, AnswerFacts, CallFacts, Change, Decliner, HuntFacts, Inherited, Place, Whose,
+};
 use autocall::reports::figures::Figures;
 use autocall::store::alarm::answers::AnswerRow;
 use autocall::store::watch::handsets::Profile;
@@ -76,12 +78,14 @@ struct Rows {
     alarms: Vec<(String, i64, i64)>,
     hunts: Vec<String>,
     records: Vec<i64>,
+    /// What hunts have from others.
+    copies: BTreeMap<String, Inherited>,
 }
 
 /// All ids, as the database holds them, in a form that both engines write.
 async fn rows(server: &Server) -> Rows {
     // 36 characters on both.
-    let (alarms, hunts, records) = match server.home.config().database_url {
+    let (alarms, hunts, records, copies) = match server.home.config().database_url {
         Some(url) => {
             let mut connection = sqlx::PgConnection::connect(url.expose()).await.unwrap();
             let alarms = sqlx::query_as("SELECT id::text, number, repeats FROM alarms WHERE kind = 'alarm' ORDER BY number");
@@ -92,7 +96,9 @@ async fn rows(server: &Server) -> Rows {
                 .fetch_all(&mut connection)
                 .await
                 .unwrap();
-            (alarms, hunts, records)
+            let copies = sqlx::query_as("SELECT hunt_id::text, inherited FROM hunt_copies");
+            let copies: Vec<(String, String)> = copies.fetch_all(&mut connection).await.unwrap();
+            (alarms, hunts, records, copies)
         }
         None => {
             let path = format!("sqlite://{}", server.home.database_file().display());
@@ -107,10 +113,14 @@ async fn rows(server: &Server) -> Rows {
                 .fetch_all(&mut connection)
                 .await
                 .unwrap();
-            (alarms, hunts, records)
+            let copies = sqlx::query_as("SELECT lower(hex(hunt_id)), inherited FROM hunt_copies");
+            let copies: Vec<(String, String)> = copies.fetch_all(&mut connection).await.unwrap();
+            (alarms, hunts, records, copies)
         }
     };
-    Rows { alarms, hunts: hunts.into_iter().map(|(id,)| id).collect(), records: records.into_iter().map(|(id,)| id).collect() }
+    let copies = copies.into_iter().map(|(hunt, text)| (hunt, serde_json::from_str(&text).unwrap())).collect();
+    let hunts = hunts.into_iter().map(|(id,)| id).collect();
+    Rows { alarms, hunts, records: records.into_iter().map(|(id,)| id).collect(), copies }
 }
 
 /// The figures of everything by a slow count: every row is read anew, and counted once.
@@ -149,9 +159,9 @@ async fn slow_count(server: &Server) -> Change {
         change.count(&counted::alarm(&AlarmFacts { raised_at: alarm.raised_at, repeats, is_false }, &place, None));
     }
     for id in rows.hunts {
+        let copied = rows.copies.get(&id).cloned();
         let id = id.parse().unwrap();
         let hunt = db.hunt(id).await.unwrap().unwrap();
-        let copied = db.inherited(id).await.unwrap();
         let parted = copied.as_ref().is_some_and(|copied| !copied.afresh);
         let inherited = copied.unwrap_or_default();
         let mut answers = Vec::new();
@@ -660,15 +670,25 @@ async fn nobody_waits_for_a_figure(home: Home) {
     let more = json!({ "dedup_key": "disk", "attempts": 1 });
     let id = server.raise(&[A], more.clone()).await;
     added_up(&server).await;
-    // Somebody holds all that is ever written for a figure. The embedded database has one writer: there nothing can be held alone.
+    // Somebody holds all that is ever written for a figure. The embedded database has one writer, so there nothing can be held alone:
+    // whoever writes a figure fails instead.
+    let tables = ["counted_alarms", "counted_hunts", "counted_calls", "figure_days", "figure_months"];
+    let each = || tables.iter().flat_map(|table| ["INSERT", "UPDATE", "DELETE"].map(|verb| (*table, verb)));
     let mut held = None;
-    if let Some(url) = server.home.config().database_url {
-        let mut connection = sqlx::PgConnection::connect(url.expose()).await.unwrap();
-        let tables = "counted_alarms, counted_hunts, counted_calls, figure_days, figure_months";
-        for statement in ["BEGIN".to_owned(), format!("LOCK TABLE {tables} IN EXCLUSIVE MODE")] {
-            sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+    match server.home.config().database_url {
+        Some(url) => {
+            let mut connection = sqlx::PgConnection::connect(url.expose()).await.unwrap();
+            for statement in ["BEGIN".to_owned(), format!("LOCK TABLE {} IN EXCLUSIVE MODE", tables.join(", "))] {
+                sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+            }
+            held = Some(connection);
         }
-        held = Some(connection);
+        None => {
+            let held = |(table, verb)| {
+                format!("CREATE TRIGGER held_{table}_{verb} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, 'held'); END")
+            };
+            server.run_sql(each().map(held).collect()).await;
+        }
     }
     let mut again = json!({ "summary": "disk full", "phones": [A] });
     again.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -677,11 +697,12 @@ async fn nobody_waits_for_a_figure(home: Home) {
     server.report(&phone, &mid, Some(A)).await;
     assert_eq!(server.state(&id).await, "answered");
     server.raise(&[B], json!({})).await;
-    if let Some(connection) = held {
-        // Who reads a report does not wait for that either, and is told.
-        let behind = server.get(REPORTS).await;
-        assert_eq!((&behind["total"]["alarms"], &behind["counting"]), (&json!(1), &json!(true)), "{behind:#}");
-        connection.close().await.unwrap();
+    // Who reads a report does not wait for that either, and is told.
+    let behind = server.get(REPORTS).await;
+    assert_eq!((&behind["total"]["alarms"], &behind["counting"]), (&json!(1), &json!(true)), "{behind:#}");
+    match held {
+        Some(connection) => connection.close().await.unwrap(),
+        None => server.run_sql(each().map(|(table, verb)| format!("DROP TRIGGER held_{table}_{verb}")).collect()).await,
     }
     let total = report(&server, "").await["total"].clone();
     assert_eq!((&total["alarms"], &total["repeats"], &total["calls_answered"]), (&json!(2), &json!(1), &json!(1)), "{total}");

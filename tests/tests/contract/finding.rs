@@ -18,6 +18,7 @@ on_both!(
     pages_go_on_behind_alarms_of_one_instant,
     the_beginning_of_a_word_finds_where_nothing_else_does,
     people_are_found_as_they_are_called_now,
+    whoever_answered_is_found_however_many_were_rung,
     what_was_there_before_is_caught_up_with,
     what_is_forgotten_takes_its_words_along,
     what_cannot_be_asked_for_is_refused,
@@ -231,6 +232,31 @@ async fn people_are_found_as_they_are_called_now(home: Home) {
     assert_eq!(found(&server, &[("q", B)]).await, ["of a stranger"]);
 }
 
+async fn whoever_answered_is_found_however_many_were_rung(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let rows: String = (0..80).map(|place| format!("P{place},187000000{place:02}\n")).collect();
+    let people =
+        autocall::keep::people_import::read_csv(&format!("name,numbers\n{rows}"), autocall::numbers::Region::CN).unwrap();
+    let import = async |work: &mut autocall::store::Work| autocall::keep::people_import::import(work, &people).await;
+    server.app.engine.carry_out(autocall::engine::Doer::Server, import).await.unwrap();
+    // Whoever came last onto the list is rung first, and is the one who answers.
+    let phones: Vec<String> = (0..80).rev().map(|place| format!("187000000{place:02}")).collect();
+    let phones: Vec<&str> = phones.iter().map(String::as_str).collect();
+    server.raise(&phones, json!({ "summary": "everybody" })).await;
+    server.raise(&[A], json!({ "summary": "one" })).await;
+    let (mid, numbers) = server.app_dial(&desk).await;
+    server.report(&desk, &mid, Some(&numbers[0])).await;
+    server.pass(5).await;
+    assert_eq!(numbers, ["18700000079"]);
+    assert_eq!(
+        found(&server, &[("person", "P79")]).await,
+        ["everybody"],
+        "of eighty people sixty are kept, and this one before all"
+    );
+    assert_eq!(found(&server, &[("q", "5678")]).await, ["one"], "others have as much room");
+}
+
 async fn what_was_there_before_is_caught_up_with(home: Home) {
     let server = home.start().await;
     for number in 0..120 {
@@ -290,6 +316,10 @@ async fn what_cannot_be_asked_for_is_refused(home: Home) {
     {
         let problem: Value = server.get(&address(&[(name, value)])).await;
         assert_eq!((problem["status"].as_i64(), problem["field"].as_str()), (Some(422), Some(name)), "{problem}");
+    }
+    for address in ["/api/v1/alarms?person=Nobody", "/api/v1/call-records?person=Nobody", "/api/v1/people/Nobody"] {
+        let problem = server.get(address).await;
+        assert!(problem["detail"].as_str().unwrap().contains("GET /api/v1/people lists"), "what to do is said: {problem}");
     }
     assert_eq!(found(&server, &[("q", " ")]).await, [""; 0], "nothing is asked for, and nothing is there");
 }

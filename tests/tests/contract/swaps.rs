@@ -1,11 +1,20 @@
 //! Swaps and previews: somebody asks another to take a shift; what a change does is told before it is made.
 
+use std::time::Duration;
+
+use autocall::engine::Doer;
 use autocall::ids::SmsId;
+use autocall::keep::roster::forms::OverrideForm;
+use autocall::keep::roster::{RosterError, exceptions, preview};
+use autocall::store::Work;
 use autocall::store::lines::sms::{Purpose, SmsRow};
+use autocall::versions::Expected;
 use autocall_tests::described::Held as _;
 use autocall_tests::kept::Kept as _;
+use autocall_tests::wait::eventually;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
 use crate::gateway::{Gateway, add_smsgate, near, taken};
 use crate::harness::{Home, Server, on_both};
@@ -22,11 +31,17 @@ on_both!(
     swaps_are_listed_page_by_page_and_forgotten,
     what_a_change_does_is_told_and_not_done,
     the_removal_of_a_person_tells_who_comes_on_duty,
+    what_a_removal_is_said_to_change_is_what_it_changes,
+    whoever_looks_at_a_change_sees_no_other_in_it,
+    a_removal_waits_for_figures_before_it_holds_the_plan,
     nobody_asks_without_end,
     what_has_lapsed_counts_no_more,
     texts_about_alarms_leave_before_those_about_duties,
     a_person_has_a_few_calendar_addresses,
 );
+
+/// Longer than anything here takes.
+const SOON: Duration = Duration::from_secs(20);
 
 /// A server with Ann, Bob and 张伟; Ann is on duty until Monday, the 23rd, 09:00 in Berlin, then Bob, week by week. It is Friday, the 20th.
 async fn start(home: Home) -> Server {
@@ -188,6 +203,9 @@ async fn anybody_of_the_team_may_take_it(home: Home) {
     let (status, accepted) = press(&server, &id, "accept", json!({ "person": "Ann" })).await;
     assert_eq!((status, &accepted["taken_by"]["name"]), (200, &json!("Ann")), "{accepted}");
     assert_eq!(names(&server, "2026-11-24T11:00").await, ["Ann"]);
+    // Nobody said why: no word of ours stands in the plan, in whatever language it would be.
+    let schedule = server.get("/api/v1/schedules/ops").await;
+    assert_eq!(schedule["overrides"][0]["note"], "", "{schedule}");
 }
 
 async fn a_wrong_request_asks_nobody(home: Home) {
@@ -218,10 +236,18 @@ async fn a_wrong_request_asks_nobody(home: Home) {
         assert_eq!((status, &refused["code"]), (409, &json!("swap_cannot_be")), "{wrong}: {refused}");
         assert!(refused["detail"].as_str().unwrap().contains(why), "{refused}");
     }
+    let both = json!({ "action": "add", "person": "Ann", "starts_at": "2026-11-24T09:00", "ends_at": "2026-11-24T13:00" });
+    let (_, made) = server.post("/api/v1/schedules/ops/overrides", &both).await;
+    let (_, refused) = server.post("/api/v1/swaps", &form(json!({}))).await;
+    let told = refused["detail"].as_str().unwrap();
+    assert!(told.contains("Ann is on duty already") && told.contains("name somebody else"), "what to do is said: {refused}");
+    let own = format!("/api/v1/schedules/ops/overrides/{}", made["id"].as_str().unwrap());
+    assert_eq!(server.delete(&own).await, 204);
     let away = json!({ "person": "Ann", "starts_at": "2026-11-24T00:00:00Z", "ends_at": "2026-11-25T00:00:00Z" });
     assert_eq!(server.post("/api/v1/vacations", &away).await.0, 201);
     let (_, refused) = server.post("/api/v1/swaps", &form(json!({}))).await;
-    assert!(refused["detail"].as_str().unwrap().contains("Ann is away"), "{refused}");
+    let told = refused["detail"].as_str().unwrap();
+    assert!(told.contains("Ann is away") && told.contains("take the vacation back first"), "what to do is said: {refused}");
     assert_eq!(server.post("/api/v1/swaps", &form(json!({ "schedule": "nights" }))).await.0, 404);
     assert_eq!(server.items("/api/v1/swaps").await, json!([]));
 }
@@ -332,6 +358,125 @@ async fn the_removal_of_a_person_tells_who_comes_on_duty(home: Home) {
     let log = server.get("/api/v1/schedules/ops/log?starts_at=2026-11-01&ends_at=2026-12-01").await;
     let last = log["items"].as_array().unwrap().last().unwrap();
     assert_eq!(last["on_duty"][0]["person"]["name"], "Bob", "it is written down at once: {log}");
+}
+
+/// What is shown before a removal is worked out without one: the plan afterwards must be just that.
+async fn what_a_removal_is_said_to_change_is_what_it_changes(home: Home) {
+    let server = start(home).await;
+    let day = |day: u32, who: &str, more: Value| {
+        let mut body =
+            json!({ "person": who, "starts_at": format!("2026-11-{day}T10:00"), "ends_at": format!("2026-11-{day}T12:00") });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for body in [
+        day(21, "Bob", json!({ "action": "add" })),
+        day(24, "Ann", json!({ "action": "replace", "instead_of": "Bob" })),
+        day(25, "张伟", json!({ "action": "replace" })),
+        day(26, "张伟", json!({ "action": "replace", "instead_of": "Bob" })),
+    ] {
+        let (status, made) = server.post("/api/v1/schedules/ops/overrides", &body).await;
+        assert_eq!(status, 201, "{made}");
+    }
+    let temporary = json!({ "name": "move", "people": ["Bob"], "starts_at": "2026-11-27T00:00", "ends_at": "2026-11-28T00:00" });
+    assert_eq!(server.post("/api/v1/schedules/ops/temporaries", &temporary).await.0, 201);
+    let away = json!({ "person": "Ann", "starts_at": "2026-12-01T00:00:00Z", "ends_at": "2026-12-03T00:00:00Z" });
+    assert_eq!(server.post("/api/v1/vacations", &away).await.0, 201);
+    let (status, preview) = send(&server, "DELETE", "/api/v1/people/Bob?dry_run=true", None).await;
+    assert_eq!(status, 200, "{preview}");
+    let shifts = preview["differences"][0]["shifts"].as_array().unwrap().clone();
+    assert!(shifts.len() >= 4 && preview["differences"][0]["more"] == false, "{preview}");
+    let hours: Vec<String> =
+        (20..=30).flat_map(|day| (0..24).map(move |hour| format!("2026-11-{day}T{hour:02}:30:00Z"))).collect();
+    let mut before = Vec::new();
+    for hour in &hours {
+        before.push(names(&server, hour).await);
+    }
+    assert_eq!(server.delete("/api/v1/people/Bob").await, 204);
+    let named = |people: &Value| -> Vec<String> {
+        people.as_array().unwrap().iter().map(|person| person["name"].as_str().unwrap().to_owned()).collect()
+    };
+    for (hour, before) in hours.iter().zip(before).filter(|(hour, _)| hour.as_str() > "2026-11-20T04") {
+        let within = |shift: &&Value| {
+            shift["starts_at"].as_str().unwrap() <= hour.as_str() && hour.as_str() < shift["ends_at"].as_str().unwrap()
+        };
+        let told = shifts.iter().find(within);
+        let wanted = told.map_or(before, |shift| named(&shift["after"]));
+        assert_eq!(names(&server, hour).await, wanted, "{hour}: {told:?}");
+    }
+}
+
+/// Whether anybody waits for a lock of Postgres that somebody else has.
+async fn blocked(url: &str) -> bool {
+    let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+    let text =
+        "SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0 AND datname = current_database()";
+    let (waiting,): (i64,) = sqlx::query_as(text).fetch_one(&mut connection).await.unwrap();
+    waiting > 0
+}
+
+/// Two at once: whoever looks what a change would do, and whoever makes another one meanwhile.
+async fn whoever_looks_at_a_change_sees_no_other_in_it(home: Home) {
+    let server = start(home).await;
+    let engine = &server.app.engine;
+    let form = |person: &str| OverrideForm {
+        action: "replace".to_owned(),
+        person: person.to_owned(),
+        from: "2026-11-24T10:00".to_owned(),
+        to: "2026-11-24T12:00".to_owned(),
+        ..OverrideForm::default()
+    };
+    let (looked, other) = (form("Ann"), form("张伟"));
+    let (began, begun) = tokio::sync::oneshot::channel::<()>();
+    let change = async {
+        begun.await.unwrap();
+        let add = async |work: &mut Work| exceptions::add_override(work, "ops", &other, "lin", &Expected::Anything).await;
+        engine.carry_out(Doer::Server, add).await.unwrap();
+    };
+    let look = async {
+        let act = async |work: &mut Work| {
+            exceptions::add_override(work, "ops", &looked, "lin", &Expected::Anything).await?;
+            began.send(()).unwrap();
+            // The other one has come as far as it comes. The embedded database has one writer: nobody comes any further there.
+            match server.home.config().database_url {
+                Some(url) => eventually("the other to wait", SOON, async || blocked(url.expose()).await.then_some(())).await,
+                None => tokio::task::yield_now().await,
+            }
+            Ok::<_, RosterError>(())
+        };
+        preview::rehearse(&engine.store, server.now(), Doer::Server, act).await.unwrap().0
+    };
+    let (plans, ()) = tokio::join!(look, change);
+    let of = |plan: &autocall::roster::Roster| plan.schedules.iter().map(|own| own.overrides.len()).sum::<usize>();
+    assert_eq!((of(&plans.before), of(&plans.after)), (0, 1), "what somebody else does is no part of it");
+    assert_eq!(overrides(&server).await, 1);
+    assert_eq!(names(&server, "2026-11-24T11:00").await, ["张伟"], "what was looked at was not done, and the other was");
+}
+
+/// Whoever counts waits for nobody who holds the plan: a removal that has to wait for a count lets others change the plan meanwhile.
+async fn a_removal_waits_for_figures_before_it_holds_the_plan(home: Home) {
+    let server = start(home).await;
+    // The embedded database has one writer at a time, and so no two who wait for each other.
+    let Some(url) = server.home.config().database_url else { return };
+    let mut counting = sqlx::PgConnection::connect(url.expose()).await.unwrap();
+    let lock =
+        "INSERT INTO edits (what, changes) VALUES ('figures', 1) ON CONFLICT (what) DO UPDATE SET changes = edits.changes + 1";
+    sqlx::raw_sql("BEGIN").execute(&mut counting).await.unwrap();
+    sqlx::raw_sql(lock).execute(&mut counting).await.unwrap();
+    let removal = async {
+        let (status, answer) = send(&server, "DELETE", "/api/v1/people/Bob", None).await;
+        assert_eq!(status, 204, "{answer}");
+    };
+    let others = async {
+        eventually("the removal to wait", SOON, async || blocked(url.expose()).await.then_some(())).await;
+        let body =
+            json!({ "action": "replace", "person": "张伟", "starts_at": "2026-11-24T10:00", "ends_at": "2026-11-24T11:00" });
+        let (status, answer) = server.post("/api/v1/schedules/ops/overrides", &body).await;
+        assert_eq!(status, 201, "the plan is free while a removal waits: {answer}");
+        sqlx::raw_sql("COMMIT").execute(&mut counting).await.unwrap();
+    };
+    tokio::join!(removal, others);
+    assert_eq!(names(&server, "2026-11-24T10:30").await, ["张伟"]);
 }
 
 /// Half an hour of Bob's on the 24th.

@@ -13,6 +13,7 @@ on_both!(
     files_hold_all_that_is_found,
     no_spreadsheet_sees_a_formula_in_what_others_wrote,
     a_viewer_meets_no_number,
+    who_may_not_see_numbers_finds_nobody_by_one,
     nothing_that_fits_says_what_to_do,
 );
 
@@ -199,5 +200,21 @@ async fn nothing_that_fits_says_what_to_do(home: Home) {
     for language in ["zh", "ja", "es"] {
         let page = lin.get(&format!("/alarms?q=mysql&lang={language}")).await;
         assert!(page.status == 200 && !page.shows("No alarm fits"), "{language}");
+    }
+}
+
+/// Somebody may be called by their number: then it is asked for as one, in the list and in its files alike.
+async fn who_may_not_see_numbers_finds_nobody_by_one(home: Home) {
+    let server = home.start().await;
+    assert_eq!(server.post("/api/v1/people", &json!({ "name": "18800009999", "numbers": [A] })).await.0, 201);
+    server.raise(&[A], json!({ "summary": "disk full" })).await;
+    server.pass(5).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let mut eve = Visitor::logged_in(&server, "eve", Role::Viewer).await;
+    for path in ["/alarms", "/alarms.csv", "/alarms.json"] {
+        let address = format!("{path}?person=18800009999");
+        assert!(lin.get(&address).await.shows("disk full"), "{path}");
+        let found = eve.get(&address).await;
+        assert!(found.status == 200 && !found.shows("disk full"), "{path}: {}", found.body);
     }
 }

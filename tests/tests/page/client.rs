@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use autocall::engine::Doer;
 use autocall::ids::PersonId;
-use autocall::keep::users::{self, Passwords};
+use autocall::keep::users::{self, Hashed, Passwords};
 use autocall::store::access::users::Role;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, SET_COOKIE};
+use tokio::sync::OnceCell;
 
 use crate::harness::Server;
 
@@ -148,6 +149,9 @@ pub async fn add_user(server: &Server, name: &str, role: Role) {
 
 async fn add_user_as(server: &Server, name: &str, role: Role, person: Option<PersonId>) {
     let store = &server.app.engine.store;
-    let login = users::Login::new(&Passwords::default(), name, PASSWORD).await.unwrap();
+    // Hashed once for all: that is slow on purpose, and hundreds log in here.
+    static HASHED: OnceCell<Hashed> = OnceCell::const_new();
+    let hashed = HASHED.get_or_init(async || Passwords::default().hashed(PASSWORD).await.unwrap()).await;
+    let login = users::Login::of(name, hashed.clone()).unwrap();
     store.carry_out(server.now(), Doer::Server, async |work| users::add(work, login, role, person).await).await.unwrap();
 }

@@ -130,6 +130,10 @@ async fn my_language_is_mine_to_choose(home: Home) {
     assert_eq!(eve.post("/people/me/language", &[("language", "es"), ("version", &version)]).await.status, 409);
     assert_eq!(eve.post("/people/me/language", &[("language", "tlh"), ("version", "")]).await.status, 422);
     assert_eq!(known().await.language, "ja");
+    // Whoever has no number just now is spoken to all the same.
+    server.run_sql(vec!["DELETE FROM person_numbers".to_owned()]).await;
+    assert_eq!(eve.post("/people/me/language", &[("language", "es"), ("version", "")]).await.status, 303);
+    assert_eq!(known().await.language, "es");
 }
 
 async fn what_happened_is_one_line_of_time(home: Home) {

@@ -112,7 +112,7 @@ fn faults(page: &Page) -> Vec<String> {
         {
             found.push(format!("two have the id {id}"));
         }
-        wanted.extend(tag.says("aria-describedby"));
+        wanted.extend(tag.says("aria-describedby").into_iter().flat_map(str::split_whitespace));
         match tag.name {
             "label" => labelled.extend(tag.says("for")),
             "form" if tag.says("method") == Some("post") && !tag.says("action").is_some_and(|to| to.starts_with("/c/")) => {
@@ -482,6 +482,11 @@ async fn wrong_forms(world: &World, lin: &mut Visitor, album: &mut Album) {
         ),
         (own("calendar"), vec![("url", "nowhere"), ("every_minutes", "15"), ("layer", "calendar"), ("version", "")]),
     ];
+    for path in ["/reports?by=weather", "/reports?from=x", "/reports?by=month&team=infra"] {
+        let page = lin.get(path).await;
+        assert_eq!(page.status, 422, "{path}: {}", page.body);
+        album.keep(&format!("wrong {path}"), page);
+    }
     for (path, fields) in forms {
         let page = lin.post(&path, &fields).await;
         assert_eq!(page.status, 422, "{path}: {}", page.body);

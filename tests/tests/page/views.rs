@@ -57,7 +57,12 @@ async fn every_page_of_a_role_is_in_its_menu_once(home: Home) {
         for (to, _) in &menu {
             let page = visitor.get(to).await;
             assert_eq!(page.status, 200, "{name} {to}");
-            assert!(page.body.matches(&format!("<a href=\"{to}\" aria-current=\"page\">")).count() >= 1, "{name} {to} is marked");
+            let marked = |from: &str, to: &str| -> Vec<String> {
+                links(&page, from, to).into_iter().filter(|(_, is_here)| *is_here).map(|(to, _)| to).collect()
+            };
+            assert_eq!(marked("<details class=\"menu\" id=\"menu\">", "</details>"), [to.as_str()], "{name} {to}: marked once");
+            let beside = marked("<nav class=\"across\"", "</nav>");
+            assert_eq!(beside, bar.iter().map(|(to, _)| to.clone()).filter(|own| own == to).collect::<Vec<_>>(), "{name} {to}");
             assert!(page.shows("<a class=\"skip\" href=\"#main\">") && page.shows("<main id=\"main\""), "{name} {to}");
         }
     }
@@ -154,6 +159,7 @@ async fn the_page_of_the_api_speaks_to_its_reader(home: Home) {
             ] {
                 assert!(page.contains(&format!("<html lang=\"{tag}\">")) && page.contains(skip), "{path} {tag}: {page:.600}");
                 assert!(page.contains("<main id=\"main\"") && page.contains("href=\"#main\""), "{path} {tag}");
+                assert!(tag == "en" || !page.contains("Whatever the API refuses"), "{path} {tag}: what stands above is theirs");
                 assert!(page.contains("href=\"/assets/style.css\"") && !page.contains("<style"), "{path}: in the pages' style");
             }
         }

@@ -83,14 +83,70 @@ pub struct Asked {
     pub until: NaiveDate,
 }
 
-/// What is wrong with what was asked, and where.
+/// What somebody asks of a report, as they write it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted<'w> {
+    /// What its lines are.
+    pub by: Option<&'w str>,
+    /// The first month.
+    pub from: Option<&'w str>,
+    /// The last month.
+    pub to: Option<&'w str>,
+    /// Only this team and its people, by name or id.
+    pub team: Option<&'w str>,
+}
+
+impl Wanted<'_> {
+    /// Reads it. Whether there is such a team is for whoever knows the teams.
+    ///
+    /// # Errors
+    /// When it makes no sense.
+    pub fn read(&self, today: NaiveDate) -> Result<Asked, Wrong> {
+        let asked = Asked::read(self.by, self.from, self.to, today)?;
+        if self.team.is_some() && !asked.by.has_duty() { Err(Wrong::TeamNotHere) } else { Ok(asked) }
+    }
+}
+
+/// What is wrong with what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{why}")]
-pub struct Wrong {
-    /// The parameter.
-    pub field: &'static str,
-    /// Why.
-    pub why: String,
+pub enum Wrong {
+    /// Lines are by none of what there is.
+    #[error("by must be one of day, month, team, policy, source and person")]
+    By,
+    /// The first or the last month cannot be read.
+    #[error("this must be a month, such as 2026-11")]
+    Month(&'static str),
+    /// The last month lies before the first one.
+    #[error("the last month must not be before the first one")]
+    EndsFirst,
+    /// The last month has not begun.
+    #[error("this month has not begun: the last one is {}", .last.format("%Y-%m"))]
+    NotBegun {
+        /// The last one that has.
+        last: NaiveDate,
+    },
+    /// Too many months.
+    #[error("a report is of {MOST_MONTHS} months at most: ask for fewer")]
+    TooLong,
+    /// A team is given where lines are neither of teams nor of people.
+    #[error("a team can be given with reports by team and by person alone: ask for one of these, or leave the team out")]
+    TeamNotHere,
+    /// There is no such team.
+    #[error("there is no team {0:?}: give the name or id of one that there is, or leave it out")]
+    NoTeam(String),
+}
+
+impl Wrong {
+    /// The parameter at fault.
+    #[must_use]
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::By => "by",
+            Self::Month(field) => field,
+            Self::EndsFirst | Self::NotBegun { .. } | Self::TooLong => "to",
+            Self::TeamNotHere | Self::NoTeam(_) => "team",
+        }
+    }
 }
 
 impl Asked {
@@ -100,17 +156,13 @@ impl Asked {
     /// # Errors
     /// When it makes no sense.
     pub fn read(by: Option<&str>, from: Option<&str>, to: Option<&str>, today: NaiveDate) -> Result<Self, Wrong> {
-        let wrong = |field, why: String| Wrong { field, why };
         let by = match by {
             None => By::Month,
-            Some(word) => By::parse(word)
-                .ok_or_else(|| wrong("by", "by must be one of day, month, team, policy, source and person".to_owned()))?,
+            Some(word) => By::parse(word).ok_or(Wrong::By)?,
         };
         let read = |field, text: Option<&str>| match text {
             None => Ok(None),
-            Some(text) => {
-                read_month(text).map(Some).ok_or_else(|| wrong(field, "this must be a month, such as 2026-11".to_owned()))
-            }
+            Some(text) => read_month(text).map(Some).ok_or(Wrong::Month(field)),
         };
         let this = month(today);
         let (from, to) = match (read("from", from)?, read("to", to)?) {
@@ -119,15 +171,15 @@ impl Asked {
             (None, None) => (this, this),
         };
         if to < from {
-            return Err(wrong("to", "the last month must not be before the first one".to_owned()));
+            return Err(Wrong::EndsFirst);
         }
         if to > this {
-            return Err(wrong("to", format!("this month has not begun: the last one is {}", this.format("%Y-%m"))));
+            return Err(Wrong::NotBegun { last: this });
         }
         let most = from.checked_add_months(Months::new(MOST_MONTHS)).unwrap_or(NaiveDate::MAX);
         let until = to.checked_add_months(Months::new(1)).unwrap_or(NaiveDate::MAX);
         if until > most {
-            return Err(wrong("to", format!("a report is of {MOST_MONTHS} months at most: ask for fewer")));
+            return Err(Wrong::TooLong);
         }
         Ok(Self { by, from, until })
     }
@@ -422,7 +474,7 @@ mod tests {
         assert_eq!((now.by, now.from, now.until), (By::Month, day("2027-06-01"), day("2027-07-01")));
         let one = read(Some("team"), Some("2027-02"), None).unwrap();
         assert_eq!((one.from, one.until, one.last_month()), (day("2027-02-01"), day("2027-03-01"), day("2027-02-01")));
-        let field = |by, from, to| read(by, from, to).unwrap_err().field;
+        let field = |by, from, to| read(by, from, to).unwrap_err().field();
         assert_eq!(field(Some("weather"), None, None), "by");
         for wrong in ["2027", "2027-13", "2027-1", "x", "2027-01-01", "+027-01", "0001-01", ""] {
             assert_eq!(field(None, Some(wrong), None), "from", "{wrong}");
@@ -431,6 +483,14 @@ mod tests {
         assert_eq!(field(None, None, Some("2027-07")), "to");
         assert_eq!(field(None, Some("2025-05"), Some("2027-06")), "to");
         assert!(read(None, Some("2025-07"), Some("2027-06")).is_ok());
+        for by in By::ALL {
+            let of_team = Wanted { by: Some(by.as_str()), team: Some("ops"), ..Wanted::default() }.read(today);
+            match by {
+                By::Team | By::Person => assert_eq!(of_team.unwrap().by, by),
+                _ => assert_eq!(of_team.unwrap_err().field(), "team"),
+            }
+            assert!(Wanted { by: Some(by.as_str()), ..Wanted::default() }.read(today).is_ok());
+        }
     }
 
     #[test]

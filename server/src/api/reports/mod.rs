@@ -10,21 +10,20 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::actions::{actor, read, read_by, shown};
+use super::actions::{actor, needed_text, read, read_by, shown};
 use super::alarm::AlarmJson;
 use super::alarms::AlarmPath;
 use super::roster::shapes::Named;
 use crate::access::senders::Sender;
 use crate::app::App;
-use crate::engine::reports::Report;
+use crate::engine::reports::{Report, ReportError};
 use crate::http::answer;
 use crate::http::listing::Query;
 use crate::http::problem::Problem;
 use crate::intake::alarm_request;
-use crate::keep::checks::{LONGEST_NOTE, optional_text};
 use crate::reports::duty::OnDuty;
 use crate::reports::figures::Figures;
-use crate::reports::report::{Asked, By, Line, Share, Subject};
+use crate::reports::report::{Line, Share, Subject, Wanted};
 use crate::reports::times::Times;
 
 /// What a query may say of a report, for the description of the API.
@@ -270,14 +269,12 @@ pub async fn table(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Re
 
 async fn asked_for(app: &App, query: Option<&str>) -> Result<Report, Problem> {
     let query = Query::read(query)?;
-    let today = app.engine.report_day().await?;
-    let asked = Asked::read(query.get("by")?, query.get("first_month")?, query.get("last_month")?, today);
-    let asked = asked.map_err(|wrong| Problem::parameter(named_here(wrong.field), wrong.why))?;
-    let team = query.get("team")?;
-    if team.is_some() && !matches!(asked.by, By::Team | By::Person) {
-        return Err(Problem::parameter("team", "a team can be given with by=team and by=person alone"));
-    }
-    Ok(app.engine.report_of(asked, team).await?)
+    let (from, to) = (query.get("first_month")?, query.get("last_month")?);
+    let wanted = Wanted { by: query.get("by")?, from, to, team: query.get("team")? };
+    app.engine.report_of(wanted).await.map_err(|error| match error {
+        ReportError::Wrong(wrong) => Problem::parameter(named_here(wrong.field()), wrong.to_string()),
+        ReportError::Failed(error) => error.into(),
+    })
 }
 
 /// What the API calls a parameter.
@@ -305,8 +302,7 @@ pub async fn mark_false(
 ) -> Result<Response, Problem> {
     let body: FalseBody = alarm_request::read_json(&read(&app, body).await?)?;
     let by = actor(&sender, body.by)?;
-    let reason = optional_text("reason", Some(body.reason), LONGEST_NOTE)?;
-    let reason = reason.ok_or_else(|| Problem::invalid("reason", "say why it is false"))?;
+    let reason = needed_text("reason", body.reason, "say why it is false")?;
     shown(&app, app.engine.mark_false(id, &reason, &by).await).await
 }
 

@@ -121,6 +121,14 @@ pub async fn rehearsed<T, E: From<StoreError>>(
     refused: impl FnOnce(E) -> Problem,
 ) -> Result<Response, Problem> {
     let (plans, _) = preview::rehearse(&app.engine.store, app.engine.clock.now(), by, act).await.map_err(refused)?;
+    told(plans).await
+}
+
+/// What another plan would change.
+///
+/// # Errors
+/// Why that cannot be worked out.
+pub async fn told(plans: Plans) -> Result<Response, Problem> {
     let preview = plans.compared().await?;
     let differences = DutyDifferenceJson::all(&preview);
     let (starts_at, ends_at) = (preview.plans.now, preview.until);

@@ -180,10 +180,7 @@ pub async fn decline(
     Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let id = read(&id)?;
-    let declined = async |work: &mut Work| swaps::decline(work, id, May::SpeakForAll, maker(&sender)).await;
-    app.engine.carry_out(sender.doer(), declined).await?;
-    Ok(answer(StatusCode::OK, &one(&app, id).await?))
+    said(&app, &sender, &id, async |work, id, by| swaps::decline(work, id, May::SpeakForAll, by).await).await
 }
 
 /// Takes back a request that nobody has answered yet.
@@ -198,10 +195,19 @@ pub async fn take_back(
     Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let id = read(&id)?;
-    let taken_back = async |work: &mut Work| swaps::take_back(work, id, May::SpeakForAll, maker(&sender)).await;
-    app.engine.carry_out(sender.doer(), taken_back).await?;
-    Ok(answer(StatusCode::OK, &one(&app, id).await?))
+    said(&app, &sender, &id, async |work, id, by| swaps::take_back(work, id, May::SpeakForAll, by).await).await
+}
+
+/// Says something to a request, and tells what has become of it.
+async fn said(
+    app: &App,
+    sender: &Sender,
+    id: &str,
+    say: impl AsyncFnOnce(&mut Work, SwapId, &str) -> Result<(), RosterError>,
+) -> Result<Response, Problem> {
+    let id = read(id)?;
+    app.engine.carry_out(sender.doer(), async |work| say(work, id, maker(sender)).await).await?;
+    Ok(answer(StatusCode::OK, &one(app, id).await?))
 }
 
 fn read(id: &str) -> Result<SwapId, RosterError> {

@@ -112,22 +112,50 @@ pub(in crate::dashboard) async fn note(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
-    // A browser sends two characters for each line break that somebody typed.
-    let text = fields.get("text").trim().replace("\r\n", "\n");
-    let empty = text.is_empty().then(|| Wrong::new("text", &reader.words.note_empty));
-    if let Some(wrong) = empty.or_else(|| too_long(reader.words, "text", &text)) {
-        let form = note_form(&reader, id);
-        let sent = Sent { form: form.id.clone(), fields, wrong };
-        return Ok(form_page(&app, &reader, "alarms", &reader.words.note_heading, form.again(Some(&sent))));
+    match remark(reader.words, &fields, "text", &reader.words.note_empty) {
+        Ok(text) => {
+            app.engine.note(id, &text, &actor(&reader)).await?;
+            Ok(back(&fields, id, "noted"))
+        }
+        Err(wrong) => Ok(refused(&app, &reader, &reader.words.note_heading, note_form(&reader, id), fields, wrong)),
     }
-    app.engine.note(id, &text, &actor(&reader)).await?;
-    Ok(back(&fields, id, "noted"))
 }
 
 fn note_form(reader: &Reader, id: AlarmId) -> Form {
     let words = reader.words;
     let text = Field::plain("text", &words.note_heading, Input::Lines(2)).required().hint(&words.note_how);
     Form::new(reader, "write", format!("/alarms/{id}/notes"), &words.note_go).looking("").with([text])
+}
+
+/// What somebody wrote into a field, as it is kept.
+pub(in crate::dashboard) fn written(fields: &Fields, field: &str) -> String {
+    // A browser sends two characters for each line break that somebody typed.
+    fields.get(field).trim().replace("\r\n", "\n")
+}
+
+/// A remark that must say something; `empty` is told where it does not.
+///
+/// # Errors
+/// What is wrong with it.
+pub(in crate::dashboard) fn remark(words: &Words, fields: &Fields, field: &str, empty: &str) -> Result<String, Wrong> {
+    let text = written(fields, field);
+    if text.is_empty() {
+        return Err(Wrong::new(field, empty));
+    }
+    too_long(words, field, &text).map_or(Ok(text), Err)
+}
+
+/// A form of an alarm's page that was refused, on a page of its own.
+pub(in crate::dashboard) fn refused(
+    app: &App,
+    reader: &Reader,
+    title: &str,
+    form: Form,
+    fields: Fields,
+    wrong: Wrong,
+) -> Response {
+    let sent = Sent { form: form.id.clone(), fields, wrong };
+    form_page(app, reader, "alarms", title, form.again(Some(&sent)))
 }
 
 /// What is wrong with a remark in this field that is longer than others may write it.

@@ -13,7 +13,7 @@ use axum::response::Response;
 
 use super::now::{self, Line};
 use super::read;
-use crate::alarm::{AlarmKind, AlarmState, Priority};
+use crate::alarm::{AlarmKind, AlarmState};
 use crate::app::App;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::page::{Frame, html};
@@ -102,23 +102,12 @@ fn state_name(words: &'static Words, state: AlarmState) -> &'static str {
     }
 }
 
-fn priority_name(words: &'static Words, priority: Priority) -> &'static str {
-    match priority {
-        Priority::Critical => &words.priority_critical,
-        Priority::High => &words.priority_high,
-        Priority::Normal => &words.priority_normal,
-        Priority::Low => &words.priority_low,
-    }
-}
-
-/// Whom a name means; an id does too.
-async fn person_called(db: &mut Db<'_>, name: &str) -> Result<Option<PersonId>, StoreError> {
-    if name.is_empty() {
-        return Ok(None);
-    }
-    match name.parse::<PersonId>() {
-        Ok(id) => Ok(Some(id)),
-        Err(_) => Ok(db.person_by_name(name).await?.map(|person| person.id)),
+/// Whose alarms are asked for. A name that is a bare number finds nothing for who may not see numbers, as in a search.
+async fn person_of(db: &mut Db<'_>, reader: &Reader, asked: &AskedFor) -> Result<Option<PersonId>, StoreError> {
+    let name = asked.get("person");
+    match !name.is_empty() && (reader.responds() || name.chars().any(char::is_alphabetic)) {
+        true => db.person_called(name).await,
+        false => Ok(None),
     }
 }
 
@@ -142,7 +131,7 @@ fn states_of(words: &'static Words) -> Vec<(&'static str, &'static str)> {
 }
 
 fn priorities_of(words: &'static Words) -> Vec<(&'static str, &'static str)> {
-    PRIORITIES.into_iter().map(|priority| (priority.as_str(), priority_name(words, priority))).collect()
+    PRIORITIES.into_iter().map(|priority| (priority.as_str(), words.priority(priority))).collect()
 }
 
 /// The filters in use.
@@ -216,9 +205,7 @@ pub(in crate::dashboard) async fn show(
     let asked = AskedFor::read(query.as_deref().unwrap_or_default());
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
-    // A name that is a bare number finds nothing for who may not see numbers, as in a search.
-    let whose = Some(asked.get("person")).filter(|name| reader.responds() || name.chars().any(char::is_alphabetic));
-    let person = person_called(&mut db, whose.unwrap_or_default()).await?;
+    let person = person_of(&mut db, &reader, &asked).await?;
     let found = db.find_alarms(&asked.filter(person, reader.responds()), PAGE).await?;
     let Shown { found, before, behind } = shown(found, &asked);
     let teams = db.team_names(MOST_OFFERED).await?;

@@ -12,6 +12,7 @@ use super::trouble::{self, Trouble};
 use crate::alarm::AnswerVia;
 use crate::alarm::{AlarmState, EndReason, Priority, Verdict};
 use crate::dashboard::frame::page::{Part, Sight, ago, at, at_second, duration, since};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{Words, escape, fill, fill_text, isolated};
@@ -23,8 +24,7 @@ use crate::store::duty::log::LoggedPerson;
 
 /// What was just done, when the address says so.
 pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str>) -> Option<&'static str> {
-    let (_, done) = form_urlencoded::parse(query?.as_bytes()).find(|(name, _)| name == "done")?;
-    match &*done {
+    match &*asked(query?, "done")? {
         "acknowledged" => Some(&words.done_acknowledged),
         "shout_sent" => Some(&words.done_shout_sent),
         "shout_to_me" => Some(&words.done_shout_to_me),
@@ -243,13 +243,7 @@ pub(in crate::dashboard) fn source<'w>(words: &'w Words, alarm: &'w AlarmRow) ->
 }
 
 fn priority(words: &Words, priority: Priority) -> String {
-    let (class, word) = match priority {
-        Priority::Critical => ("critical", &words.priority_critical),
-        Priority::High => ("high", &words.priority_high),
-        Priority::Normal => ("normal", &words.priority_normal),
-        Priority::Low => ("low", &words.priority_low),
-    };
-    format!(r#"<span class="priority {class}">{}</span>"#, escape(word))
+    format!(r#"<span class="priority {}">{}</span>"#, priority.as_str(), escape(words.priority(priority)))
 }
 
 #[derive(Template)]

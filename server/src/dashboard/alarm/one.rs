@@ -23,15 +23,14 @@ use crate::app::App;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Field, Input};
-use crate::dashboard::frame::form::{Form, Sent, form_page};
+use crate::dashboard::frame::form::Form;
 use crate::dashboard::frame::page::{Part, Sight, at, at_second, live_page, since};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Html;
 use crate::dashboard::frame::words::{Words, fill, fill_text};
 use crate::dashboard::reports::false_alarm;
-use crate::engine::{Acknowledgement, Acted, Effect, Giver, GivingBack};
-use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
-use crate::numbers::same_phone;
+use crate::engine::{Acknowledgement, Acted, Effect, Giver, GivingBack, Reachable};
+use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId};
 use crate::store::Db;
 use crate::store::alarm::answers;
 use crate::store::alarm::board::RungRow;
@@ -60,15 +59,14 @@ pub(in crate::dashboard) async fn acknowledge(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
-    let note = fields.get("note").trim().replace("\r\n", "\n");
+    let note = actions::written(&fields, "note");
     if let Some(wrong) = actions::too_long(reader.words, "note", &note) {
         let words = reader.words;
         let form = Form::new(&reader, "take", format!("/alarms/{id}/acknowledge"), &words.take_it);
         let form = fields.all("alarm").fold(form, |form, alarm| form.holding("alarm", alarm));
         let form = fields.all("seen").fold(form, |form, answer| form.holding("seen", answer));
         let form = form.with([Field::plain("note", &words.take_note, Input::Lines(4))]);
-        let sent = Sent { form: form.id.clone(), fields, wrong };
-        return Ok(form_page(&app, &reader, "alarms", &words.take_it, form.again(Some(&sent))));
+        return Ok(actions::refused(&app, &reader, &words.take_it, form, fields, wrong));
     }
     let by = Acknowledgement {
         name: Some(known_as(&reader)),
@@ -90,17 +88,8 @@ pub(in crate::dashboard) async fn decline(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
-    let callee = {
-        let mut connection = app.engine.store.read().await?;
-        let mut db = connection.db();
-        let alarm = db.alarm(id).await?.ok_or(Refusal::NotFound)?;
-        let me = me(&mut db, &reader).await?.ok_or(Refusal::NotFound)?;
-        let callees = db.callees(alarm.hunt_id).await?;
-        // Of several steps the latest, which is the one that is rung.
-        callees.into_iter().rev().find(|callee| me.is(callee.person_id, &callee.number)).ok_or(Refusal::NotFound)?
-    };
-    let seen = seen_in(&fields);
-    let acted = app.engine.decline_shown(&[id], callee.id, &actor(&reader), &seen).await?;
+    let me = reader.person(&mut app.engine.store.read().await?.db()).await?.ok_or(Refusal::NotFound)?;
+    let acted = app.engine.decline_as(id, me.id, &actor(&reader), &seen_in(&fields)).await?;
     answered(&app, &reader, &fields, (id, "declined"), &acted).await
 }
 
@@ -148,21 +137,11 @@ async fn answered(
 }
 
 /// Whoever is logged in, as somebody who can be rung.
-struct Me {
-    person: PersonId,
-    numbers: Vec<String>,
-}
-
-impl Me {
-    fn is(&self, person: Option<PersonId>, number: &str) -> bool {
-        person.map_or_else(|| self.numbers.iter().any(|own| same_phone(own, number)), |person| person == self.person)
+async fn me(db: &mut Db<'_>, reader: &Reader) -> Result<Option<Reachable>, Refusal> {
+    match reader.person(db).await? {
+        Some(person) => Ok(Some(Reachable::of(db, person.id).await?)),
+        None => Ok(None),
     }
-}
-
-async fn me(db: &mut Db<'_>, reader: &Reader) -> Result<Option<Me>, Refusal> {
-    let Some(name) = reader.visitor.as_ref().and_then(|visitor| visitor.person_name.as_deref()) else { return Ok(None) };
-    let Some(person) = db.person_by_name(name).await? else { return Ok(None) };
-    Ok(Some(Me { person: person.id, numbers: db.numbers_of(person.id).await? }))
 }
 
 /// `POST /alarms/{id}/cancel`

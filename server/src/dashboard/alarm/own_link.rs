@@ -142,10 +142,7 @@ pub(in crate::dashboard) async fn decline(
     let callee = callee_of(&app, &token).await?.1.id;
     let named = named(body).await?;
     let by = Actor::nameless(Doer::Link);
-    let acted = match &named.seen {
-        Some(seen) => app.engine.decline_shown(&named.alarms, callee, &by, seen).await?,
-        None => app.engine.decline_these(&named.alarms, callee, &by).await?,
-    };
+    let acted = app.engine.decline_these(&named.alarms, callee, &by, named.seen.as_deref()).await?;
     done(&token, &acted.iter().map(|acted| acted.effect).collect::<Vec<_>>(), None)
 }
 

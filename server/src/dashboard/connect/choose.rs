@@ -5,18 +5,19 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 
 use crate::app::App;
 use crate::connect::fill::Values;
 use crate::connect::{Given, NO_KEY, SYSTEMS, System, of_word};
-use crate::dashboard::frame::answer::Refusal;
+use crate::dashboard::frame::answer::{Refusal, as_file};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::edit::reached;
 use crate::dashboard::frame::field::{Field, Input, Wrong, lines};
 use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, html};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Text;
 use crate::dashboard::frame::words::{Words, fill, fill_text};
@@ -75,9 +76,8 @@ pub(in crate::dashboard) async fn show(
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let query = query.unwrap_or_default();
-    let chosen = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "system");
-    page(&app, &reader, system(&chosen.map(|(_, word)| word).unwrap_or_default()), Filled::default())
+    let chosen = asked(&query.unwrap_or_default(), "system");
+    page(&app, &reader, system(&chosen.unwrap_or_default()), Filled::default())
 }
 
 /// `POST /connect/key`
@@ -133,14 +133,8 @@ pub(in crate::dashboard) async fn download(
     let (server, _) = server(&app, &reader);
     let values = Values { server: &server, path: system.path, key: fields.get("key") };
     let (name, file) = (fields.get("file"), system.file(fields.get("file"), &values).ok_or(Refusal::NotFound)?);
-    let mut response = file.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     // It is the name of one of our files by now.
-    if let Ok(saved_as) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
-        headers.insert(header::CONTENT_DISPOSITION, saved_as);
-    }
-    Ok(response)
+    Ok(as_file("application/octet-stream", name, file.into()))
 }
 
 /// The system of a word; where nobody has chosen one that there is, the first.

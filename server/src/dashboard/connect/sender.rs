@@ -20,6 +20,7 @@ use crate::connect::told::{Told, told};
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::page::{Frame, at, at_second, html};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{Words, escape, fill, fill_text};
@@ -83,10 +84,7 @@ pub(in crate::dashboard) async fn show(
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let query = query.unwrap_or_default();
-    let Some((_, name)) = form_urlencoded::parse(query.as_bytes()).find(|(field, _)| field == "sender") else {
-        return Ok(go_to("/senders"));
-    };
+    let Some(name) = asked(&query.unwrap_or_default(), "sender") else { return Ok(go_to("/senders")) };
     page(&app, &reader, &name, (Vec::new(), None)).await
 }
 
@@ -170,11 +168,10 @@ async fn sender(app: &App, reader: &Reader, name: &str) -> Result<Option<Sender>
 
 /// The reader as somebody who can be rung.
 async fn me(app: &App, reader: &Reader) -> Result<Option<String>, Refusal> {
-    let Some(name) = reader.visitor.as_ref().and_then(|visitor| visitor.person_name.clone()) else { return Ok(None) };
     let mut connection = app.engine.store.read().await?;
-    let Some(person) = connection.db().person_by_name(&name).await? else { return Ok(None) };
+    let Some(person) = reader.person(&mut connection.db()).await? else { return Ok(None) };
     let numbers = connection.db().numbers_of(person.id).await?;
-    Ok((!numbers.is_empty()).then_some(name))
+    Ok((!numbers.is_empty()).then_some(person.name))
 }
 
 async fn page(
@@ -251,12 +248,7 @@ fn outcome(reader: &Reader, told: &Told) -> String {
 
 /// How the test was read.
 fn read(words: &Words, foreseen: &Foreseen) -> String {
-    let priority = match foreseen.priority {
-        Priority::Critical => &words.priority_critical,
-        Priority::High => &words.priority_high,
-        Priority::Normal => &words.priority_normal,
-        Priority::Low => &words.priority_low,
-    };
+    let priority = words.priority(foreseen.priority);
     fill(
         &words.connect_read,
         &[

@@ -22,13 +22,14 @@ use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Choice, Field, Input, lines};
 use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, html, instant};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::{ScheduleId, TeamId, VacationId};
 use crate::keep::roster::forms::{ScheduleForm, TeamForm, VacationForm};
 use crate::keep::roster::{RosterError, exceptions, schedules, teams};
 use crate::roster::check::{Finding, check};
-use crate::roster::{Target, evaluate, text};
+use crate::roster::{Schedule, Target, evaluate, text};
 use crate::store::Work;
 use crate::versions::Expected;
 
@@ -241,10 +242,7 @@ async fn page(
     let mut store = app.engine.store.read().await?;
     let roster = Arc::new(store.db().roster().await?);
     let now = app.engine.clock.now();
-    let asked = |name: &str| {
-        let found = form_urlencoded::parse(query.as_bytes()).find(|(own, _)| own == name);
-        found.map(|(_, value)| value.into_owned()).unwrap_or_default()
-    };
+    let asked = |name: &str| asked(query, name).unwrap_or_default();
     let mut zones: Vec<String> = roster.schedules.iter().map(|schedule| schedule.zone.name().to_owned()).collect();
     zones.push("UTC".to_owned());
     zones.dedup();
@@ -258,7 +256,10 @@ async fn page(
         };
         (check(&plan, now, now + LOOK_AHEAD), plan.schedules.iter().map(on).collect::<Vec<_>>())
     });
-    let (findings, planned) = looked.await?;
+    // Where that takes too long it is said in place of the names: what else the page is for stays.
+    let not_now = |_: &Schedule| (vec![words.look_not_now.clone()], None, None);
+    let (findings, planned) =
+        looked.await.unwrap_or_else(|_| (Vec::new(), roster.schedules.iter().map(not_now).collect::<Vec<_>>()));
     let sources = store.db().sources().await?;
     let mut lines = Vec::new();
     for (schedule, (planned, next, until)) in roster.schedules.iter().zip(planned) {
@@ -291,10 +292,7 @@ async fn page(
         next: None,
         troubles: Vec::new(),
     }));
-    let me = match &reader.visitor {
-        Some(visitor) => store.db().person_of_user(&visitor.name).await?,
-        None => None,
-    };
+    let me = reader.person(&mut store.db()).await?.map(|me| me.id);
     let waiting = match me {
         Some(me) => waiting_for(&store.db().open_swaps(now).await?, me, &roster, now),
         None => 0,

@@ -8,15 +8,13 @@ use chrono_tz::Tz;
 
 use super::words::shown;
 use crate::app::App;
-use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::{FIELD, Fields};
 use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::Reader;
-use crate::dashboard::frame::words::{Words, fill_text};
+use crate::dashboard::frame::words::{Words, escape, fill_text};
 use crate::ids::PersonId;
 use crate::keep::roster::preview::{self, Plans, Preview};
 use crate::keep::roster::{RosterError, find_schedule};
-use crate::roster::Target;
 use crate::roster::changes::difference::Difference;
 use crate::store::Work;
 
@@ -82,14 +80,16 @@ pub(in crate::dashboard) async fn pressed<T>(
     Ok(Pressed::Shown(page(reader, &preview, fields, &about, told, version)))
 }
 
-/// What another plan would change, as markup for a page of its own.
-///
-/// # Errors
-/// When it cannot be worked out.
-pub(in crate::dashboard) async fn drawn(reader: &Reader, plans: Plans) -> Result<String, Refusal> {
-    let preview = plans.compared().await?;
-    let drawn = Changes { words: reader.words, same: same(reader, &preview), differences: differences(reader, &preview) };
-    Ok(drawn.render().unwrap_or_default())
+/// What another plan would change, as markup for a page that says more; where that cannot be worked out, a sentence that says so.
+pub(in crate::dashboard) async fn drawn(reader: &Reader, plans: Plans) -> String {
+    let words = reader.words;
+    match plans.compared().await {
+        Ok(preview) => {
+            let drawn = Changes { words, same: same(reader, &preview), differences: differences(reader, &preview) };
+            drawn.render().unwrap_or_default()
+        }
+        Err(_) => format!("<p class=\"note\">{}</p>", escape(&words.look_not_now)),
+    }
 }
 
 /// What differs by one schedule or for one team.
@@ -192,10 +192,7 @@ fn of_one(words: &'static Words, plans: &Plans, own: &Difference) -> Shown {
             come.into_iter().chain(end).chain(left).collect()
         }
     };
-    let zone = match own.of {
-        Target::Schedule(id) => plans.after.schedule(id).or_else(|| plans.before.schedule(id)).map_or(Tz::UTC, |own| own.zone),
-        Target::Team(_) => Tz::UTC,
-    };
+    let zone = plans.zone_of(own.of);
     let span = |span: &crate::roster::changes::difference::Span| {
         let (before, after) = (names(span.before.clone()), names(span.after.clone()));
         ShownSpan {

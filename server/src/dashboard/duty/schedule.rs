@@ -22,6 +22,7 @@ use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Choice, Field, Input, lines};
 use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, html, instant};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::{OverrideId, PersonId, ScheduleId, TemporaryId};
@@ -167,7 +168,7 @@ pub(in crate::dashboard) async fn show(
 ) -> Result<Response, Refusal> {
     let query = query.unwrap_or_default();
     let done = now::done_words(reader.words, Some(&query));
-    let chosen = (asked(&query, "from"), asked(&query, "to"));
+    let chosen = (asked(&query, "from").unwrap_or_default(), asked(&query, "to").unwrap_or_default());
     page(&app, &reader, &id, Answer { query, done, chosen, ..Answer::default() }).await
 }
 
@@ -476,26 +477,18 @@ struct Answer {
     chosen: (String, String),
 }
 
-fn asked(query: &str, name: &str) -> String {
-    let found = form_urlencoded::parse(query.as_bytes()).find(|(own, _)| own == name);
-    found.map(|(_, value)| value.into_owned()).unwrap_or_default()
-}
-
 async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Response, Refusal> {
     let id: ScheduleId = id.parse().map_err(|_| Refusal::NotFound)?;
     let mut store = app.engine.store.read().await?;
     let roster = Arc::new(store.db().roster().await?);
     let schedule = roster.schedule(id).ok_or(Refusal::NotFound)?;
     let (words, now) = (reader.words, app.engine.clock.now());
-    let month = asked(&answer.query, "view") == "month";
+    let month = asked(&answer.query, "view").as_deref() == Some("month");
     let sane = |day: &NaiveDate| (1971..=2199).contains(&day.year());
     let today = wall::local(schedule.zone, now).date();
-    let day = asked(&answer.query, "day").parse().ok().filter(sane).unwrap_or(today);
+    let day = asked(&answer.query, "day").and_then(|day| day.parse().ok()).filter(sane).unwrap_or(today);
     let source = store.db().source_of(id).await?;
-    let me = match &reader.visitor {
-        Some(visitor) => store.db().person_of_user(&visitor.name).await?,
-        None => None,
-    };
+    let me = reader.person(&mut store.db()).await?.map(|me| me.id);
     // Whoever may change the plan may ask for everybody.
     let asks = if reader.responds() { Asks::ForAll } else { me.map_or(Asks::Nobody, Asks::For) };
     let broken = source.as_ref().and_then(|row| source_trouble(reader, schedule.zone, row));
@@ -512,7 +505,11 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
         let on = (on_duty_words(words, roster, schedule, now), next_words(words, roster, schedule, now));
         Some((strips, legend, entries, troubles, on))
     });
-    let (strips, legend, entries, troubles, (on, next)) = looked.await?.ok_or(Refusal::NotFound)?;
+    let (strips, legend, entries, troubles, (on, next)) = match looked.await {
+        Ok(found) => found.ok_or(Refusal::NotFound)?,
+        // It is said in place of the names: what else the page is for stays.
+        Err(_) => (Vec::new(), Vec::new(), Vec::new(), Vec::new(), (vec![words.look_not_now.clone()], None)),
+    };
     let (before, after) = neighbours(day, month);
     let times = |from, to| format!("{} – {}", shown(words, schedule.zone, from), shown(words, schedule.zone, to));
     let overrides = schedule.overrides.iter().filter(|own| own.to > now).map(|own| Taken {

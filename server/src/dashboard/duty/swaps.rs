@@ -20,6 +20,7 @@ use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Choice, Field, Input};
 use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, html};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::{PersonId, SwapId};
@@ -73,6 +74,8 @@ struct SwapsPage<'r> {
     wrong: Option<String>,
     groups: Vec<Group>,
     nobody_waits: bool,
+    /// That it could not be looked at whose the shifts are.
+    unchecked: Option<&'static str>,
     ask: Option<Form>,
 }
 
@@ -81,9 +84,8 @@ async fn may(app: &App, reader: &Reader) -> Result<Option<May>, Refusal> {
     if reader.responds() {
         return Ok(Some(May::SpeakForAll));
     }
-    let Some(visitor) = &reader.visitor else { return Ok(None) };
-    let me = app.engine.store.read().await?.db().person_of_user(&visitor.name).await?;
-    Ok(me.map(May::SpeakFor))
+    let me = reader.person(&mut app.engine.store.read().await?.db()).await?;
+    Ok(me.map(|me| May::SpeakFor(me.id)))
 }
 
 /// `GET /roster/swaps`
@@ -154,10 +156,7 @@ pub(in crate::dashboard) async fn decline(
     Path(id): Path<String>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    let may = may(&app, &reader).await?.ok_or(Refusal::Forbidden)?;
-    let id = id.parse().map_err(|_| Refusal::NotFound)?;
-    let said = app.engine.carry_out(reader.doer(), async |work| swaps::decline(work, id, may, maker(&reader)).await).await;
-    finish(&app, &reader, "", fields, said).await
+    said(&app, &reader, &id, fields, async |work, id, may, by| swaps::decline(work, id, may, by).await).await
 }
 
 /// `POST /roster/swaps/{id}/take-back`
@@ -167,10 +166,21 @@ pub(in crate::dashboard) async fn take_back(
     Path(id): Path<String>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    let may = may(&app, &reader).await?.ok_or(Refusal::Forbidden)?;
+    said(&app, &reader, &id, fields, async |work, id, may, by| swaps::take_back(work, id, may, by).await).await
+}
+
+/// Says something to a request, and shows what has become of it.
+async fn said(
+    app: &App,
+    reader: &Reader,
+    id: &str,
+    fields: Fields,
+    say: impl AsyncFnOnce(&mut Work, SwapId, May, &str) -> Result<(), RosterError>,
+) -> Result<Response, Refusal> {
+    let may = may(app, reader).await?.ok_or(Refusal::Forbidden)?;
     let id = id.parse().map_err(|_| Refusal::NotFound)?;
-    let said = app.engine.carry_out(reader.doer(), async |work| swaps::take_back(work, id, may, maker(&reader)).await).await;
-    finish(&app, &reader, "", fields, said).await
+    let said = app.engine.carry_out(reader.doer(), async |work| say(work, id, may, maker(reader)).await).await;
+    finish(app, reader, "", fields, said).await
 }
 
 async fn finish(
@@ -199,16 +209,17 @@ async fn page(
     let (words, now) = (reader.words, app.engine.clock.now());
     let mut store = app.engine.store.read().await?;
     let roster = Arc::new(store.db().roster().await?);
-    let me = match &reader.visitor {
-        Some(visitor) => store.db().person_of_user(&visitor.name).await?,
-        None => None,
-    };
+    let me = reader.person(&mut store.db()).await?.map(|me| me.id);
     let mut open = store.db().open_swaps(now).await?;
     open.retain(|row| row.standing(now) == Standing::Open);
     let latest = store.db().latest_swaps(SwapId(uuid::Uuid::max()), MOST_DECIDED).await?;
     let plan = Arc::clone(&roster);
-    let looked = costly::run(move |_| open.into_iter().map(|row| (is_still_theirs(&plan, &row), row)).collect::<Vec<_>>());
-    let open = looked.await?;
+    let asked = open.clone();
+    let looked = costly::run(move |_| asked.iter().map(|row| is_still_theirs(&plan, row)).collect::<Vec<_>>()).await;
+    // Where that takes too long, each is shown as if it were: it is looked at again when somebody accepts.
+    let unchecked = looked.is_err().then_some(words.swap_not_checked.as_str());
+    let theirs = looked.unwrap_or_else(|_| vec![true; open.len()]);
+    let open: Vec<(bool, SwapRow)> = theirs.into_iter().zip(open).collect();
     let drawn = Drawn { reader, roster: &roster, me, now };
     let (mut of_you, mut by_you, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for (is_theirs, row) in &open {
@@ -239,6 +250,7 @@ async fn page(
             .map(|(heading, lines)| Group { heading, lines })
             .collect(),
         nobody_waits,
+        unchecked,
         ask: ask_form(reader, &roster, me, query).map(|form| form.again(sent.as_ref())),
     };
     Ok(html(status, &page))
@@ -327,10 +339,7 @@ impl Drawn<'_> {
 /// By which somebody asks; `None` where they could ask for nobody.
 fn ask_form(reader: &Reader, roster: &Roster, me: Option<PersonId>, query: &str) -> Option<Form> {
     let words = reader.words;
-    let asked = |name: &str| {
-        let found = form_urlencoded::parse(query.as_bytes()).find(|(own, _)| own == name);
-        found.map(|(_, value)| value.into_owned()).unwrap_or_default()
-    };
+    let asked = |name: &str| asked(query, name).unwrap_or_default();
     let everybody = people(roster);
     let whose: Vec<String> = match (reader.responds(), me) {
         (true, _) => everybody.clone(),

@@ -1,6 +1,7 @@
 //! What handlers answer beside pages: the way to another page, why somebody does not get what they asked for, and the headers that every
 //! answer carries.
 
+use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -22,6 +23,18 @@ pub(in crate::dashboard) fn go_to(address: &str) -> Response {
     if let Ok(address) = HeaderValue::from_str(address) {
         response.headers_mut().insert(header::LOCATION, address);
     }
+    response
+}
+
+/// A file that the browser saves under this name, and nobody keeps on the way.
+pub(in crate::dashboard) fn as_file(kind: &'static str, name: &str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    let head = response.headers_mut();
+    head.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Ok(saved_as) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        head.insert(header::CONTENT_DISPOSITION, saved_as);
+    }
+    head.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -140,7 +153,7 @@ impl From<crate::costly::CostlyError> for Refusal {
 impl From<EngineError> for Refusal {
     fn from(error: EngineError) -> Self {
         match error {
-            EngineError::NoSuchAlarm | EngineError::NoSuchTeam(_) => Self::NotFound,
+            EngineError::NoSuchAlarm => Self::NotFound,
             EngineError::Over(_) => Self::Over,
             EngineError::StillRinging => Self::StillRinging,
             EngineError::NoSuchCallee => Self::NotFound,

@@ -223,24 +223,18 @@ impl Watcher {
 
     async fn sight(&self, not_before: Instant) -> Option<Sight> {
         let (app, reader) = (&self.pages.app, &self.reader);
-        let of_one = match self.subject {
-            Subject::Alarm(id) => Some(one::sight(app, reader, id).await),
-            Subject::Shout(id) => Some(shouts::one::sight(app, reader, id).await),
-            Subject::Now(_) | Subject::Handsets => None,
+        let board = async || self.pages.boards.read(app, not_before).await.map_err(|_| Refusal::Away);
+        let sight = match self.subject {
+            Subject::Alarm(id) => one::sight(app, reader, id).await,
+            Subject::Shout(id) => shouts::one::sight(app, reader, id).await,
+            Subject::Handsets => board().await.map(|board| handsets::sight(reader, &board)),
+            Subject::Now(view) => board().await.map(|board| views::sight(reader, &board, view)),
         };
-        match of_one {
-            Some(Ok(sight)) => return Some(sight),
-            Some(Err(Refusal::NotFound)) => return None,
-            Some(Err(_)) => return Some(now::sight_away(reader)),
-            None => {}
+        match sight {
+            Ok(sight) => Some(sight),
+            Err(Refusal::NotFound) => None,
+            Err(_) => Some(now::sight_away(reader)),
         }
-        let board = self.pages.boards.read(app, not_before).await;
-        Some(match (&board, self.subject) {
-            (Err(_), _) => now::sight_away(reader),
-            (Ok(board), Subject::Handsets) => handsets::sight(reader, board),
-            (Ok(board), Subject::Now(view)) => views::sight(reader, board, view),
-            (Ok(board), _) => views::sight(reader, board, View::default()),
-        })
     }
 
     /// What has changed since the last event; `None` when nothing has and no heartbeat is due.

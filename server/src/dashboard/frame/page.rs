@@ -15,6 +15,7 @@ use super::answer::{Refusal, protect};
 use super::assets;
 use super::csrf;
 use super::place::{ADMIN_MENU, Entry, MENU, MORE_MENU, OWN_MENU, Place, RESPONDER_MENU};
+use super::query::asked;
 use super::reader::Reader;
 use super::session::{self, Cookies};
 use super::words::Bit::Html;
@@ -252,8 +253,7 @@ impl NewCookies {
 fn stranger(app: &App, peer: SocketAddr, headers: &HeaderMap, method: &Method, path: &str, query: &str) -> (Reader, NewCookies) {
     let config = &app.config().http;
     let cookies = Cookies::of(headers);
-    let asked =
-        form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "lang").and_then(|(_, tag)| Language::of_tag(&tag));
+    let asked = asked(query, "lang").and_then(|tag| Language::of_tag(&tag));
     let kept = cookies.get(LANGUAGE_COOKIE).and_then(Language::of_tag);
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).and_then(Language::of_accept);
     let language = asked.or(kept).or(accepted).unwrap_or(Language::English);

@@ -6,6 +6,8 @@ use super::words::{Language, Words};
 use crate::alarm::doer::Doer;
 use crate::numbers::{masked, masked_name};
 use crate::store::access::users::Role;
+use crate::store::duty::people::PersonRow;
+use crate::store::{Db, StoreError};
 
 /// Somebody who is logged in.
 #[derive(Clone, Debug)]
@@ -99,6 +101,22 @@ impl Reader {
     /// The name under which they take alarms.
     pub(in crate::dashboard) fn known_as(&self) -> &str {
         self.visitor.as_ref().map_or("", Visitor::known_as)
+    }
+
+    /// Whether that is their own name on the list of people.
+    pub(in crate::dashboard) fn is_called(&self, name: &str) -> bool {
+        self.visitor.as_ref().and_then(|visitor| visitor.person_name.as_deref()) == Some(name)
+    }
+
+    /// The person on the list of people who they are; `None`: they are nobody there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(in crate::dashboard) async fn person(&self, db: &mut Db<'_>) -> Result<Option<PersonRow>, StoreError> {
+        match self.visitor.as_ref().and_then(|visitor| visitor.person_name.as_deref()) {
+            Some(name) => db.person_by_name(name).await,
+            None => Ok(None),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+use crate::alarm::Priority;
 pub(in crate::dashboard) use crate::http::html::escape;
 pub(in crate::dashboard) use crate::kinds::words::Language;
 use crate::kinds::words::{Piece, split};
@@ -21,6 +22,18 @@ impl Language {
             Self::Chinese => &CHINESE,
             Self::Japanese => &JAPANESE,
             Self::Spanish => &SPANISH,
+        }
+    }
+}
+
+impl Words {
+    /// The word for a priority.
+    pub(in crate::dashboard) fn priority(&self, priority: Priority) -> &str {
+        match priority {
+            Priority::Critical => &self.priority_critical,
+            Priority::High => &self.priority_high,
+            Priority::Normal => &self.priority_normal,
+            Priority::Low => &self.priority_low,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::edit::{AddressPage, Edit, edit_page_over, reached};
 use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::page::{Frame, ago, html};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::set_up::asked::said;
 use crate::dashboard::frame::words::{Words, fill_text};
@@ -83,9 +84,7 @@ pub(in crate::dashboard) async fn begin(
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let query = query.unwrap_or_default();
-    let kind = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "kind").map(|(_, kind)| kind.into_owned());
-    if let Some(kind) = kind {
+    if let Some(kind) = asked(&query.unwrap_or_default(), "kind") {
         let kind = GatewayKind::read(&kind).ok_or(Refusal::NotFound)?;
         return form_page(&app, &reader, None, kind, &GatewayForm::default(), "", None).await;
     }

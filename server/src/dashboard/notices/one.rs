@@ -17,6 +17,7 @@ use crate::dashboard::frame::edit::{Edit, edit_page_over};
 use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::form::Form;
 use crate::dashboard::frame::page::{Frame, html};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::set_up::asked::said;
 use crate::dashboard::frame::set_up::trial::{Trial, Tried};
@@ -44,9 +45,8 @@ pub(in crate::dashboard) async fn begin(
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let (words, query) = (reader.words, query.unwrap_or_default());
-    let shape = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "shape").map(|(_, shape)| shape.into_owned());
-    if let Some(shape) = shape {
+    let words = reader.words;
+    if let Some(shape) = asked(&query.unwrap_or_default(), "shape") {
         let shape = WebhookShape::read(&shape).ok_or(Refusal::NotFound)?;
         return shown(&app, &reader, None, shape, &NoticeForm::new(reader.language), ("", None, None));
     }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 
 use crate::alarm::call_record::{CallDirection, CallOrigin};
 use crate::app::App;
 use crate::dashboard::alarm::calls as told;
-use crate::dashboard::frame::answer::Refusal;
+use crate::dashboard::frame::answer::{Refusal, as_file};
 use crate::dashboard::frame::page::{Frame, at_second, duration, html};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::{AlarmId, PersonId};
@@ -101,8 +102,7 @@ fn placed(text: &str) -> Option<(DateTime<Utc>, i64)> {
 }
 
 fn parameter(query: Option<&str>, name: &str) -> String {
-    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    pairs.find(|(own, _)| own == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    asked(query.unwrap_or_default(), name).unwrap_or_default()
 }
 
 /// Takes one off a list that was read one longer than it is shown; gives the place behind which there are more.
@@ -249,12 +249,7 @@ pub(in crate::dashboard) async fn file(State(app): State<Arc<App>>, RawQuery(que
         written += rows.len();
     }
     let text = out.into_inner().map_err(|_| Refusal::Failed)?;
-    let mut response = text.into_response();
-    let head = response.headers_mut();
-    head.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
-    head.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"calls.csv\""));
-    head.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(as_file("text/csv; charset=utf-8", "calls.csv", text.into()))
 }
 
 /// A call as a line of a file.

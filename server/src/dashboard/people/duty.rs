@@ -18,7 +18,10 @@ const AHEAD: TimeDelta = TimeDelta::days(60);
 const MOST_SHIFTS: usize = 12;
 
 /// What somebody has to do with duty.
+#[derive(Default)]
 pub(super) struct Duty {
+    /// It could not be worked out in time: what is said instead.
+    pub(super) not_now: Option<&'static str>,
     /// By which schedules they are on duty, and until when; HTML.
     pub(super) now: Vec<String>,
     /// The shifts to come: where the schedule is, and a sentence as HTML.
@@ -28,13 +31,16 @@ pub(super) struct Duty {
 /// The duty of somebody.
 pub(super) async fn of(app: &App, words: &'static Words, person: PersonId, now: DateTime<Utc>) -> Result<Duty, Refusal> {
     let roster = app.engine.store.read().await?.db().roster().await?;
-    let (roster, shifts) = costly::run(move |_| {
+    let worked_out = costly::run(move |_| {
         let shifts = own::shifts(&roster, person, now, now + AHEAD, MOST_SHIFTS);
         (roster, shifts)
-    })
-    .await?;
+    });
+    let Ok((roster, shifts)) = worked_out.await else {
+        return Ok(Duty { not_now: Some(&words.look_not_now), ..Duty::default() });
+    };
     let (has, comes): (Vec<OwnShift>, Vec<OwnShift>) = shifts.into_iter().partition(|shift| shift.from <= now);
     Ok(Duty {
+        not_now: None,
         now: has.iter().map(|shift| sentence(&roster, shift, &words.own_now_until, &words.own_now)).collect(),
         next: comes.iter().map(|shift| sentence(&roster, shift, &words.own_shift, &words.own_shift_open)).collect(),
     })

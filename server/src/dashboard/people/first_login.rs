@@ -21,6 +21,7 @@ use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Field, Input, Wrong};
 use crate::dashboard::frame::form::Form;
 use crate::dashboard::frame::page::{Frame, html};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::session;
 use crate::dashboard::frame::words::Words;
@@ -129,9 +130,7 @@ pub(in crate::dashboard) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let app = &pages.app;
-    let query = query.unwrap_or_default();
-    let secret = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "secret");
-    let secret = secret.map_or_else(String::new, |(_, secret)| secret.into_owned());
+    let secret = asked(&query.unwrap_or_default(), "secret").unwrap_or_default();
     check(&pages, &secret).await?;
     Ok(page(app, &reader, StatusCode::OK, &secret, "", None))
 }

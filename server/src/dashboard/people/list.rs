@@ -22,7 +22,6 @@ use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, escape, fill_text};
 use crate::ids::PersonId;
 use crate::keep::people::{self, PersonError, PersonForm};
-use crate::keep::roster::preview::Plans;
 use crate::store::duty::people::PersonRow;
 use crate::versions::Expected;
 
@@ -164,11 +163,9 @@ async fn page(
 ) -> Result<Response, Refusal> {
     let words = reader.words;
     let people = app.engine.store.read().await?.db().people().await?;
-    let told = |person: &PersonRow| match () {
-        () if reader.visitor.as_ref().and_then(|visitor| visitor.person_name.as_ref()) == Some(&person.name) => {
-            Some("/people/me/told".to_owned())
-        }
-        () => reader.administers().then(|| format!("/people/{}/told", person.id)),
+    let told = |person: &PersonRow| match reader.is_called(&person.name) {
+        true => Some("/people/me/told".to_owned()),
+        false => reader.administers().then(|| format!("/people/{}/told", person.id)),
     };
     let line = |(person, numbers): (PersonRow, Vec<String>)| Line {
         told: told(&person),
@@ -204,9 +201,10 @@ async fn person_page(
         of: ("people", "/people"),
     };
     // Whom the removal would put on duty is seen before it is pressed.
-    let before = Arc::new(app.engine.store.read().await?.db().roster().await?);
-    let after = Arc::new(before.after_removal(id));
-    let removal = drawn(reader, Plans { before, after, now: app.engine.clock.now() }).await?;
+    let mut connection = app.engine.store.read().await?;
+    let plans = people::removal(&mut connection.db(), id, &Expected::Anything, app.engine.clock.now()).await?;
+    drop(connection);
+    let removal = drawn(reader, plans).await;
     let removal = format!("<h2 class=\"head\">{}</h2>{removal}", escape(&words.person_remove_changes));
     Ok(edit_page_over(app, reader, edit, format!("{removal}{}", calls::of_person(app, reader, id).await?)))
 }

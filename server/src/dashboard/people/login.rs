@@ -17,6 +17,7 @@ use crate::dashboard::frame::field::{Field, Input, Wrong};
 use crate::dashboard::frame::form::Form;
 use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::place::Place;
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::session;
 use crate::dashboard::frame::session::Cookies;
@@ -39,9 +40,7 @@ pub(in crate::dashboard) async fn show(
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let query = query.unwrap_or_default();
-    let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next");
-    let next = next.map_or(Place::Now, |(_, path)| Place::after_login(&path));
+    let next = asked(&query.unwrap_or_default(), "next").map_or(Place::Now, |path| Place::after_login(&path));
     if reader.visitor.is_some() {
         return Ok(go_to(&next.to_string()));
     }

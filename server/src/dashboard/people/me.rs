@@ -10,7 +10,6 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 
 use super::duty::{self, Duty};
-use crate::alarm::Priority;
 use crate::alarm::ways::By;
 use crate::app::App;
 use crate::dashboard::alarm::now;
@@ -25,11 +24,10 @@ use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{Language, Words, fill, fill_text};
 use crate::ids::FeedId;
-use crate::keep::people::{self, PersonForm};
+use crate::keep::people;
 use crate::keep::roster::RosterError;
 use crate::keep::roster::feeds::{self, Subject};
 use crate::roster::quiet::QuietHours;
-use crate::store::Db;
 use crate::store::duty::people::PersonRow;
 use crate::versions::Expected;
 
@@ -78,7 +76,7 @@ pub(in crate::dashboard) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let (words, now) = (reader.words, app.engine.clock.now());
-    let person = person(&mut app.engine.store.read().await?.db(), &reader).await?;
+    let person = reader.person(&mut app.engine.store.read().await?.db()).await?;
     let own = match person {
         Some(person) => Some(own(&app, &reader, person, now).await?),
         None => None,
@@ -111,14 +109,12 @@ pub(in crate::dashboard) async fn set_language(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let person = me(&app, &reader).await?;
-    let numbers = app.engine.store.read().await?.db().numbers_of(person.id).await?;
     let language = fields.get("language").to_owned();
     if Language::of_tag(&language).is_none() && language != person.language {
         return Err(Refusal::Garbled);
     }
-    let form = PersonForm { name: person.name, numbers: numbers.join("\n"), language };
-    let (region, expected) = (app.engine.region(), Expected::in_form(fields.get("version")));
-    let changed = async |work: &mut _| people::change(work, person.id, &form, region, &expected).await;
+    let expected = Expected::in_form(fields.get("version"));
+    let changed = async |work: &mut _| people::set_language(work, person.id, &language, &expected).await;
     app.engine.carry_out(reader.doer(), changed).await?;
     Ok(go_to("/people/me?done=saved"))
 }
@@ -166,16 +162,9 @@ pub(in crate::dashboard) async fn revoke_feed(
     }
 }
 
-/// The person who the reader is, if they are one.
-async fn person(db: &mut Db<'_>, reader: &Reader) -> Result<Option<PersonRow>, Refusal> {
-    match reader.visitor.as_ref().and_then(|visitor| visitor.person_name.as_deref()) {
-        Some(name) => Ok(db.person_by_name(name).await?),
-        None => Ok(None),
-    }
-}
-
+/// The person who presses.
 async fn me(app: &App, reader: &Reader) -> Result<PersonRow, Refusal> {
-    person(&mut app.engine.store.read().await?.db(), reader).await?.ok_or(Refusal::NotFound)
+    reader.person(&mut app.engine.store.read().await?.db()).await?.ok_or(Refusal::NotFound)
 }
 
 async fn own(app: &App, reader: &Reader, person: PersonRow, now: DateTime<Utc>) -> Result<Own, Refusal> {
@@ -224,12 +213,7 @@ async fn own(app: &App, reader: &Reader, person: PersonRow, now: DateTime<Utc>) 
 }
 
 fn quiet_words(words: &Words, rule: &QuietHours) -> String {
-    let priority = match rule.up_to {
-        Priority::Low => &words.priority_low,
-        Priority::Normal => &words.priority_normal,
-        Priority::High => &words.priority_high,
-        Priority::Critical => &words.priority_critical,
-    };
+    let priority = words.priority(rule.up_to);
     let time = |time: chrono::NaiveTime| time.format("%H:%M").to_string();
     let zone = format!("<bdi>{}</bdi>", rule.zone.name());
     fill(

@@ -17,6 +17,7 @@ use crate::dashboard::alarm::calls as told;
 use crate::dashboard::alarm::now::via_words;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::page::{Frame, at_second, html};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::{AlarmId, PersonId};
@@ -113,7 +114,7 @@ pub(in crate::dashboard) async fn show(
     let (words, now) = (reader.words, app.engine.clock.now());
     let id: PersonId = id.parse().map_err(|_| Refusal::NotFound)?;
     let query = query.unwrap_or_default();
-    let asked = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "from").and_then(|(_, text)| From::read(&text));
+    let asked = asked(&query, "from").and_then(|text| From::read(&text));
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
     let person = db.person(id).await?.ok_or(Refusal::NotFound)?;
@@ -122,7 +123,7 @@ pub(in crate::dashboard) async fn show(
     let (moments, next) = page_of(read(&mut db, &reader, id, &numbers, from).await?, from);
     drop(connection);
     let here = format!("/people/{id}/about");
-    let is_me = reader.visitor.as_ref().and_then(|visitor| visitor.person_name.as_ref()) == Some(&person.name);
+    let is_me = reader.is_called(&person.name);
     let mut links = vec![(format!("/people/{id}/calls"), words.nav_calls.as_str())];
     if is_me {
         links.push(("/people/me".to_owned(), &words.nav_me));

@@ -76,10 +76,8 @@ pub(in crate::dashboard) async fn change(
     changed(&app, &reader, &person, &address, &fields).await
 }
 
-/// The person who the reader is, if they are one.
 async fn me(db: &mut Db<'_>, reader: &Reader) -> Result<PersonRow, Refusal> {
-    let name = reader.visitor.as_ref().and_then(|visitor| visitor.person_name.as_deref()).ok_or(Refusal::NotFound)?;
-    db.person_by_name(name).await?.ok_or(Refusal::NotFound)
+    reader.person(db).await?.ok_or(Refusal::NotFound)
 }
 
 async fn of_id(db: &mut Db<'_>, id: &str) -> Result<PersonRow, Refusal> {

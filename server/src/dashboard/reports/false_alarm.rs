@@ -9,11 +9,11 @@ use axum::response::Response;
 
 use crate::app::App;
 use crate::dashboard::alarm::acting::{actor, alarm_id, back};
-use crate::dashboard::alarm::actions::too_long;
+use crate::dashboard::alarm::actions::{refused, remark};
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
-use crate::dashboard::frame::field::{Field, Input, Wrong};
-use crate::dashboard::frame::form::{Form, Sent, form_page};
+use crate::dashboard::frame::field::{Field, Input};
+use crate::dashboard::frame::form::Form;
 use crate::dashboard::frame::page::Part;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
@@ -69,15 +69,13 @@ pub(in crate::dashboard) async fn mark(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
-    let reason = fields.get("reason").trim().replace("\r\n", "\n");
-    let empty = reason.is_empty().then(|| Wrong::new("reason", &reader.words.false_empty));
-    if let Some(wrong) = empty.or_else(|| too_long(reader.words, "reason", &reason)) {
-        let form = form(&reader, id);
-        let sent = Sent { form: form.id.clone(), fields, wrong };
-        return Ok(form_page(&app, &reader, "alarms", &reader.words.false_summary, form.again(Some(&sent))));
+    match remark(reader.words, &fields, "reason", &reader.words.false_empty) {
+        Ok(reason) => {
+            app.engine.mark_false(id, &reason, &actor(&reader)).await?;
+            Ok(back(&fields, id, "false_marked"))
+        }
+        Err(wrong) => Ok(refused(&app, &reader, &reader.words.false_summary, form(&reader, id), fields, wrong)),
     }
-    app.engine.mark_false(id, &reason, &actor(&reader)).await?;
-    Ok(back(&fields, id, "false_marked"))
 }
 
 /// `POST /alarms/{id}/not-false`

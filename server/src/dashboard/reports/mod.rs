@@ -7,19 +7,21 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 
 use crate::app::App;
-use crate::dashboard::frame::answer::Refusal;
+use crate::dashboard::frame::answer::{Refusal, as_file, go_to};
+use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::page::{Frame, at, duration, html};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Html;
 use crate::dashboard::frame::words::{Words, fill, fill_text};
-use crate::engine::reports::Report;
+use crate::engine::reports::{Report, ReportError};
 use crate::reports::duty::OnDuty;
 use crate::reports::figures::Figures;
-use crate::reports::report::{Asked, By, Line, Subject, hours};
+use crate::reports::report::{By, Line, MOST_MONTHS, Subject, Wanted, Wrong as Unread, hours};
 use crate::reports::times::Times;
 
 /// A bar is so many hundredths wide: more than three equal shares are drawn as three.
@@ -66,7 +68,8 @@ struct ReportsPage<'r> {
     to: String,
     by: Vec<Choice>,
     teams: Vec<Choice>,
-    wrong: bool,
+    /// What is wrong with what was asked: the field, and a sentence.
+    wrong: Option<Wrong>,
     title: String,
     /// What is not known, and what is still counted.
     notes: Vec<String>,
@@ -79,6 +82,18 @@ struct ReportsPage<'r> {
     csv: String,
 }
 
+impl ReportsPage<'_> {
+    /// By what a field is described: by what is wrong with it before all.
+    fn described(&self, field: &str, how: &str) -> String {
+        let wrong = self.wrong.as_ref().is_some_and(|wrong| wrong.field == field);
+        match (wrong, how) {
+            (false, "") => String::new(),
+            (false, how) => format!(" aria-describedby=\"{how}\""),
+            (true, how) => format!(" aria-invalid=\"true\" aria-describedby=\"{}\"", format!("wrong-asked {how}").trim_end()),
+        }
+    }
+}
+
 /// What the address asks for.
 struct Query {
     by: Option<String>,
@@ -88,23 +103,16 @@ struct Query {
 }
 
 impl Query {
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted { by: self.by.as_deref(), from: self.from.as_deref(), to: self.to.as_deref(), team: self.team.as_deref() }
+    }
+
     fn read(query: Option<&str>) -> Self {
         let get = |name: &str| {
-            let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-            pairs.find(|(own, _)| own == name).map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty())
+            let given = asked(query.unwrap_or_default(), name).map(|value| value.trim().to_owned());
+            given.filter(|value| !value.is_empty())
         };
         Self { by: get("by"), from: get("from"), to: get("to"), team: get("team") }
-    }
-
-    /// What is asked; a team only where lines are of teams or people. `None` where it makes no sense.
-    async fn asked(&self, app: &App) -> Result<(Option<Asked>, Asked), Refusal> {
-        let today = app.engine.report_day().await?;
-        let usual = Asked::read(None, None, None, today).map_err(|_| Refusal::Failed)?;
-        Ok((Asked::read(self.by.as_deref(), self.from.as_deref(), self.to.as_deref(), today).ok(), usual))
-    }
-
-    fn team(&self, asked: &Asked) -> Option<&str> {
-        self.team.as_deref().filter(|_| asked.by.has_duty())
     }
 }
 
@@ -116,14 +124,14 @@ pub(in crate::dashboard) async fn show(
 ) -> Result<Response, Refusal> {
     let words = reader.words;
     let query = Query::read(query.as_deref());
-    let (asked, usual) = query.asked(&app).await?;
-    let wrong = asked.is_none();
-    let asked = asked.unwrap_or(usual);
-    let report = app.engine.report_of(asked, query.team(&asked)).await?;
+    let (report, wrong) = reported(&app, query.wanted()).await?;
+    let asked = report.asked;
     let teams = app.engine.store.read().await?.db().roster().await?.teams;
     let month = |day: chrono::NaiveDate| day.format("%Y-%m").to_string();
     let (from, to) = (month(asked.from), month(asked.last_month()));
     let chosen = report.team.as_ref().map(|(_, name)| name.as_str());
+    // What somebody typed stands there still, to be corrected.
+    let typed = |own: Option<&str>, read: &str| own.filter(|_| wrong.is_some()).unwrap_or(read).to_owned();
     let all = Choice { value: String::new(), word: words.reports_all_teams.clone(), chosen: chosen.is_none() };
     let of_team = |name: &String| Choice { value: name.clone(), word: name.clone(), chosen: chosen == Some(name) };
     let address = form_urlencoded::Serializer::new(String::new())
@@ -137,7 +145,6 @@ pub(in crate::dashboard) async fn show(
         words,
         by: By::ALL.map(by).into(),
         teams: std::iter::once(all).chain(teams.iter().map(|team| of_team(&team.name))).collect(),
-        wrong,
         title,
         notes: notes(words, &report),
         columns: columns(words, asked.by),
@@ -149,11 +156,41 @@ pub(in crate::dashboard) async fn show(
         duty_until: asked.by.has_duty().then(|| duty_until(words, &report)),
         fairness: report.lines.iter().filter_map(|line| bearer(&reader, line)).collect(),
         csv: format!("/reports.csv?{address}"),
-        from,
-        to,
+        from: typed(query.from.as_deref(), &from),
+        to: typed(query.to.as_deref(), &to),
+        wrong: wrong.as_ref().map(|wrong| wrong_here(words, wrong)),
     };
-    let status = if wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = if page.wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     Ok(html(status, &page))
+}
+
+/// What is asked for; where that makes no sense, the nearest that does, with what is wrong.
+async fn reported(app: &App, wanted: Wanted<'_>) -> Result<(Report, Option<Unread>), Refusal> {
+    let wrong = match app.engine.report_of(wanted).await {
+        Ok(report) => return Ok((report, None)),
+        Err(ReportError::Wrong(wrong)) => wrong,
+        Err(ReportError::Failed(error)) => return Err(error.into()),
+    };
+    let nearest = if wrong.field() == "team" { Wanted { team: None, ..wanted } } else { Wanted::default() };
+    match app.engine.report_of(nearest).await {
+        Ok(report) => Ok((report, Some(wrong))),
+        Err(ReportError::Failed(error)) => Err(error.into()),
+        Err(ReportError::Wrong(_)) => Err(Refusal::Failed),
+    }
+}
+
+/// What is wrong with what was asked, in the reader's language and at its field.
+fn wrong_here(words: &Words, wrong: &Unread) -> Wrong {
+    let sentence = match wrong {
+        Unread::By => words.reports_wrong_by.clone(),
+        Unread::Month(_) => words.reports_wrong_month.clone(),
+        Unread::EndsFirst => words.reports_wrong_ends_first.clone(),
+        Unread::NotBegun { last } => fill_text(&words.reports_wrong_not_begun, &[("month", &last.format("%Y-%m").to_string())]),
+        Unread::TooLong => fill_text(&words.reports_wrong_too_long, &[("most", &MOST_MONTHS.to_string())]),
+        Unread::TeamNotHere => words.reports_wrong_team_by.clone(),
+        Unread::NoTeam(team) => fill_text(&words.reports_wrong_team, &[("team", team)]),
+    };
+    Wrong::new(wrong.field(), sentence)
 }
 
 /// `GET /reports.csv?by=&from=&to=&team=`
@@ -162,16 +199,13 @@ pub(in crate::dashboard) async fn file(
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let query = Query::read(query.as_deref());
-    let (asked, _) = query.asked(&app).await?;
-    let asked = asked.ok_or(Refusal::Garbled)?;
-    let report = app.engine.report_of(asked, query.team(&asked)).await?;
-    let mut response = report.csv(|name| reader.name(name)).into_response();
-    let head = response.headers_mut();
-    head.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
-    head.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"report.csv\""));
-    head.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    let asked = Query::read(query.as_deref());
+    match app.engine.report_of(asked.wanted()).await {
+        Ok(report) => Ok(as_file("text/csv; charset=utf-8", "report.csv", report.csv(|name| reader.name(name)).into())),
+        // The page says what is wrong, and lets it be corrected.
+        Err(ReportError::Wrong(_)) => Ok(go_to(&format!("/reports?{}", query.unwrap_or_default()))),
+        Err(ReportError::Failed(error)) => Err(error.into()),
+    }
 }
 
 fn by_word(words: &'static Words, by: By) -> &'static str {

@@ -12,6 +12,7 @@ use super::{name, state};
 use crate::app::App;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::page::{Frame, at, html};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::store::shouts::rows::ShoutLine;
@@ -46,8 +47,7 @@ pub(in crate::dashboard) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = query.unwrap_or_default();
-    let asked = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "before");
-    let before = asked.and_then(|(_, id)| id.parse().ok()).unwrap_or(i64::MAX);
+    let before = asked(&query, "before").and_then(|id| id.parse().ok()).unwrap_or(i64::MAX);
     // One more than is shown tells whether there are older ones.
     let mut shouts = app.engine.store.read().await?.db().latest_shouts(before, PAGE + 1).await?;
     let more = shouts.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);

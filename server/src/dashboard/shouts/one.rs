@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::dashboard::alarm::now::{self, TroublePart};
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::page::{Frame, Part, Sight, at, duration, html, live_page};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{Words, fill, fill_text};
@@ -109,9 +110,8 @@ pub(in crate::dashboard) async fn list(
 ) -> Result<Response, Refusal> {
     let (id, words) = (shout_id(&id)?, reader.words);
     let query = query.unwrap_or_default();
-    let field = |wanted: &str| form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted).map(|(_, value)| value);
-    let status = field("status").and_then(|word| CallStatus::parse(&word));
-    let after = field("after").and_then(|place| place.parse().ok()).unwrap_or(-1);
+    let status = asked(&query, "status").and_then(|word| CallStatus::parse(&word));
+    let after = asked(&query, "after").and_then(|place| place.parse().ok()).unwrap_or(-1);
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
     let shout = db.any_shout(id).await?.ok_or(Refusal::NotFound)?;

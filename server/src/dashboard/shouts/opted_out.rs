@@ -15,6 +15,7 @@ use crate::dashboard::alarm::now;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::page::{Frame, at, html};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::engine::shouts::OF_PAGES;
@@ -54,8 +55,7 @@ pub(in crate::dashboard) async fn show(
     let words = reader.words;
     let text = query.unwrap_or_default();
     let now = app.engine.clock.now();
-    let asked = form_urlencoded::parse(text.as_bytes()).find(|(name, _)| name == "until");
-    let until = asked.and_then(|(_, at)| at.parse().ok()).unwrap_or(now);
+    let until = asked(&text, "until").and_then(|at| at.parse().ok()).unwrap_or(now);
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
     let mut rows = db.opted_out_lately(until, PAGE + 1).await?;

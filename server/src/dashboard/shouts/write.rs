@@ -15,6 +15,7 @@ use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::{Fields, File};
 use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::page::{Frame, html};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::engine::shouts::OF_PAGES;
@@ -74,8 +75,7 @@ pub(in crate::dashboard) async fn begin(
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let query = query.unwrap_or_default();
-    let of = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "of").and_then(|(_, id)| id.parse().ok());
+    let of = asked(&query.unwrap_or_default(), "of").and_then(|id| id.parse().ok());
     let draft = Draft::begun(own_number(&app, &reader).await?.unwrap_or_default(), of);
     page(&app, &reader, &draft, None, None).await
 }
@@ -244,10 +244,9 @@ fn stem_of(name: &str) -> String {
 
 /// The number at which whoever reads the page is rung.
 async fn own_number(app: &App, reader: &Reader) -> Result<Option<String>, Refusal> {
-    let Some(name) = reader.visitor.as_ref().and_then(|visitor| visitor.person_name.as_deref()) else { return Ok(None) };
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
-    let Some(person) = db.person_by_name(name).await? else { return Ok(None) };
+    let Some(person) = reader.person(&mut db).await? else { return Ok(None) };
     let rule = app.config().shouts.number_rule(app.engine.region());
     Ok(db.numbers_of(person.id).await?.first().map(|number| rule.written(number)))
 }

@@ -147,13 +147,7 @@ impl HeartbeatForm {
             let units = UNITS.iter().rev().map(|(unit, _)| Choice::new(*unit, called(unit))).collect();
             field(name, label, how, &length.count, Input::Length { unit: length.unit.clone(), units, label: &words.unit })
         };
-        let called = |priority| match priority {
-            Priority::Critical => &words.priority_critical,
-            Priority::High => &words.priority_high,
-            Priority::Normal => &words.priority_normal,
-            Priority::Low => &words.priority_low,
-        };
-        let priorities = PRIORITIES.iter().map(|priority| Choice::new(priority.as_str(), called(*priority))).collect();
+        let priorities = PRIORITIES.map(|priority| Choice::new(priority.as_str(), words.priority(priority))).into();
         let name = is_new.then(|| field("name", &words.policy_name, &words.beat_name_how, &self.name, Input::Line));
         let rest = [
             length("period", &words.beat_period, &words.beat_period_how, &self.period),

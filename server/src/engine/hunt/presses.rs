@@ -19,7 +19,7 @@ use crate::numbers::same_phone;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
-use crate::store::{Announcement, Work};
+use crate::store::{Announcement, Db, StoreError, Work};
 
 /// How often hunts are locked anew because alarms got others meanwhile.
 const TRIES: usize = 5;
@@ -55,6 +55,31 @@ impl Meant {
 
     fn ids(&self) -> Vec<AlarmId> {
         self.alarms.iter().map(|alarm| alarm.id).collect()
+    }
+}
+
+/// Somebody on the list of people, as they can be rung.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reachable {
+    /// Who.
+    pub person: PersonId,
+    /// Under which numbers.
+    pub numbers: Vec<String>,
+}
+
+impl Reachable {
+    /// By what is kept of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn of(db: &mut Db<'_>, person: PersonId) -> Result<Self, StoreError> {
+        Ok(Self { person, numbers: db.numbers_of(person).await? })
+    }
+
+    /// Whether somebody who is rung is them: as a person, or, where only a number was named, by that.
+    #[must_use]
+    pub fn is(&self, person: Option<PersonId>, number: &str) -> bool {
+        person.map_or_else(|| self.numbers.iter().any(|own| same_phone(own, number)), |person| person == self.person)
     }
 }
 
@@ -96,31 +121,44 @@ impl Engine {
     }
 
     /// A callee says no to these alarms: they are not rung again for them, and ringing goes on at once without them. Also when they
-    /// had picked up, as long as nobody has confirmed.
+    /// had picked up, as long as nobody has confirmed. `seen`: the confirmed answers that stood on the page on which they said it; where
+    /// another one counts by now, nothing is changed. `None`: it comes from where nobody can say what they saw.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn decline_these(&self, alarms: &[AlarmId], callee: CalleeId, by: &Actor) -> Result<Vec<Acted>, EngineError> {
+    pub async fn decline_these(
+        &self,
+        alarms: &[AlarmId],
+        callee: CalleeId,
+        by: &Actor,
+        seen: Option<&[AnswerId]>,
+    ) -> Result<Vec<Acted>, EngineError> {
         let mut work = self.work(by.doer.clone()).await?;
-        let acted = self.decline_in(&mut work, alarms, callee, by, None).await?;
+        let acted = self.decline_in(&mut work, alarms, callee, by, seen).await?;
         work.announce(Announcement::Hunts);
         work.commit().await?;
         Ok(acted)
     }
 
-    /// The same, said on a page on which these confirmed answers stood: where another one counts by now, nothing is changed.
+    /// The same of somebody who is rung for one alarm, whichever callee they are: of several steps the latest, which is the one that is rung.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn decline_shown(
+    /// When the database fails, there is no such alarm, or they are not rung for it.
+    pub async fn decline_as(
         &self,
-        alarms: &[AlarmId],
-        callee: CalleeId,
+        id: AlarmId,
+        person: PersonId,
         by: &Actor,
         seen: &[AnswerId],
     ) -> Result<Vec<Acted>, EngineError> {
         let mut work = self.work(by.doer.clone()).await?;
-        let acted = self.decline_in(&mut work, alarms, callee, by, Some(seen)).await?;
+        let mut db = work.db();
+        let alarm = db.alarm(id).await?.ok_or(EngineError::NoSuchAlarm)?;
+        let who = Reachable::of(&mut db, person).await?;
+        let callees = db.callees(alarm.hunt_id).await?;
+        let callee = callees.into_iter().rev().find(|callee| who.is(callee.person_id, &callee.number));
+        let callee = callee.ok_or(EngineError::NoSuchCallee)?;
+        let acted = self.decline_in(&mut work, &[id], callee.id, by, Some(seen)).await?;
         work.announce(Announcement::Hunts);
         work.commit().await?;
         Ok(acted)

@@ -8,14 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use crate::engine::{Engine, EngineError};
-use crate::ids::{PersonId, TeamId};
-use crate::reports::counted::day;
+use crate::ids::{PersonId, ScheduleId, TeamId};
 use crate::reports::duty::{OnDuty, Span, on_duty, spans};
 use crate::reports::figures::Figures;
-use crate::reports::report::{Asked, By, COLUMNS, Line, Parts, Subject, cells, lines};
+use crate::reports::report::{Asked, By, COLUMNS, Line, Parts, Subject, Wanted, Wrong, cells, lines};
 use crate::roster::wall;
 use crate::sheet::cells::harmless;
-use crate::store::Db;
+use crate::store::{Db, StoreError};
 
 /// So many hand-overs of one schedule are read for one report: an hour each, for longer than a report may be.
 const MOST_HAND_OVERS: i64 = 20_000;
@@ -65,30 +64,36 @@ fn quoted(cell: &str) -> String {
     if cell.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
 }
 
-impl Engine {
-    /// Which day it is for a report where nobody says another.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn report_day(&self) -> Result<NaiveDate, EngineError> {
-        let zone = self.store.read().await?.db().zone_of_reports().await?;
-        Ok(day(zone, self.clock.now()))
-    }
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// What was asked makes no sense.
+    #[error(transparent)]
+    Wrong(#[from] Wrong),
+    /// The server failed.
+    #[error(transparent)]
+    Failed(#[from] EngineError),
+}
 
+impl From<StoreError> for ReportError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Engine {
     /// A report. With a team, of its people alone.
     ///
     /// # Errors
-    /// When the database fails, or there is no such team.
-    pub async fn report_of(&self, asked: Asked, team: Option<&str>) -> Result<Report, EngineError> {
+    /// When what is asked makes no sense, there is no such team, or the database fails.
+    pub async fn report_of(&self, wanted: Wanted<'_>) -> Result<Report, ReportError> {
         let now = self.clock.now();
+        let asked = wanted.read(self.store.read().await?.db().day_of_reports(now).await?)?;
         self.catch_up_for_report().await;
         let mut reader = self.store.read().await?;
         let mut db = reader.db();
         let roster = db.roster().await?;
-        let found = team.map(|name| {
-            let own = roster.teams.iter().find(|own| own.name == name || own.id.to_string() == name);
-            own.ok_or_else(|| EngineError::NoSuchTeam(name.to_owned()))
-        });
+        let found = wanted.team.map(|name| roster.find_team(name).ok_or_else(|| Wrong::NoTeam(name.to_owned())));
         let team = found.transpose()?;
         let (known_from, counting) = self.known_figures(&mut db).await?;
         let dimension = asked.by.dimension();
@@ -153,12 +158,12 @@ async fn time_on_duty(db: &mut Db<'_>, asked: &Asked, team: Option<TeamId>, now:
     let mut in_teams: BTreeMap<(TeamId, PersonId), Vec<Span>> = BTreeMap::new();
     let from = asked.from.and_time(chrono::NaiveTime::MIN).and_utc() - A_DAY;
     let until = (asked.until.and_time(chrono::NaiveTime::MIN).and_utc() + A_DAY).min(now);
-    for schedule in db.schedules_of_teams().await? {
-        if team.is_some() && schedule.team_id != team {
-            continue;
-        }
-        let before = db.duty_at(schedule.id, from).await?;
-        let rows = before.into_iter().chain(db.duties(schedule.id, from, until, MOST_HAND_OVERS).await?);
+    let mut schedules = db.schedules_of_teams().await?;
+    schedules.retain(|schedule| team.is_none() || schedule.team_id == team);
+    let ids: Vec<ScheduleId> = schedules.iter().map(|schedule| schedule.id).collect();
+    let mut duties = db.duties_of(&ids, from, until, MOST_HAND_OVERS).await?;
+    for schedule in schedules {
+        let rows = duties.remove(&schedule.id).unwrap_or_default().into_iter();
         let hand_overs: Vec<(DateTime<Utc>, Vec<PersonId>)> =
             rows.map(|row| (row.at, row.people.0.iter().map(|logged| logged.person).collect())).collect();
         for (person, spans) in spans(&hand_overs, until) {
@@ -169,19 +174,18 @@ async fn time_on_duty(db: &mut Db<'_>, asked: &Asked, team: Option<TeamId>, now:
         }
     }
     let mut duty = Duty::default();
-    let mut zones = BTreeMap::new();
+    let zones = db.zones_of_people(&of_people.keys().copied().collect()).await?;
+    let within = |zone| (wall::midnight(zone, asked.from), wall::midnight(zone, asked.until));
     for (person, spans) in of_people {
-        let zone = db.zone_of_person(person).await?;
-        let within = (wall::midnight(zone, asked.from), wall::midnight(zone, asked.until));
-        zones.insert(person, (zone, within));
-        let own = on_duty(spans, within, zone);
+        let Some(zone) = zones.get(&person) else { continue };
+        let own = on_duty(spans, within(*zone), *zone);
         if own.seconds > 0 {
             duty.of_people.insert(person, own);
         }
     }
     for ((team, person), spans) in in_teams {
-        let Some((zone, within)) = zones.get(&person) else { continue };
-        let own = on_duty(spans, *within, *zone);
+        let Some(zone) = zones.get(&person) else { continue };
+        let own = on_duty(spans, within(*zone), *zone);
         if own.seconds > 0 {
             duty.of_teams.entry(team).or_default().add(own);
         }

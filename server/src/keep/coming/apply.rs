@@ -18,13 +18,13 @@ use crate::keep::policies::{self, PolicyBody, RuleBody, RulesBody, StepBody};
 use crate::keep::quiet_hours::{self, AllQuiet, QuietBody};
 use crate::keep::refused::Refused;
 use crate::keep::roster::forms::{LayerForm, OverrideForm, ScheduleForm, ShiftForm, TeamForm, TemporaryForm, VacationForm};
-use crate::keep::roster::{Editing, RosterError, exceptions, log, schedules, teams};
+use crate::keep::roster::{self, Editing, RosterError, exceptions, schedules, teams};
 use crate::keep::users::{self, UserError};
 use crate::keep::whom::Named;
 use crate::roster::{Roster, Schedule};
 use crate::store::access::users::Role;
 use crate::store::edits::Edited;
-use crate::store::{Announcement, Db, StoreError, Work};
+use crate::store::{Db, StoreError, Work};
 use crate::versions::Expected;
 
 /// Why a file was not applied. Nothing was changed.
@@ -130,7 +130,7 @@ pub async fn plan(db: &mut Db<'_>, wish: &Wish) -> Result<Plan, ComingError> {
 /// # Errors
 /// When the wish would by now change anything else than the plan says, an entry is refused, or the database fails; nothing is changed then.
 pub async fn apply(work: &mut Work, wish: &Wish, planned: &Plan, by: &str) -> Result<(), ComingError> {
-    let roster = locked(work).await?;
+    let roster = locked(work, planned).await?;
     // Nobody else changes any of it from here on; what they changed before must not be overwritten unseen.
     match plan(&mut work.db(), wish).await {
         Ok(now) if now == *planned => {}
@@ -167,21 +167,15 @@ pub async fn apply(work: &mut Work, wish: &Wish, planned: &Plan, by: &str) -> Re
     Ok(())
 }
 
-/// Keeps others from all that a file may change, and writes down who was on duty until now. That may take several portions, each of which lets
-/// go of the locks, so that they are taken last of all.
-async fn locked(work: &mut Work) -> Result<Roster, ComingError> {
-    let now = work.now();
-    loop {
-        for edited in [Edited::People, Edited::Policies, Edited::PolicyRules, Edited::QuietHours] {
-            work.db().lock_edits(edited).await?;
-        }
-        let kept = log::keep(&mut work.db(), now).await?;
-        if !kept.behind {
-            return Ok(kept.roster);
-        }
-        work.announce(Announcement::Roster);
-        work.go_on().await?;
+/// Keeps others from all that a file may change, and writes down who was on duty until now.
+async fn locked(work: &mut Work, planned: &Plan) -> Result<Roster, ComingError> {
+    let mut with = vec![Edited::People, Edited::Policies, Edited::PolicyRules, Edited::QuietHours];
+    if !planned.people.removed.is_empty() {
+        with.extend(people::REMOVAL);
+        with.sort_unstable();
+        with.dedup();
     }
+    Ok(roster::locked(work, &with).await?)
 }
 
 async fn change_people(work: &mut Work, planned: &Plan) -> Result<(), ComingError> {

@@ -49,8 +49,7 @@ pub async fn add(work: &mut Work, subject: Subject<'_>, by: &str) -> Result<(Fee
 /// # Errors
 /// When there is none, or the database fails.
 pub async fn revoke(work: &mut Work, id: FeedId) -> Result<(), RosterError> {
-    let now = work.now();
-    if !work.db().revoke_feed(id, now).await? {
+    if !work.db().revoke_feed(id).await? {
         return Err(RosterError::NoEntry);
     }
     Ok(())

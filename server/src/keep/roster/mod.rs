@@ -28,6 +28,7 @@ use crate::roster::text::TextError;
 use crate::roster::{Roster, Schedule, Team};
 use crate::store::duty::feeds::MOST_FEEDS;
 use crate::store::duty::swaps::{MOST_IN_AN_HOUR, MOST_OPEN_OF_ONE};
+use crate::store::edits::Edited;
 use crate::store::{Announcement, StoreError, Work};
 use crate::versions::Expected;
 use crate::visible;
@@ -189,9 +190,11 @@ fn over_words(standing: Standing) -> &'static str {
 
 fn cannot_words(why: &Cannot, name: &str) -> String {
     match why {
-        Cannot::NotTheirs(_) => format!("{name} is not on duty in all of that time, or not any more"),
-        Cannot::OnDutyAlready(_) => format!("{name} is on duty already in that time"),
-        Cannot::Away(_) => format!("{name} is away in that time"),
+        Cannot::NotTheirs(_) => format!("{name} is not on duty in all of that time, or not any more: give a time of theirs"),
+        Cannot::OnDutyAlready(_) => {
+            format!("{name} is on duty already in that time: name somebody else, or a time in which they are not")
+        }
+        Cannot::Away(_) => format!("{name} is away in that time: name somebody else, or take the vacation back first"),
         Cannot::StandsAbove => "a temporary schedule says who is on duty in that time: change that instead".to_owned(),
     }
 }
@@ -378,10 +381,19 @@ pub(in crate::keep) struct Editing<'w> {
     before: Option<Roster>,
 }
 
-/// Locks the roster, and writes down who was on duty until now: nobody else changes it until this unit of work is over.
-async fn locked(work: &mut Work) -> Result<Roster, StoreError> {
+/// Locks the roster, and before it what else is changed with it, and writes down who was on duty until now: nobody else changes any of that
+/// until this unit of work is over. What else is locked has changed nothing yet.
+///
+/// # Errors
+/// When the database fails.
+pub(in crate::keep) async fn locked(work: &mut Work, with: &[Edited]) -> Result<Roster, StoreError> {
+    debug_assert!(with.is_sorted(), "two who lock in different orders wait for each other: {with:?}");
     let now = work.now();
     loop {
+        // Each portion lets go of all locks.
+        for edited in with {
+            work.db().lock_edits(*edited).await?;
+        }
         let kept = log::keep(&mut work.db(), now).await?;
         if !kept.behind {
             return Ok(kept.roster);
@@ -395,7 +407,7 @@ async fn locked(work: &mut Work) -> Result<Roster, StoreError> {
 impl<'w> Editing<'w> {
     /// Begins, and writes down who was on duty until now.
     async fn begin(work: &'w mut Work) -> Result<Self, RosterError> {
-        let roster = locked(work).await?;
+        let roster = locked(work, &[]).await?;
         Ok(Self::with(work, roster))
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 
 use super::{Editing, RosterError, find_schedule, locked};
 use crate::alarm::doer::Doer;
@@ -12,7 +13,6 @@ use crate::costly::{self, CostlyError};
 use crate::ids::{PersonId, ScheduleId};
 use crate::roster::changes::difference::{AHEAD, Difference, between};
 use crate::roster::{Roster, Target};
-use crate::store::edits::Edited;
 use crate::store::{Store, StoreError, Work};
 use crate::versions::Version;
 
@@ -59,6 +59,15 @@ impl Plans {
         name.unwrap_or_default()
     }
 
+    /// By which zone the times of a team or schedule are told.
+    #[must_use]
+    pub fn zone_of(&self, target: Target) -> Tz {
+        match target {
+            Target::Schedule(id) => self.after.schedule(id).or_else(|| self.before.schedule(id)).map_or(Tz::UTC, |own| own.zone),
+            Target::Team(_) => Tz::UTC,
+        }
+    }
+
     /// What differs, worked out where nobody waits for it.
     ///
     /// # Errors
@@ -101,9 +110,7 @@ pub async fn rehearse_in<T, E: From<StoreError>>(
     act: impl AsyncFnOnce(&mut Work) -> Result<T, E>,
 ) -> Result<(Plans, T), E> {
     let now = work.now();
-    // People before the roster, as whoever changes both: a removal is rehearsed too.
-    work.db().lock_edits(Edited::People).await?;
-    let before = locked(&mut work).await?;
+    let before = locked(&mut work, &[]).await?;
     let done = act(&mut work).await?;
     let after = work.db().roster().await?;
     drop(work);

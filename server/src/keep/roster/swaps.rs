@@ -211,9 +211,8 @@ pub async fn accept(work: &mut Work, id: SwapId, taker: Option<&str>, may: May, 
         return Err(RosterError::SwapIsOver(Standing::Accepted));
     }
     editing.next_version(schedule.id, &Expected::Anything).await?;
-    let note = if row.note.is_empty() { "swap".to_owned() } else { row.note.clone() };
     for ((from, to), change) in made {
-        let own = Override { id: OverrideId::new(now), from, to, change, note: note.clone() };
+        let own = Override { id: OverrideId::new(now), from, to, change, note: row.note.clone() };
         editing.work.db().insert_override(schedule.id, &own, Made { by, at: now }).await?;
     }
     editing.finish().await?;

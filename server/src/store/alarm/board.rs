@@ -282,8 +282,10 @@ impl Db<'_> {
         changed_one!(self, UPDATE_PERSON, id, name, language, now)
     }
 
-    /// Forgets a person and their numbers; false when there is none. Past answers and records of calls keep the name.
+    /// Forgets a person and their numbers; false when there is none. Past answers and records of calls keep the name. Whoever asks for it has
+    /// locked [`Edited::Figures`] before any row: what is counted at this moment would be waited for.
     pub async fn delete_person(&mut self, id: PersonId) -> Result<bool> {
+        self.lock_figures().await?;
         self.call_records_know_no_longer(id).await?;
         let gone = changed_one!(self, DELETE_PERSON, id)?;
         self.figures_know_no_longer(id).await?;

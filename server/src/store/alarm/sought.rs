@@ -1,8 +1,10 @@
 //! Words by which alarms are found: under which each is kept, which are to be looked at again, and which alarms have them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::alarms::AlarmRow;
 use crate::alarm::sought::{Sought, Term, Told, spans, spans_of, words_of};
@@ -10,25 +12,35 @@ use crate::ids::{AlarmId, HuntId, PersonId};
 use crate::store::dialect::{Dialect, fragment, statements};
 use crate::store::places::{NextInWalk, Walk};
 use crate::store::statement::{execute, fetch_all, fetch_optional, row};
-use crate::store::{Db, Result};
+use crate::store::{Db, Result, StoreError};
 
 /// So many are looked at in one transaction.
 const SOUGHT_AT_ONCE: usize = 50;
 /// How far the alarms that were there before have been looked at.
 const CAUGHT_UP: &str = "sought";
 
+/// Somebody who was rung or answered.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Reached {
+    /// Who, where they are on the list of people.
+    person: Option<PersonId>,
+    /// Their name.
+    name: Option<String>,
+    /// Their number.
+    number: Option<String>,
+}
+
 row! {
-    /// Somebody who was rung or answered.
-    #[derive(Clone, Debug)]
-    struct ReachedRow {
-        /// For which alarm.
+    /// What else an alarm is found by, as JSON lists: of each alarm no more than is kept of it.
+    struct BesideRow {
+        /// Of which alarm.
         alarm_id: AlarmId,
-        /// Who, where they are on the list of people.
-        person_id: Option<PersonId>,
-        /// Their name.
-        name: Option<String>,
-        /// Their number.
-        number: Option<String>,
+        /// Who answered.
+        answered: String,
+        /// Who was to be rung.
+        rung: String,
+        /// What people wrote about it.
+        notes: String,
     }
 }
 
@@ -48,18 +60,25 @@ statements! {
     CAUGHT_UP_TO = ["SELECT reached FROM places WHERE name = $1" for_update];
     /// The next of them.
     EARLIER = ["SELECT id FROM alarms WHERE number >= $1 AND number < $2 ORDER BY number DESC LIMIT $3"];
-    /// Who was rung for these alarms, or answered. Of a shout there may be tens of thousands, who are listed elsewhere.
-    REACHED = [
-        "SELECT l.alarm_id, c.person_id, c.name, c.number FROM alarms a JOIN alarm_hunts l ON l.alarm_id = a.id
-           JOIN callees c ON c.hunt_id = l.hunt_id
-         WHERE a.kind IN ('alarm', 'test') AND a.id" in_list
-        "UNION
-         SELECT l.alarm_id, n.person_id, n.name, n.number FROM alarms a JOIN alarm_hunts l ON l.alarm_id = a.id
-           JOIN answers n ON n.hunt_id = l.hunt_id
-         WHERE a.kind IN ('alarm', 'test') AND a.id" in_list "LIMIT 20000"
+    /// Who answered these alarms, who was to be rung for them, and what people wrote about them: of each alarm as much by itself, of its
+    /// latest hunts. An alarm with very many people leaves as much room to the others, and one that came again for years is read as fast.
+    /// Of a shout there may be tens of thousands, who are listed elsewhere.
+    BESIDE = [
+        "SELECT a.id AS alarm_id,
+           (SELECT" people_listed "FROM
+             (SELECT n.person_id, n.name, n.number
+              FROM (SELECT l.hunt_id FROM alarm_hunts l WHERE l.alarm_id = a.id ORDER BY l.hunt_id DESC LIMIT 20) AS latest
+                JOIN answers n ON n.hunt_id = latest.hunt_id
+              WHERE a.kind IN ('alarm', 'test') ORDER BY latest.hunt_id DESC, n.at DESC LIMIT 100) AS found) AS answered,
+           (SELECT" people_listed "FROM
+             (SELECT c.person_id, c.name, c.number
+              FROM (SELECT l.hunt_id FROM alarm_hunts l WHERE l.alarm_id = a.id ORDER BY l.hunt_id DESC LIMIT 20) AS latest
+                JOIN callees c ON c.hunt_id = latest.hunt_id
+              WHERE a.kind IN ('alarm', 'test') ORDER BY latest.hunt_id DESC, c.step, c.position LIMIT 400) AS found) AS rung,
+           (SELECT" notes_listed "FROM
+             (SELECT e.body FROM events e WHERE e.alarm_id = a.id AND e.kind = 'noted' ORDER BY e.id + 0 DESC LIMIT 40) AS found) AS notes
+         FROM alarms a WHERE a.id" in_list
     ];
-    /// What people wrote about these alarms.
-    NOTES = ["SELECT alarm_id, body FROM events WHERE kind = 'noted' AND alarm_id" in_list "LIMIT 2000"];
     /// The words of an alarm.
     KEEP = [keep_sought];
     /// The first and the last alarm of a span.
@@ -170,20 +189,11 @@ impl Db<'_> {
         }
         let alarms = self.alarms_among(ids).await?;
         let list = serde_json::json!(ids).to_string();
-        let mut reached: HashMap<AlarmId, Vec<ReachedRow>> = HashMap::new();
-        let rows: Vec<ReachedRow> = fetch_all!(self, REACHED, list.as_str())?;
-        for row in rows {
-            reached.entry(row.alarm_id).or_default().push(row);
-        }
-        let mut notes: HashMap<AlarmId, Vec<String>> = HashMap::new();
-        let rows: Vec<(AlarmId, sqlx::types::Json<serde_json::Value>)> = fetch_all!(self, NOTES, list.as_str())?;
-        for (alarm, body) in rows {
-            notes.entry(alarm).or_default().extend(body.get("text").and_then(serde_json::Value::as_str).map(str::to_owned));
-        }
+        let rows: Vec<BesideRow> = fetch_all!(self, BESIDE, list)?;
+        let beside: HashMap<AlarmId, BesideRow> = rows.into_iter().map(|row| (row.alarm_id, row)).collect();
         for alarm in &alarms {
-            let reached = reached.get(&alarm.id).map_or(&[][..], Vec::as_slice);
-            let notes = notes.get(&alarm.id).map_or(&[][..], Vec::as_slice);
-            let mut words = words_of(&told(alarm, reached, notes));
+            let beside = beside.get(&alarm.id).map(Beside::read).transpose()?.unwrap_or_default();
+            let mut words = words_of(&told(alarm, &beside));
             if self.dialect() == Dialect::Postgres {
                 words.extend(spans_of(alarm.number));
             }
@@ -228,12 +238,43 @@ impl Db<'_> {
     }
 }
 
-/// What is said of an alarm, with who was reached for it.
-fn told<'a>(alarm: &'a AlarmRow, reached: &'a [ReachedRow], notes: &'a [String]) -> Told<'a> {
-    let mut people: Vec<PersonId> = reached.iter().filter_map(|row| row.person_id).collect();
-    people.sort_unstable();
-    people.dedup();
-    let strangers = || reached.iter().filter(|row| row.person_id.is_none());
+/// What else an alarm is found by.
+#[derive(Debug, Default)]
+struct Beside {
+    /// Who answered, the latest first, and then who was to be rung.
+    reached: Vec<Reached>,
+    /// What people wrote about it.
+    notes: Vec<Option<String>>,
+}
+
+impl Beside {
+    fn read(row: &BesideRow) -> Result<Self> {
+        let mut reached: Vec<Reached> = read(&row.answered)?;
+        reached.extend(read::<Vec<Reached>>(&row.rung)?);
+        Ok(Self { reached, notes: read(&row.notes)? })
+    }
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| StoreError::Inconsistent(format!("what an alarm is found by cannot be read: {error}")))
+}
+
+/// What is said of an alarm, with who was reached for it. Whoever answered comes first: of very many people some are left out.
+fn told<'a>(alarm: &'a AlarmRow, beside: &'a Beside) -> Told<'a> {
+    let mut seen = HashSet::new();
+    let people = beside.reached.iter().filter_map(|own| own.person).filter(|person| seen.insert(*person)).collect();
+    // Each once: the same few are rung for every hunt of an alarm that comes again and again.
+    let (mut names, mut numbers) = (Vec::new(), Vec::new());
+    for own in beside.reached.iter().filter(|own| own.person.is_none()) {
+        for (all, one) in [(&mut names, own.name.as_deref()), (&mut numbers, own.number.as_deref())] {
+            if let Some(one) = one
+                && !all.contains(&one)
+            {
+                all.push(one);
+            }
+        }
+    }
     Told {
         number: alarm.number,
         summary: &alarm.summary,
@@ -243,15 +284,33 @@ fn told<'a>(alarm: &'a AlarmRow, reached: &'a [ReachedRow], notes: &'a [String])
         team: alarm.team.as_deref(),
         labels: Some(&alarm.labels.0),
         people,
-        names: strangers().filter_map(|row| row.name.as_deref()).collect(),
-        numbers: strangers().filter_map(|row| row.number.as_deref()).collect(),
-        notes: notes.iter().map(String::as_str).collect(),
+        names,
+        numbers,
+        notes: beside.notes.iter().flatten().map(String::as_str).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
+
+    #[test]
+    fn people_are_read_as_either_database_lists_them() {
+        let person = PersonId(uuid::Uuid::from_u128(7));
+        let row = |answered: String| BesideRow {
+            alarm_id: AlarmId(uuid::Uuid::nil()),
+            answered,
+            rung: r#"[{"person":null,"name":"Li Na","number":"+861"}]"#.to_owned(),
+            notes: r#"["changed the disk",null]"#.to_owned(),
+        };
+        for id in [person.0.simple().to_string(), person.0.hyphenated().to_string()] {
+            let beside = Beside::read(&row(format!(r#"[{{"person":"{id}","name":null,"number":"+862"}}]"#))).unwrap();
+            assert_eq!(beside.reached.iter().map(|own| own.person).collect::<Vec<_>>(), [Some(person), None]);
+            assert_eq!(beside.notes.iter().flatten().count(), 1);
+        }
+        assert!(Beside::read(&row("[".to_owned())).is_err());
+    }
 
     #[test]
     fn what_is_asked_for_is_written_for_each_database() {

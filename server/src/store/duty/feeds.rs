@@ -40,8 +40,8 @@ statements! {
     BY_TOKEN = ["SELECT id, schedule_id, person_id, created_at, created_by FROM feeds WHERE token_hash = $1 AND revoked_at IS NULL"];
     /// A new feed.
     INSERT = ["INSERT INTO feeds (id, token_hash, schedule_id, person_id, created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6)"];
-    /// It works no more.
-    REVOKE = ["UPDATE feeds SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL"];
+    /// It works no more, and nothing is kept of it: whoever had it is told that there is none.
+    REVOKE = ["DELETE FROM feeds WHERE id = $1 AND revoked_at IS NULL"];
 }
 
 impl Db<'_> {
@@ -70,7 +70,7 @@ impl Db<'_> {
     }
 
     /// Revokes a feed at once; false when there was none.
-    pub async fn revoke_feed(&mut self, id: FeedId, now: DateTime<Utc>) -> Result<bool> {
-        changed_one!(self, REVOKE, id, now)
+    pub async fn revoke_feed(&mut self, id: FeedId) -> Result<bool> {
+        changed_one!(self, REVOKE, id)
     }
 }

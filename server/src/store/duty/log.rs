@@ -1,5 +1,7 @@
 //! The duty log: who came on duty when, whatever was edited since.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
@@ -70,6 +72,17 @@ statements! {
          WHERE d.schedule_id = s.id AND d.at = (SELECT MAX(l.at) FROM duty_log l WHERE l.schedule_id = s.id) AND s.removed_at IS NULL
          ORDER BY s.name"
     ];
+    /// The last hand-over of each of these schedules before an instant.
+    BEFORE = [
+        "SELECT d.schedule_id, d.at, d.people FROM schedules s CROSS JOIN duty_log d
+         WHERE s.id" in_list "AND d.schedule_id = s.id
+           AND d.at = (SELECT max(l.at) FROM duty_log l WHERE l.schedule_id = s.id AND l.at < $2)"
+    ];
+    /// The hand-overs of these schedules in a time.
+    OF_ALL = [
+        "SELECT schedule_id, at, people FROM duty_log WHERE schedule_id" in_list "AND at >= $2 AND at < $3
+         ORDER BY schedule_id, at LIMIT $4"
+    ];
     /// The hand-overs of a time.
     BETWEEN = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at >= $2 AND at < $3 ORDER BY at LIMIT $4"];
 }
@@ -110,6 +123,30 @@ impl Db<'_> {
     /// The first hand-over of a schedule after an instant.
     pub async fn next_duty(&mut self, schedule: ScheduleId, at: DateTime<Utc>) -> Result<Option<DutyLogRow>> {
         fetch_optional!(self, NEXT, schedule, at)
+    }
+
+    /// The hand-overs of several schedules from before one instant to another: of each the last one before the first instant, and then all, at
+    /// most so many a schedule on the whole.
+    pub async fn duties_of(
+        &mut self,
+        schedules: &[ScheduleId],
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        most: i64,
+    ) -> Result<BTreeMap<ScheduleId, Vec<DutyLogRow>>> {
+        let mut duties: BTreeMap<ScheduleId, Vec<DutyLogRow>> = BTreeMap::new();
+        if schedules.is_empty() {
+            return Ok(duties);
+        }
+        let list = serde_json::json!(schedules).to_string();
+        let most = most.saturating_mul(i64::try_from(schedules.len()).unwrap_or(i64::MAX));
+        let before: Vec<(ScheduleId, DateTime<Utc>, Json<Vec<LoggedPerson>>)> = fetch_all!(self, BEFORE, list.as_str(), from)?;
+        let since: Vec<(ScheduleId, DateTime<Utc>, Json<Vec<LoggedPerson>>)> =
+            fetch_all!(self, OF_ALL, list.as_str(), from, to, most)?;
+        for (schedule, at, people) in before.into_iter().chain(since) {
+            duties.entry(schedule).or_default().push(DutyLogRow { at, people });
+        }
+        Ok(duties)
     }
 
     /// The first hand-overs of a schedule between two instants.

@@ -99,6 +99,14 @@ impl Db<'_> {
         fetch_optional!(self, BY_NAME, name)
     }
 
+    /// Who is meant by a name or an id. An id stands for itself, also that of somebody who was removed.
+    pub async fn person_called(&mut self, which: &str) -> Result<Option<PersonId>> {
+        match which.parse() {
+            Ok(id) => Ok(Some(id)),
+            Err(_) => Ok(self.person_by_name(which).await?.map(|person| person.id)),
+        }
+    }
+
     /// One person.
     pub async fn person(&mut self, id: PersonId) -> Result<Option<PersonRow>> {
         fetch_optional!(self, GET, id)

@@ -142,8 +142,6 @@ statements! {
     FORGET_DUE = ["DELETE FROM figures_due WHERE id" in_numbers];
     /// What a hunt has from another one.
     INHERITS = ["INSERT INTO hunt_copies (hunt_id, inherited) VALUES ($1, $2)"];
-    /// What that is.
-    INHERITED = ["SELECT inherited FROM hunt_copies WHERE hunt_id = $1"];
     /// The hunts of calls that were never counted: whoever made them noted nothing, as an earlier version does.
     HUNTS_OF_CALLS = [
         "SELECT r.hunt_id FROM call_records r WHERE r.id" in_numbers "AND" unindexed "r.hunt_id IS NOT NULL
@@ -200,12 +198,12 @@ statements! {
     ZONE_OF_TEAM = ["SELECT zone FROM schedules WHERE team_id = $1 AND removed_at IS NULL ORDER BY created_at, id LIMIT 1"];
     /// Where whoever is of no team is: the zone of the oldest schedule of all.
     ZONE_OF_ALL = ["SELECT zone FROM schedules WHERE removed_at IS NULL ORDER BY created_at, id LIMIT 1"];
-    /// The zone of somebody's own quiet hours.
-    ZONE_OF_QUIET = ["SELECT zone FROM quiet_hours WHERE person_id = $1 ORDER BY position LIMIT 1"];
-    /// The zone of the oldest schedule of somebody's teams.
-    ZONE_OF_MEMBER = [
-        "SELECT s.zone FROM team_members m JOIN schedules s ON s.team_id = m.team_id
-         WHERE m.person_id = $1 AND s.removed_at IS NULL ORDER BY s.created_at, s.id LIMIT 1"
+    /// The zones of people's own quiet hours.
+    ZONES_OF_QUIET = ["SELECT person_id, zone FROM quiet_hours WHERE person_id" in_list "ORDER BY position"];
+    /// The zones of the schedules of people's teams, the oldest first.
+    ZONES_OF_MEMBERS = [
+        "SELECT m.person_id, s.zone FROM team_members m JOIN schedules s ON s.team_id = m.team_id
+         WHERE m.person_id" in_list "AND s.removed_at IS NULL ORDER BY s.created_at, s.id"
     ];
     /// What it counts for from now on.
     COUNT_ALARM = [
@@ -454,15 +452,6 @@ impl Db<'_> {
         execute!(self, INHERITS, hunt, json!(inherited).to_string()).map(|_| ())
     }
 
-    /// What a hunt has from another one; `None`: it was not made of one.
-    ///
-    /// # Errors
-    /// When the database fails, or what was noted cannot be read.
-    pub async fn inherited(&mut self, hunt: HuntId) -> Result<Option<Inherited>> {
-        let row: Option<(String,)> = fetch_optional!(self, INHERITED, hunt)?;
-        row.map(|(text,)| read_inherited(&text)).transpose()
-    }
-
     async fn sender_of(&mut self, hunt: HuntId) -> Result<Option<String>> {
         let row: Option<(String,)> = fetch_optional!(self, SENDER, hunt)?;
         Ok(row.map(|(sender,)| sender))
@@ -555,16 +544,28 @@ impl Db<'_> {
         Ok(Some((person, zone)))
     }
 
-    /// Where somebody lives, as far as is known: by their own quiet hours, else by a schedule of a team of theirs, else by the oldest one.
-    pub async fn zone_of_person(&mut self, person: PersonId) -> Result<Tz> {
-        let mut row: Option<(String,)> = fetch_optional!(self, ZONE_OF_QUIET, person)?;
-        if row.is_none() {
-            row = fetch_optional!(self, ZONE_OF_MEMBER, person)?;
+    /// Where people live, as far as is known: by their own quiet hours, else by a schedule of a team of theirs, else by the oldest one.
+    pub async fn zones_of_people(&mut self, people: &BTreeSet<PersonId>) -> Result<BTreeMap<PersonId, Tz>> {
+        let mut zones = BTreeMap::new();
+        if people.is_empty() {
+            return Ok(zones);
         }
-        if row.is_none() {
-            row = fetch_optional!(self, ZONE_OF_ALL)?;
+        let list = json!(people).to_string();
+        let quiet: Vec<(PersonId, String)> = fetch_all!(self, ZONES_OF_QUIET, list.as_str())?;
+        let members: Vec<(PersonId, String)> = fetch_all!(self, ZONES_OF_MEMBERS, list)?;
+        for (person, zone) in quiet.into_iter().chain(members) {
+            zones.entry(person).or_insert_with(|| zone_of(&zone));
         }
-        Ok(row.map_or(Tz::UTC, |(zone,)| zone_of(&zone)))
+        let rest = self.zone_of_reports().await?;
+        for person in people {
+            zones.entry(*person).or_insert(rest);
+        }
+        Ok(zones)
+    }
+
+    /// Where one of them lives.
+    async fn zone_of_person(&mut self, person: PersonId) -> Result<Tz> {
+        Ok(self.zones_of_people(&BTreeSet::from([person])).await?.remove(&person).unwrap_or(Tz::UTC))
     }
 
     /// By which zone the days of a report are, where nobody says another: that of the oldest schedule.

@@ -125,10 +125,9 @@ impl Db<'_> {
         Ok(row.map(|(day,)| day))
     }
 
-    /// Forgets the figures of somebody who is removed. What their calls count for teams stays.
+    /// Forgets the figures of somebody who is removed; whoever does holds the lock on figures: what is added at this moment is forgotten too,
+    /// and what is added later is not theirs any more. What their calls count for teams stays.
     pub(in crate::store) async fn figures_know_no_longer(&mut self, person: PersonId) -> Result<()> {
-        // What is added at this moment is forgotten too, and what is added later is not theirs any more.
-        self.lock_edits(Edited::Figures).await?;
         execute!(self, FORGET_DAYS, person.to_string())?;
         execute!(self, FORGET_MONTHS, person.to_string()).map(|_| ())
     }

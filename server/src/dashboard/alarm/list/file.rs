@@ -5,15 +5,14 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use futures_util::stream;
 
 use super::asked::{AskedFor, Part};
-use super::person_called;
+use super::person_of;
 use crate::api::alarm::file::{AlarmFile, FileForm};
 use crate::app::App;
-use crate::dashboard::frame::answer::Refusal;
+use crate::dashboard::frame::answer::{Refusal, as_file};
 use crate::dashboard::frame::reader::Reader;
 use crate::store::alarm::alarms::AlarmFilter;
 
@@ -39,7 +38,7 @@ async fn file(app: &App, reader: &Reader, query: Option<String>, form: FileForm)
     let mut asked = AskedFor::read(query.as_deref().unwrap_or_default());
     // All pages of it.
     asked.part = Part::First;
-    let person = person_called(&mut app.engine.store.read().await?.db(), asked.get("person")).await?;
+    let person = person_of(&mut app.engine.store.read().await?.db(), reader, &asked).await?;
     let filter: AlarmFilter = asked.filter(person, reader.responds());
     let file = AlarmFile::new(app.engine.store.clone(), filter, form, reader.responds());
     // A piece that cannot be read breaks the answer off, so that nobody takes what has come for the whole.
@@ -48,13 +47,8 @@ async fn file(app: &App, reader: &Reader, query: Option<String>, form: FileForm)
         Ok::<_, crate::engine::EngineError>(piece.map(|piece| (Bytes::from(piece), file)))
     });
     let (kind, name) = match form {
-        FileForm::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"alarms.csv\""),
-        FileForm::Json => ("application/json", "attachment; filename=\"alarms.json\""),
+        FileForm::Csv => ("text/csv; charset=utf-8", "alarms.csv"),
+        FileForm::Json => ("application/json", "alarms.json"),
     };
-    let mut response = Response::new(Body::from_stream(pieces));
-    let head = response.headers_mut();
-    head.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    head.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(name));
-    head.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(as_file(kind, name, Body::from_stream(pieces)))
 }

@@ -9,13 +9,13 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 
-use crate::alarm::Priority;
 use crate::dashboard::Dashboard;
 use crate::dashboard::alarm::now;
 use crate::dashboard::alarm::read::{Board, OpenHunt};
 use crate::dashboard::alarm::trouble::Trouble;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::page::{Part, Sight, live_page, since};
+use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 
@@ -104,9 +104,7 @@ pub(in crate::dashboard) async fn show(
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let asked = query.as_deref().unwrap_or_default();
-    let view = form_urlencoded::parse(asked.as_bytes()).find(|(name, _)| name == "view").map(|(_, word)| View::read(&word));
-    let view = view.unwrap_or_default();
+    let view = asked(query.as_deref().unwrap_or_default(), "view").map(|word| View::read(&word)).unwrap_or_default();
     let board = pages.boards.read(&pages.app, Instant::now()).await.map_err(|_| Refusal::Away)?;
     let done = now::done_words(reader.words, query.as_deref());
     let (live, seen) = (view.live().to_owned(), sight(&reader, &board, view));
@@ -155,12 +153,7 @@ fn row(reader: &Reader, hunt: &OpenHunt) -> Option<Row> {
         more: (!others.is_empty()).then(|| fill_text(&words.and_more, &[("count", &others.len().to_string())])),
         rings: !names.is_empty(),
         clock: since(first.hunt_created_at),
-        priority: match first.priority {
-            Priority::Critical => ("critical", &words.priority_critical),
-            Priority::High => ("high", &words.priority_high),
-            Priority::Normal => ("normal", &words.priority_normal),
-            Priority::Low => ("low", &words.priority_low),
-        },
+        priority: (first.priority.as_str(), words.priority(first.priority)),
         source: now::source(words, first).to_owned(),
         who: if names.is_empty() { words.dense_nobody.clone() } else { names.join(words.list_comma.as_str()) },
         alarms: hunt.alarms.iter().map(|alarm| alarm.id.to_string()).collect(),
