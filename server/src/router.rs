@@ -34,6 +34,7 @@ use crate::http::listing::{self, Known, tell_items};
 use crate::http::phone::nothing_for_phones;
 use crate::http::prefix::Prefix;
 use crate::http::problem::{CATALOGUE, Code, Problem, no_look};
+use crate::http::rights;
 use crate::http::versions::{looked_at, tagged};
 use crate::http::{bodies, charset, json};
 use crate::intake;
@@ -373,6 +374,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     complete(&mut document);
     blast::described::tell_words(&mut document);
     aging::tell(&mut document);
+    rights::tell(&mut document);
     all_is_answered(&mut document);
     document
 }

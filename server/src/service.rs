@@ -19,6 +19,7 @@ use crate::engine::Engine;
 use crate::http::bodies::Bodies;
 use crate::http::prefix::Prefix;
 use crate::intake::mail::Mail;
+use crate::keep::keys::rights;
 use crate::kinds::guard::GuardedResolver;
 use crate::links::{self, Links};
 use crate::lock::{LockError, Locks};
@@ -27,6 +28,7 @@ use crate::net::seats::{Room, Seats};
 use crate::net::serve::Limits;
 use crate::out;
 use crate::out::shout_logs::ShoutLogs;
+use crate::rights::Rights;
 use crate::router;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -104,13 +106,9 @@ impl Service {
         if let Err(error) = engine.store.resume_ids(engine.clock.now()).await {
             tracing::warn!(%error, "how far numeric ids have got could not be read");
         }
-        let access = Access::new(
-            Arc::clone(&engine.config),
-            engine.store.clone(),
-            engine.clock.clone(),
-            Arc::clone(&engine.metrics),
-            Arc::clone(&engine.refusals),
-        );
+        let counted = (Arc::clone(&engine.metrics), Arc::clone(&engine.refusals));
+        let open_rights = begin_rights(&engine).await?;
+        let access = Access::new(Arc::clone(&engine.config), engine.store.clone(), engine.clock.clone(), counted, open_rights);
         if let Err(error) = access.directory.learn(&engine.store).await {
             tracing::warn!(%error, "which handsets there are could not be read ahead");
         }
@@ -252,6 +250,15 @@ impl Service {
 }
 
 /// Takes letters until the server stops.
+/// What open networks may; from now on it is noted who uses what.
+async fn begin_rights(engine: &Engine) -> Result<Rights, StoreError> {
+    let mut tx = engine.store.begin().await?;
+    tx.db().note_rights_from(engine.clock.now()).await?;
+    let open = rights::of_open_networks(&mut tx.db(), &engine.config).await?;
+    tx.commit().await?;
+    Ok(open)
+}
+
 async fn take_mail(listener: TcpListener, app: Arc<App>) {
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "listening for mail");

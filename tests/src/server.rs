@@ -15,6 +15,9 @@ use crate::{
     redis::reserve_port,
 };
 
+/// What most tests ask for without a key: everything. A fresh installation gives open networks less; tests of that say so.
+pub const OPEN_RIGHTS: (&str, &str) = ("AUTOCALL_HTTP_OPEN_RIGHTS", "admin");
+
 /// How long a start may take on a busy machine.
 const START: Duration = Duration::from_secs(30);
 
@@ -28,6 +31,7 @@ pub struct ServeOptions {
     args: Vec<String>,
     env: Vec<(String, String)>,
     program: Option<PathBuf>,
+    as_installed: bool,
 }
 
 impl ServeOptions {
@@ -41,6 +45,13 @@ impl ServeOptions {
     #[must_use]
     pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
         self.program = Some(path.into());
+        self
+    }
+
+    /// Leaves open networks the rights that a fresh installation gives them.
+    #[must_use]
+    pub fn as_installed(mut self) -> Self {
+        self.as_installed = true;
         self
     }
 
@@ -287,6 +298,9 @@ fn start(options: &ServeOptions, port: u16, folder: &Path) -> Process {
     }
     if let Some(url) = &options.redis_url {
         command.env("REDIS_URL", url);
+    }
+    if !options.as_installed {
+        command.env(OPEN_RIGHTS.0, OPEN_RIGHTS.1);
     }
     command.args(&options.args).envs(options.env.iter().map(|(name, value)| (name, value)));
     Process::spawn("autocall", command, &folder.join("log"))

@@ -14,6 +14,7 @@ pub mod line;
 pub mod needs;
 pub mod numbers;
 pub mod reports;
+pub mod rights;
 pub mod roster;
 pub mod sheet;
 pub mod shout;

@@ -1,17 +1,21 @@
-//! Keys of senders, as this node remembers them: a key that is known costs no query.
+//! Keys of senders, as this node remembers them: a key that is known costs no query. And what is noted of their use: when, from where, and
+//! by which right.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::broadcast::Receiver;
 
-use crate::ids::KeyId;
-use crate::store::access::keys::KeyRow;
+use crate::rights::Right;
+use crate::store::access::keys::{KeyRow, WITHOUT_KEY};
 use crate::store::{Announcement, Generation, Remembered, Store, StoreError};
 
 /// That a key was used is written down at most this often.
 const WRITE_AGAIN: TimeDelta = TimeDelta::minutes(1);
+/// That it used a right, which is asked for over 30 days.
+const RIGHT_AGAIN: TimeDelta = TimeDelta::hours(1);
 
 /// The keys this node has seen.
 #[derive(Debug)]
@@ -19,8 +23,66 @@ pub struct Keys(Generation<KnownKeys>);
 
 #[derive(Debug, Default)]
 struct KnownKeys {
-    by_hash: HashMap<[u8; 32], Arc<KeyRow>>,
-    written: HashMap<KeyId, DateTime<Utc>>,
+    by_hash: HashMap<[u8; 32], Known>,
+    written: HashMap<String, DateTime<Utc>>,
+    rights: HashMap<(String, Right), DateTime<Utc>>,
+}
+
+/// A key by one of its secrets.
+#[derive(Clone, Debug)]
+struct Known {
+    key: Arc<KeyRow>,
+    /// The secret is one that it had before.
+    is_old: bool,
+}
+
+/// What became of a look for a key.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// It is good.
+    Good(Arc<KeyRow>),
+    /// It was good until then.
+    Over(Over),
+    /// There is none with this secret, or it was revoked.
+    Unknown,
+}
+
+/// A key that was good, and is not any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Over {
+    /// It had an end.
+    #[error(
+        "the key {name:?} expired at {}: whoever runs the server can prolong it with `autocall key set {name:?} --expires 90d`",
+        at.format("%F %H:%M UTC")
+    )]
+    Expired {
+        /// Its name.
+        name: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// It has another secret.
+    #[error("the key {name:?} got another secret, and this one was good until {}: use the new one", at.format("%F %H:%M UTC"))]
+    Replaced {
+        /// Its name.
+        name: String,
+        /// Until when this one was good.
+        at: DateTime<Utc>,
+    },
+}
+
+impl Known {
+    fn at(&self, now: DateTime<Utc>) -> Found {
+        let name = || self.key.name.clone();
+        let over = |at: Option<DateTime<Utc>>| at.filter(|at| *at <= now);
+        if let Some(at) = over(self.key.expires_at) {
+            return Found::Over(Over::Expired { name: name(), at });
+        }
+        match over(self.key.old_until).filter(|_| self.is_old) {
+            Some(at) => Found::Over(Over::Replaced { name: name(), at }),
+            None => Found::Good(Arc::clone(&self.key)),
+        }
+    }
 }
 
 impl Keys {
@@ -30,40 +92,66 @@ impl Keys {
         Self(Generation::new(announcements, KnownKeys::default()))
     }
 
-    /// The key with this hash, if it is good.
+    /// The key with this hash.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn find(&self, store: &Store, hash: [u8; 32]) -> Result<Option<Arc<KeyRow>>, StoreError> {
+    pub async fn find(&self, store: &Store, hash: [u8; 32], now: DateTime<Utc>) -> Result<Found, StoreError> {
         let generation = {
             let known = self.0.now();
             if let Some(key) = known.by_hash.get(&hash) {
-                return Ok(Some(Arc::clone(key)));
+                return Ok(key.at(now));
             }
             known.generation()
         };
-        let Some(key) = store.read().await?.db().key_by_hash(&hash).await?.map(Arc::new) else { return Ok(None) };
+        let Some((key, is_old)) = store.read().await?.db().key_by_hash(&hash).await? else { return Ok(Found::Unknown) };
+        let found = Known { key: Arc::new(key), is_old };
         let mut known = self.0.now();
         if known.generation() == generation {
-            known.by_hash.insert(hash, Arc::clone(&key));
+            known.by_hash.insert(hash, found.clone());
         }
-        Ok(Some(key))
+        Ok(found.at(now))
     }
 
     /// Writes down that a key was used, once a minute.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn used(&self, store: &Store, key: KeyId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn used(&self, store: &Store, key: &KeyRow, address: IpAddr, now: DateTime<Utc>) -> Result<(), StoreError> {
         {
-            let mut known = self.0.now();
-            if known.written.get(&key).is_some_and(|at| now - *at < WRITE_AGAIN) {
+            let (mut known, id) = (self.0.now(), key.id.to_string());
+            if known.written.get(&id).is_some_and(|at| now - *at < WRITE_AGAIN) {
                 return Ok(());
             }
-            known.written.insert(key, now);
+            known.written.insert(id, now);
         }
         let mut tx = store.begin().await?;
-        tx.db().key_used(key, now).await?;
+        tx.db().key_used(key.id, now, &address.to_string()).await?;
+        tx.commit().await
+    }
+
+    /// Writes down that a right was used, by a key or without one: once an hour.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn used_right(
+        &self,
+        store: &Store,
+        key: Option<&KeyRow>,
+        right: Right,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let who = key.map_or_else(|| WITHOUT_KEY.to_owned(), |key| key.id.to_string());
+        {
+            let mut known = self.0.now();
+            let what = (who.clone(), right);
+            if known.rights.get(&what).is_some_and(|at| now - *at < RIGHT_AGAIN) {
+                return Ok(());
+            }
+            known.rights.insert(what, now);
+        }
+        let mut tx = store.begin().await?;
+        tx.db().right_used(&who, right, now).await?;
         tx.commit().await
     }
 }

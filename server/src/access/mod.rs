@@ -24,6 +24,7 @@ use self::rates::Rates;
 use self::received::LastBodies;
 use crate::clock::Clock;
 use crate::config::{Config, ProxySign};
+use crate::rights::Rights;
 use crate::store::Store;
 use crate::telemetry::{Metrics, Refusals};
 
@@ -45,6 +46,8 @@ pub struct Access {
     pub guard: Guard,
     /// Keys of senders.
     pub keys: Keys,
+    /// What whoever comes from an open network may do without one.
+    pub open_rights: Rights,
     /// How much each sender sends.
     pub rates: Rates,
     /// What each sender sent last.
@@ -58,7 +61,13 @@ pub struct Access {
 impl Access {
     /// Nobody is known yet.
     #[must_use]
-    pub fn new(config: Arc<Config>, store: Store, clock: Clock, metrics: Arc<Metrics>, refusals: Arc<Refusals>) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        store: Store,
+        clock: Clock,
+        (metrics, refusals): (Arc<Metrics>, Arc<Refusals>),
+        open_rights: Rights,
+    ) -> Self {
         Self {
             directory: Directory::new(store.subscribe()),
             guard: Guard::default(),
@@ -67,6 +76,7 @@ impl Access {
             received: LastBodies::default(),
             knocks: Knocks::default(),
             proxy_seen: AtomicBool::new(false),
+            open_rights,
             config,
             store,
             clock,

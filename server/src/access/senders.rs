@@ -6,8 +6,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::middleware::Next;
@@ -16,25 +17,26 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::upgrade::OnUpgrade;
 
+use super::keys::{Found, Over};
 use super::rates::TooMany;
 use super::refusals::{KEYLESS, Who};
 use super::{Access, doors};
 use crate::alarm::doer::Doer;
 use crate::http::problem::{Code, Problem};
+use crate::http::rights::{Asked, asked};
 use crate::ids::KeyId;
 use crate::keep::keys;
 use crate::net::seats::Seat;
 use crate::net::serve::Hangup;
+use crate::rights::{Bounds, Missing, Need, Reach, Right, Rights};
 use crate::secrets;
 use crate::signal;
 use crate::store::StoreError;
-use crate::store::access::keys::{COMMANDS_CALLS, KeyRow};
+use crate::store::access::keys::KeyRow;
 use crate::telemetry::AlarmResult;
 
 /// The integration of alarms that come without a key.
 pub const OPEN_DOOR: &str = "open";
-/// What a key needs to send shouts, and to read of them.
-pub const SHOUTS: &str = "shouts";
 /// How a key stands among the sub-protocols of a socket, which a page cannot give other headers.
 pub const KEY_AS_PROTOCOL: &str = "autocall.key.";
 
@@ -45,9 +47,92 @@ pub struct Sender {
     pub key: Option<Arc<KeyRow>>,
     /// From where it sends.
     pub address: IpAddr,
+    /// How far its rights reach in what it asks for.
+    pub reach: Reach,
+    /// What the operation needs that it asks for.
+    need: Option<Need>,
+    /// By which of its rights it was done.
+    used: Used,
+}
+
+/// The rights that a request turned out to need: a bit each. They are those that reach further than to what is one's own, where that was
+/// asked for, and those that are enough for that.
+#[derive(Clone, Debug, Default)]
+struct Used(Arc<AtomicU8>);
+
+impl Used {
+    fn note(&self, right: Right) {
+        let place = Right::ALL.iter().position(|own| *own == right).unwrap_or_default();
+        self.0.fetch_or(1 << place, Ordering::Relaxed);
+    }
+
+    fn all(&self) -> impl Iterator<Item = Right> + use<> {
+        let bits = self.0.load(Ordering::Relaxed);
+        Right::ALL.into_iter().enumerate().filter(move |(place, _)| bits & (1 << place) != 0).map(|(_, right)| right)
+    }
 }
 
 impl Sender {
+    /// Somebody with this key, or with none, who reaches all that they ask for.
+    #[must_use]
+    pub fn new(key: Option<Arc<KeyRow>>, address: IpAddr) -> Self {
+        Self { key, address, reach: Reach::Everything, need: None, used: Used::default() }
+    }
+
+    /// Whether it has raised what came in by this integration.
+    #[must_use]
+    pub fn has_raised(&self, integration_id: &str) -> bool {
+        self.integration_id() == integration_id
+    }
+
+    /// Whether it reaches what came in by this integration, and notes by which right. To what its key is bound is looked at where the alarm is
+    /// known.
+    #[must_use]
+    pub fn reaches(&self, integration_id: &str) -> bool {
+        let own = self.has_raised(integration_id);
+        if self.reach == Reach::Own && !own {
+            return false;
+        }
+        match self.need {
+            Some(Need::OwnAlarm(_)) if own => self.used.note(Right::Raise),
+            Some(need) => need.right().into_iter().for_each(|right| self.used.note(right)),
+            None => {}
+        }
+        true
+    }
+
+    /// Notes that it was shown all that it reaches.
+    pub fn saw_all(&self) {
+        let Some(need) = self.need else { return };
+        match self.reach {
+            Reach::Own => need.for_own().iter().for_each(|right| self.used.note(*right)),
+            Reach::Everything | Reach::Bound => need.right().into_iter().for_each(|right| self.used.note(right)),
+        }
+    }
+
+    /// Notes that it was shown something of its own by this right.
+    pub fn saw_own(&self, right: Right) {
+        self.used.note(right);
+    }
+
+    /// The integration to whose alarms this request is confined; `None` when it is not.
+    #[must_use]
+    pub fn only_own(&self) -> Option<String> {
+        (self.reach == Reach::Own).then(|| self.integration_id())
+    }
+
+    /// The alarms to which this request is bound; `None` when it is not.
+    #[must_use]
+    pub fn within(&self) -> Option<&Bounds> {
+        self.bounds().filter(|_| self.reach == Reach::Bound)
+    }
+
+    /// The alarms that its key is bound to.
+    #[must_use]
+    pub fn bounds(&self) -> Option<&Bounds> {
+        self.key.as_ref().and_then(|key| key.bound_to())
+    }
+
     /// The integration its alarms belong to.
     #[must_use]
     pub fn integration_id(&self) -> String {
@@ -72,13 +157,13 @@ impl Sender {
     /// Its key, where that may send shouts. Nobody else reads of the shouts of a key but who runs the server.
     #[must_use]
     pub fn of_shouts(&self) -> Option<KeyId> {
-        self.key.as_ref().filter(|key| key.may(SHOUTS)).map(|key| key.id)
+        self.key.as_ref().filter(|key| key.may(Right::Shouts)).map(|key| key.id)
     }
 
     /// Its key, where that may command calls.
     #[must_use]
     pub fn of_calls(&self) -> Option<&Arc<KeyRow>> {
-        self.key.as_ref().filter(|key| key.may(COMMANDS_CALLS))
+        self.key.as_ref().filter(|key| key.may(Right::Calls))
     }
 
     /// Whether what it sends has to be signed: its key alone is not enough.
@@ -147,6 +232,9 @@ pub enum NotALister {
     /// It is not known.
     #[error("this token is not known, or was revoked")]
     Unknown,
+    /// It was good once.
+    #[error(transparent)]
+    Over(#[from] Over),
     /// Too many wrong ones came from there.
     #[error("this token is not known, and too many wrong ones came from this address: wait for {0} s, and copy it again")]
     TooManyWrong(i64),
@@ -166,20 +254,21 @@ pub async fn who_lists(access: &Access, peer: SocketAddr, headers: &HeaderMap, t
     if token.is_empty() {
         return Err(NotALister::NoToken);
     }
-    let now = access.clock.now();
-    let Some(row) = access.keys.find(&access.store, secrets::hash(token)).await? else {
-        let address = doors::caller(peer, headers, &access.config.http).address;
-        return Err(match access.guard.wrong(address, now) {
-            Ok(()) => NotALister::Unknown,
-            Err(too_many) => NotALister::TooManyWrong(too_many.seconds),
-        });
+    let (now, address) = (access.clock.now(), doors::caller(peer, headers, &access.config.http).address);
+    let row = match access.keys.find(&access.store, secrets::hash(token), now).await? {
+        Found::Good(row) => row,
+        Found::Over(over) => return Err(over.into()),
+        Found::Unknown => {
+            return Err(match access.guard.wrong(address, now) {
+                Ok(()) => NotALister::Unknown,
+                Err(too_many) => NotALister::TooManyWrong(too_many.seconds),
+            });
+        }
     };
     if !row.only_lists_calls() {
         return Err(NotALister::NoRight);
     }
-    if let Err(error) = access.keys.used(&access.store, row.id, now).await {
-        tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");
-    }
+    note_use(access, &row, address).await;
     Ok(row)
 }
 
@@ -189,6 +278,9 @@ pub enum NotASender {
     /// It is none of ours, or one for something else.
     #[error("the key is not known, or was revoked")]
     Unknown,
+    /// It was good once.
+    #[error(transparent)]
+    Over(#[from] Over),
     /// Too many wrong ones came from there.
     #[error("too many wrong keys came from this address: wait for {0} s")]
     TooManyWrong(i64),
@@ -209,7 +301,11 @@ pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, 
     let address = doors::caller(peer, headers, &access.config.http).address;
     // What is told apart by the key in its body alone is not signed.
     let is_good = |row: &Arc<KeyRow>| row.sends_signals() && row.signing.is_none();
-    let row = access.keys.find(&access.store, secrets::hash(key)).await?.filter(is_good);
+    let row = match access.keys.find(&access.store, secrets::hash(key), now).await? {
+        Found::Good(row) => Some(row).filter(is_good),
+        Found::Over(over) => return Err(over.into()),
+        Found::Unknown => None,
+    };
     let Some(row) = row else {
         return Err(match access.guard.wrong(address, now) {
             Ok(()) => NotASender::Unknown,
@@ -220,10 +316,9 @@ pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, 
         access.metrics.alarms.inc(AlarmResult::Refused);
         return Err(NotASender::TooFast(too_many.seconds));
     }
-    if let Err(error) = access.keys.used(&access.store, row.id, now).await {
-        tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");
-    }
-    Ok(Sender { key: Some(row), address })
+    note_use(access, &row, address).await;
+    note_right(access, Some(&row), Right::Raise).await;
+    Ok(Sender::new(Some(row), address))
 }
 
 /// The sender whose key stands in the address of a letter. Only keys that were made for it count, and they count nowhere else. How much it
@@ -235,8 +330,13 @@ pub async fn who_mails(access: &Access, address: IpAddr, key: &str) -> Result<Se
     let now = access.clock.now();
     // What is not even like a key costs no query.
     let found = match secrets::is_like(keys::PREFIX, key) {
-        true => access.keys.find(&access.store, secrets::hash(key)).await?,
-        false => None,
+        true => access.keys.find(&access.store, secrets::hash(key), now).await?,
+        false => Found::Unknown,
+    };
+    let found = match found {
+        Found::Good(row) => Some(row),
+        Found::Over(over) => return Err(over.into()),
+        Found::Unknown => None,
     };
     let Some(row) = found.filter(|row| row.only_mails()) else {
         return Err(match access.guard.wrong(address, now) {
@@ -244,10 +344,9 @@ pub async fn who_mails(access: &Access, address: IpAddr, key: &str) -> Result<Se
             Err(too_many) => NotASender::TooManyWrong(too_many.seconds),
         });
     };
-    if let Err(error) = access.keys.used(&access.store, row.id, now).await {
-        tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");
-    }
-    Ok(Sender { key: Some(row), address })
+    note_use(access, &row, address).await;
+    note_right(access, Some(&row), Right::Mail).await;
+    Ok(Sender::new(Some(row), address))
 }
 
 /// Counts an alarm of a sender that has a key.
@@ -271,22 +370,101 @@ pub async fn senders_only(
 ) -> Response {
     let key = presented(&request);
     let who = request.extensions().get::<Who>().cloned().unwrap_or_default();
-    match admit(&access, peer.0, request.version(), request.headers().clone(), key).await {
-        Ok(sender) => {
-            who.is(sender.name().unwrap_or(KEYLESS));
-            // Who is to sign is known, and counts, once it has.
-            if !sender.signs() {
-                if let (Some(_), Some(seat)) = (&sender.key, request.extensions().get::<Seat>()) {
-                    seat.known();
-                }
-                if let Some(refused) = beyond_rate(&access, &request, &sender) {
-                    return refused;
-                }
-            }
-            request.extensions_mut().insert(sender);
-            next.run(request).await
+    let mut sender = match admit(&access, peer.0, request.version(), request.headers().clone(), key).await {
+        Ok(sender) => sender,
+        Err(refused) => return refused,
+    };
+    who.is(sender.name().unwrap_or(KEYLESS));
+    let needed = match enough(&access, &request, &mut sender) {
+        Ok(needed) => needed,
+        Err(problem) => return problem.into_response(),
+    };
+    // Who is to sign is known, and counts, once it has.
+    if !sender.signs() {
+        if let (Some(_), Some(seat)) = (&sender.key, request.extensions().get::<Seat>()) {
+            seat.known();
         }
-        Err(refused) => refused,
+        if let Some(refused) = beyond_rate(&access, &request, &sender) {
+            return refused;
+        }
+    }
+    request.extensions_mut().insert(sender.clone());
+    let response = next.run(request).await;
+    // What was refused for what it was, and not for a right, was asked for all the same: whoever sends it has the right.
+    if response.status() != StatusCode::FORBIDDEN && response.status() != StatusCode::UNAUTHORIZED {
+        needed.inspect(|right| sender.used.note(*right));
+        for right in sender.used.all() {
+            note_right(&access, sender.key.as_deref(), right).await;
+        }
+    }
+    response
+}
+
+/// Finds out how far somebody gets with what they ask for; gives the right by which they do, unless that depends on what they find.
+///
+/// # Errors
+/// What they lack, and how to get it.
+fn enough(access: &Access, request: &Request, sender: &mut Sender) -> Result<Option<Right>, Problem> {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+    let need = match asked(request.method(), route) {
+        Asked::Needs(need) => need,
+        Asked::NoMethod => return Ok(None),
+        // There is nothing there, and who asks is told so.
+        Asked::Unknown if route == NOTHING_THERE => return Ok(None),
+        Asked::Unknown => {
+            tracing::error!(route, "an operation says not which right it needs, and is refused");
+            return Err(may_not("nothing says which right this needs".to_owned()));
+        }
+    };
+    let rights = sender.key.as_ref().map_or(&access.open_rights, |key| &key.rights);
+    let reach = need.reach(rights, sender.bounds().is_some()).map_err(|missing| match missing {
+        Missing::Right(right) => may_not(how_to_get(right, sender, rights)),
+        Missing::IsBound => {
+            let bound = sender.bounds().map(Bounds::to_string).unwrap_or_default();
+            may_not(format!("this key is bound ({bound}): it reads and acts on those alarms, and asks for nothing else"))
+        }
+    })?;
+    (sender.need, sender.reach) = (Some(need), reach);
+    Ok(need.right().filter(|_| need.for_own().is_empty()))
+}
+
+/// Where the router has nothing for an address of the API.
+const NOTHING_THERE: &str = "/api/{*rest}";
+
+fn may_not(why: String) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, Code::KeyMayNot, why)
+}
+
+/// Which right is missing, and how somebody gets it.
+fn how_to_get(right: Right, sender: &Sender, rights: &Rights) -> String {
+    let has = if rights.is_empty() { "none".to_owned() } else { rights.to_string() };
+    let wanted: Rights = rights.iter().chain([right]).filter(|right| Right::ORDINARY.contains(right)).collect();
+    match &sender.key {
+        Some(key) => format!(
+            "this needs the right `{right}`, and the key {name:?} has {has}: use another key, or give it with `autocall key set {name:?} --right {}`",
+            wanted.plain(),
+            name = key.name
+        ),
+        None => format!(
+            "this needs the right `{right}`, and whoever comes without a key has {has} (http.open_rights): send a key that has it, which \
+             `autocall key add --name NAME --right {}` makes",
+            Rights::of([right])
+        ),
+    }
+}
+
+/// Writes down that a key was used. An alarm is worth more than that note.
+async fn note_use(access: &Access, key: &KeyRow, address: IpAddr) {
+    if let Err(error) = access.keys.used(&access.store, key, address, access.clock.now()).await {
+        tracing::warn!(%error, key.name = %key.name, "the use of a key could not be written down");
+    }
+}
+
+/// The same of a right, also without a key.
+async fn note_right(access: &Access, key: Option<&KeyRow>, right: Right) {
+    if let Err(error) = access.keys.used_right(&access.store, key, right, access.clock.now()).await {
+        let name = key.map_or(KEYLESS, |key| &key.name);
+        tracing::warn!(%error, key.name = name, %right, "the use of a right could not be written down");
     }
 }
 
@@ -358,7 +536,7 @@ async fn admit(
     let caller = doors::caller(peer, &headers, config);
     let Some(key) = key else {
         return match doors::admit(caller, version, &headers, config) {
-            Ok(()) => Ok(Sender { key: None, address: caller.address }),
+            Ok(()) => Ok(Sender::new(None, caller.address)),
             Err(doors::ShutOut::ClosedNetwork) => {
                 Err(unauthorized("an API key is needed from this network: autocall key add --name NAME"))
             }
@@ -372,12 +550,16 @@ async fn admit(
         };
     };
     let (hash, now) = (secrets::hash(&key), access.clock.now());
-    let found = access.keys.find(&access.store, hash).await.map_err(|error| Problem::from(error).into_response())?;
-    let Some(row) = found else {
-        return Err(match access.guard.wrong(caller.address, now) {
-            Ok(()) => unauthorized("this API key is not known, or was revoked"),
-            Err(too_many) => too_many.into_response(),
-        });
+    let found = access.keys.find(&access.store, hash, now).await.map_err(|error| Problem::from(error).into_response())?;
+    let row = match found {
+        Found::Good(row) => row,
+        Found::Over(over) => return Err(unauthorized(&over.to_string())),
+        Found::Unknown => {
+            return Err(match access.guard.wrong(caller.address, now) {
+                Ok(()) => unauthorized("this API key is not known, or was revoked"),
+                Err(too_many) => too_many.into_response(),
+            });
+        }
     };
     if row.only_lists_calls() {
         let text = "this key may only list calls (/direct/items/phonecalls): make another with `autocall key add --name NAME`";
@@ -387,11 +569,8 @@ async fn admit(
         let text = "this key may only raise alarms by mail (mail.listen): make another with `autocall key add --name NAME`";
         return Err(Problem::new(StatusCode::FORBIDDEN, Code::NotAdmitted, text).into_response());
     }
-    if let Err(error) = access.keys.used(&access.store, row.id, now).await {
-        // An alarm is worth more than the note that a key was used.
-        tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");
-    }
-    Ok(Sender { key: Some(row), address: caller.address })
+    note_use(access, &row, caller.address).await;
+    Ok(Sender::new(Some(row), caller.address))
 }
 
 fn unauthorized(why: &str) -> Response {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::alarm::{self, AlarmJson};
-use super::alarms::AlarmPath;
+use super::alarms::{AlarmPath, is_there_for};
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::engine::{Actor, EngineError, MOST_SNOOZE};
@@ -159,6 +159,10 @@ pub async fn set_policy(
 ) -> Result<Response, Problem> {
     let body: SetPolicyBody = alarm_request::read_json(&read(&app, body).await?)?;
     let by = actor(&sender, body.by)?;
+    // By another policy it would be out of its reach, and ring others.
+    if let Some(bounds) = sender.within().filter(|bounds| !bounds.policies.contains(&body.policy)) {
+        return Err(EngineError::OutOfBounds(bounds.to_string()).into());
+    }
     shown(&app, app.engine.set_policy(id, &body.policy, &by).await).await
 }
 
@@ -238,12 +242,16 @@ pub(super) async fn shown(app: &App, done: Result<AlarmRow, EngineError>) -> Res
 /// The alarm and callee that a path names. Whatever is no id of ours is unknown.
 pub struct CalleePath(AlarmId, CalleeId);
 
-impl<S: Send + Sync> FromRequestParts<S> for CalleePath {
+impl FromRequestParts<Arc<App>> for CalleePath {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let path = Path::<(String, String)>::from_request_parts(parts, state).await.ok();
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, app).await.ok();
         let ids = path.and_then(|Path((alarm, callee))| Some(Self(alarm.parse().ok()?, callee.parse().ok()?)));
-        ids.ok_or_else(|| EngineError::NoSuchCallee.into())
+        let Some(Self(alarm, callee)) = ids else { return Err(EngineError::NoSuchCallee.into()) };
+        match is_there_for(app, parts.extensions.get::<Sender>(), alarm).await? {
+            true => Ok(Self(alarm, callee)),
+            false => Err(EngineError::NoSuchAlarm.into()),
+        }
     }
 }

@@ -24,7 +24,7 @@ use crate::http::problem::{Problem, Wrong};
 use crate::ids::AlarmId;
 use crate::intake::alarm_request::{self, AcknowledgeBody, AlarmBody, CancelBody, ResolveBody};
 use crate::store::Db;
-use crate::store::alarm::alarms::{AlarmFilter, AlarmRow, AskedText, Whose};
+use crate::store::alarm::alarms::{AlarmFilter, AskedText, Whose};
 use crate::store::alarm::found::Place;
 use crate::telemetry::AlarmResult;
 
@@ -82,6 +82,9 @@ async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Resp
 
 /// Alarms, newest first. A filter that stands there several times lets any of its values through.
 ///
+/// With `raise` alone, only alarms that this key has raised; with a key that is bound, only those it is bound to, of which a page may be
+/// shorter than `limit`, and empty, while `next_cursor` says that there may be more.
+///
 /// Tests, shouts and calls are listed only where `kind` asks for them. `q`, `person` and `label` find an alarm some seconds after it was
 /// raised; a page of what they find may be shorter than `limit`, and empty, while `next_cursor` says that there may be more.
 #[utoipa::path(get, path = "/api/v1/alarms", tag = "alarms",
@@ -107,7 +110,9 @@ pub async fn list(
     let mut reader = app.engine.store.read().await?;
     let (filter, limit) = read_filter(&mut reader.db(), query.as_deref()).await?;
     let calls_of = sender.of_calls().map(|key| key.id).into();
-    let filter = AlarmFilter { shouts_of: sender.of_shouts().into(), calls_of, ..filter };
+    let (own_of, within) = (sender.only_own(), sender.within().cloned());
+    let filter = AlarmFilter { shouts_of: sender.of_shouts().into(), calls_of, own_of, within, ..filter };
+    sender.saw_all();
     let found = reader.db().find_alarms(&filter, limit).await?;
     drop(reader);
     let next = found.next.map(|place| place.to_string());
@@ -246,12 +251,23 @@ impl FromRequestParts<Arc<App>> for AlarmPath {
         let unknown = || Problem::not_found("there is no such alarm: the id is not one of ours");
         let id = Path::<String>::from_request_parts(parts, app).await.ok().and_then(|Path(id)| id.parse().ok());
         let id: AlarmId = id.ok_or_else(unknown)?;
-        let alarm = app.engine.store.read().await?.db().alarm(id).await?;
-        let may = |sender: &Sender, alarm: &AlarmRow| is_shown_to(sender, alarm.kind, &alarm.integration_id);
-        match parts.extensions.get::<Sender>().zip(alarm).is_none_or(|(sender, alarm)| may(sender, &alarm)) {
-            true => Ok(Self(id)),
-            false => Err(unknown()),
-        }
+        if is_there_for(app, parts.extensions.get::<Sender>(), id).await? { Ok(Self(id)) } else { Err(unknown()) }
+    }
+}
+
+/// Whether an alarm is there for a sender. What is not there at all is told by whoever looks for it.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn is_there_for(app: &App, sender: Option<&Sender>, id: AlarmId) -> Result<bool, Problem> {
+    let mut reader = app.engine.store.read().await?;
+    let Some((sender, alarm)) = sender.zip(reader.db().alarm(id).await?) else { return Ok(true) };
+    if !is_shown_to(sender, alarm.kind, &alarm.integration_id) || !sender.reaches(&alarm.integration_id) {
+        return Ok(false);
+    }
+    match sender.within() {
+        Some(bounds) => Ok(reader.db().is_within(&alarm, bounds).await?),
+        None => Ok(true),
     }
 }
 
@@ -315,6 +331,8 @@ async fn read_filter(db: &mut Db<'_>, query: Option<&str>) -> Result<(AlarmFilte
     let filter = AlarmFilter {
         shouts_of: Whose::Nobody,
         calls_of: Whose::Nobody,
+        own_of: None,
+        within: None,
         kinds: query.all("kind").filter_map(|value| wrong.note(word("kind", value))).collect(),
         states: query.all("state").filter_map(|value| wrong.note(word("state", value))).collect(),
         priorities: query.all("priority").filter_map(|value| wrong.note(word("priority", value))).collect(),

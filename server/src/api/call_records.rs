@@ -21,10 +21,11 @@ use crate::alarm::call_record::{CallDirection, CallOrigin, CallResult, HowKnown}
 use crate::app::App;
 use crate::http::answer;
 use crate::http::listing::{Listed, Query, in_order, instant_of, unknown_cursor, unsealed};
-use crate::http::problem::{Problem, Wrong};
+use crate::http::problem::{Code, Problem, Wrong};
 use crate::ids::{AlarmId, CalleeId, HandsetId, short_mid};
 use crate::intake::alarm_request::read_word;
 use crate::numbers::Number;
+use crate::rights::{Reach, Right};
 use crate::store::Db;
 use crate::store::alarm::call_records::{CallFilter, CallRecordRow};
 
@@ -191,6 +192,17 @@ pub async fn list(
     let (filter, limit) = read_filter(&app, &mut reader.db(), query.as_deref()).await?;
     let calls_of = sender.of_calls().map(|key| key.id).into();
     let filter = CallFilter { shouts_of: sender.of_shouts().into(), calls_of, ..filter };
+    // Those of alarms are not its own.
+    let own = [AlarmKind::Shout, AlarmKind::Call];
+    let filter = match sender.reach {
+        Reach::Own if filter.origins.contains(&CallOrigin::Replicated) || !filter.kinds.iter().all(|kind| own.contains(kind)) => {
+            let text = "calls for alarms are read with the right `read`: ask for kind=shout or kind=call, or use another key";
+            return Err(Problem::new(StatusCode::FORBIDDEN, Code::KeyMayNot, text));
+        }
+        Reach::Own if filter.kinds.is_empty() => CallFilter { kinds: own.into(), ..filter },
+        Reach::Own | Reach::Bound | Reach::Everything => filter,
+    };
+    sender.saw_all();
     // One more than asked for tells whether there is a next page.
     let mut rows = reader.db().list_call_records(&filter, limit + 1).await?;
     let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
@@ -223,8 +235,13 @@ pub async fn show(
 pub(super) async fn shown_to(app: &App, sender: &Sender, row: Option<CallRecordRow>) -> Result<Option<CallRecordRow>, Problem> {
     let Some(row) = row else { return Ok(None) };
     if matches!(row.kind, AlarmKind::Alarm | AlarmKind::Test) || row.origin == CallOrigin::Replicated {
+        if sender.reach == Reach::Own {
+            return Ok(None);
+        }
+        sender.saw_all();
         return Ok(Some(row));
     }
+    sender.saw_own(if row.kind == AlarmKind::Shout { Right::Shouts } else { Right::Calls });
     let alarms = match row.hunt_id {
         Some(hunt) => app.engine.store.read().await?.db().alarms_of(hunt).await?,
         None => Vec::new(),

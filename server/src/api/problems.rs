@@ -21,6 +21,7 @@ impl From<EngineError> for Problem {
             EngineError::HuntOver => Self::new(StatusCode::CONFLICT, Code::NobodyIsRung, text),
             EngineError::BadTime => Self::invalid("snooze_ends_at", text),
             EngineError::StillRinging => Self::new(StatusCode::CONFLICT, Code::StillRinging, text),
+            EngineError::OutOfBounds(_) => Self::new(StatusCode::FORBIDDEN, Code::KeyMayNot, text),
             EngineError::KeyReused => Self::key_reused(text),
             EngineError::NoSuchCall => Self::not_found(text),
             EngineError::CallNotRunning => Self::new(StatusCode::CONFLICT, Code::CallNotRunning, text),

@@ -107,11 +107,24 @@ async fn try_call(app: &App, sender: &Sender, query: Option<&str>, headers: &Hea
         (status = 401, description = "A key is needed, or it is wrong", body = Failed),
         (status = 404, description = "There is no such event", body = Failed),
         (status = 503, description = "Not readable now: ask again", body = Failed)))]
-pub async fn show(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, CallRefused> {
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, CallRefused> {
     let mut parameters = Parameters::default();
     parameters.read_form(query.unwrap_or_default().as_bytes());
     let number = parameters.event_id()?.ok_or(CallRefused::UnknownEvent)?;
-    let facts = Facts::read(&mut app.engine.store.read().await?.db(), number).await?.ok_or(CallRefused::UnknownEvent)?;
+    let mut reader = app.engine.store.read().await?;
+    let facts = Facts::read(&mut reader.db(), number).await?.ok_or(CallRefused::UnknownEvent)?;
+    let in_bounds = match sender.within() {
+        Some(bounds) => reader.db().is_within(facts.alarm(), bounds).await?,
+        None => true,
+    };
+    if !in_bounds || !sender.reaches(&facts.alarm().integration_id) {
+        return Err(CallRefused::UnknownEvent);
+    }
+    drop(reader);
     let form = app.config().barista.history;
     let history = history::history(facts, form);
     Ok(match form {

@@ -108,6 +108,7 @@ async fn read(body: Body) -> Result<Value, Problem> {
 async fn admit(app: &App, peer: SocketAddr, headers: &HeaderMap, key: &str, form: Form, wrong: &str) -> Result<Sender, Response> {
     senders::who_raises(&app.access, peer, headers, key).await.map_err(|why| match why {
         NotASender::Unknown => invalid(&[wrong.to_owned()]),
+        NotASender::Over(over) => invalid(&[over.to_string()]),
         // Version 1 tries again after 403, and version 2 after 429.
         NotASender::TooManyWrong(seconds) | NotASender::TooFast(seconds) => {
             let status = if form == Form::V1 { StatusCode::FORBIDDEN } else { StatusCode::TOO_MANY_REQUESTS };

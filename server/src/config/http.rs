@@ -8,12 +8,15 @@ use ipnet::IpNet;
 
 use super::reading::{host, network, public_url};
 use super::{Key, Value, ValueKind};
+use crate::rights::{NoSuchRight, Rights};
 
 /// Section `http`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpConfig {
     /// Networks whose requests may use the documented plain paths without token or key.
     pub open_networks: Vec<IpNet>,
+    /// What whoever comes from there may do without a key; `None`: what they had before there were rights, or `raise` and `read`.
+    pub open_rights: Option<Rights>,
     /// Reverse proxies whose `Forwarded` and `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether the configuration itself lists this computer in `open_networks`.
@@ -62,6 +65,7 @@ impl Default for HttpConfig {
             .into_iter()
             .flatten()
             .collect(),
+            open_rights: None,
             trusted_proxies: Vec::new(),
             loopback_listed: false,
             proxy_sign: None,
@@ -143,6 +147,22 @@ pub(super) const KEYS: &[Key] = &[
         open_networks,
         "Networks or addresses that may use the documented plain paths without token or key. An empty list closes them."
     ),
+    Key {
+        path: "http.open_rights",
+        env: "AUTOCALL_HTTP_OPEN_RIGHTS",
+        kind: ValueKind::List,
+        meaning: "What whoever comes from `open_networks` may do without a key: some of `raise`, `read`, `operate` and `admin`. An empty list means `raise` and `read`; in an installation from before there were rights, everything.",
+        set: |config, value| {
+            let rights: Result<Rights, NoSuchRight> = value.list().iter().map(|item| item.parse()).collect();
+            let rights = rights.map_err(|error| error.to_string())?;
+            config.http.open_rights = Some(rights).filter(|rights| !rights.is_empty());
+            Ok(())
+        },
+        get: |config| {
+            let rights = config.http.open_rights.iter().flat_map(Rights::iter);
+            Value::List(rights.map(|right| right.to_string()).collect())
+        },
+    },
     networks_key!(
         "http.trusted_proxies",
         "AUTOCALL_HTTP_TRUSTED_PROXIES",

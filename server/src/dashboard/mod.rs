@@ -198,6 +198,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/senders/{id}", get(sender::edit).post(sender::change))
         .route("/senders/add", post(senders::add))
         .route("/senders/{id}/revoke", post(senders::revoke))
+        .route("/senders/{id}/narrow", post(senders::narrow))
         .route("/senders/one", get(connect::sender::show))
         .route("/senders/test", post(connect::sender::test))
         .route("/senders/ring", post(connect::sender::ring))

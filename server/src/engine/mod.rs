@@ -89,6 +89,11 @@ pub enum EngineError {
     /// A time that cannot be meant.
     #[error("the time must lie ahead, by at most 30 days")]
     BadTime,
+    /// The key is bound to other alarms.
+    #[error(
+        "this key is bound ({0}), and the alarm is for others: name one of those teams or policies, or bind the key otherwise with `autocall key set`"
+    )]
+    OutOfBounds(String),
     /// The idempotency key was used for another request.
     #[error("this Idempotency-Key was used for a different request: use a new key for a new alarm")]
     KeyReused,

@@ -83,7 +83,7 @@ catalogue! {
     InvalidField = "invalid_field", "Something in the request is wrong",
         "A field, a parameter or a header holds what it cannot hold. `errors` names each of them.", "Mend what is named.";
     KeyMayNot = "key_may_not", "The key may not",
-        "What is asked for needs a right that this key does not have.", "Use a key that has it: `detail` says which.";
+        "What is asked for needs a right that this key, or whoever comes without one, does not have; or the key is bound to other alarms.", "Use a key that has it: `detail` says which, and how to get it.";
     MalformedJson = "malformed_json", "The body is not JSON",
         "The body is not a JSON object.", "Send one JSON object in UTF-8.";
     MethodNotAllowed = "method_not_allowed", "The address does not take this method",
@@ -131,7 +131,7 @@ catalogue! {
     TryAgain = "try_again", "Try again",
         "Others changed the same thing at the same time, again and again.", "Send the request again after `Retry-After`.";
     Unauthorized = "unauthorized", "A key is needed",
-        "There is no key, or it is not known, or it was revoked.", "Send a key as `Authorization: Bearer KEY`: `autocall key add --name NAME` makes one.";
+        "There is no key, or it is not known, was revoked, or has expired.", "Send a key as `Authorization: Bearer KEY`: `autocall key add --name NAME` makes one.";
     UnknownForm = "unknown_form", "A file of this kind is not taken",
         "`Content-Type` names neither CSV nor iCalendar.", "Send CSV as `text/csv`, an iCalendar file as `text/calendar`.";
     UnknownToken = "unknown_token", "Nothing has this token",

@@ -11,6 +11,7 @@ pub mod parsed;
 pub mod phone;
 pub mod prefix;
 pub mod problem;
+pub mod rights;
 pub mod sound;
 pub mod versions;
 pub mod wash;

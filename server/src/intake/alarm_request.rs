@@ -378,6 +378,7 @@ pub fn raise_request(
         idempotency,
         flaps: true,
         mended,
+        bounds: sender.bounds().cloned(),
         ..RaiseRequest::default()
     })
 }
@@ -738,7 +739,7 @@ mod tests {
         raise_request(
             body.to_string().as_bytes(),
             None,
-            &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() },
+            &Sender::new(None, std::net::Ipv4Addr::LOCALHOST.into()),
             &Config::default(),
         )
         .map_err(|problem| serde_json::to_value(problem).unwrap())
@@ -798,7 +799,7 @@ mod tests {
                 raise_request(
                     body.as_bytes(),
                     None,
-                    &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() },
+                    &Sender::new(None, std::net::Ipv4Addr::LOCALHOST.into()),
                     &Config::default()
                 )
                 .is_err(),
@@ -807,13 +808,8 @@ mod tests {
         }
         let twice = r#"{"summary":"a","summary":"b","phones":["18712345678"]}"#;
         assert!(
-            raise_request(
-                twice.as_bytes(),
-                None,
-                &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() },
-                &Config::default()
-            )
-            .is_err()
+            raise_request(twice.as_bytes(), None, &Sender::new(None, std::net::Ipv4Addr::LOCALHOST.into()), &Config::default())
+                .is_err()
         );
     }
 
@@ -822,7 +818,7 @@ mod tests {
         fn never_panics(body in prop::collection::vec(any::<u8>(), 0..200), key in prop::collection::vec(any::<u8>(), 0..20)) {
             let headers: HeaderMap = HeaderValue::from_bytes(&key).into_iter().map(|key| (IDEMPOTENCY_KEY, key)).collect();
             let key = IdempotencyKey::of(&headers).ok().flatten();
-            let _ = raise_request(&body[..], key, &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() }, &Config::default());
+            let _ = raise_request(&body[..], key, &Sender::new(None, std::net::Ipv4Addr::LOCALHOST.into()), &Config::default());
             let _ = acknowledgement(&body, &Config::default());
             let _ = cancelled_by(&AlarmText::from(&body[..]));
         }

@@ -455,6 +455,7 @@ fn raise_request(
         ring: rung.ring,
         callees: rung.callees,
         named_by: rung.named_by,
+        bounds: sender.bounds().cloned(),
         ..RaiseRequest::default()
     }
 }

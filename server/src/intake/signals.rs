@@ -600,6 +600,7 @@ async fn request(app: &App, sender: &Sender, source: &str, options: &Options, si
         callees: rung.callees,
         named_by: rung.named_by,
         idempotency: options.place.clone(),
+        bounds: sender.bounds().cloned(),
         ..RaiseRequest::default()
     })
 }

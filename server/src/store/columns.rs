@@ -27,6 +27,7 @@ use crate::kinds::notices::WebhookShape;
 use crate::line::command::AppBuild;
 use crate::line::reply::TextEffect;
 use crate::needs::Words;
+use crate::rights::Rights;
 use crate::roster::changes::swap::Said;
 use crate::roster::source::Address;
 use crate::shout::{CallStatus, RecordingStep, ShoutStatus};
@@ -184,6 +185,7 @@ kept_as!(EndedBy, String, |by| by.as_str(), |word| match word.as_str() {
     _ => Ok(Self::Network),
 });
 kept_as!(Words, String, |words| words.to_string(), |text| Ok(Self::read(&text)));
+kept_as!(Rights, String, |rights| rights.to_string(), |text| Ok(Self::read(&text)));
 
 // As records give it to their readers.
 kept_as!(RecordingStep, i32, |step| step.number(), |number| {

@@ -216,6 +216,11 @@ macro_rules! fragment {
     ($_dialect:ident alarm_columns) => {
         " a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason "
     };
+    // All of a key but its secrets.
+    ($_dialect:ident key_columns) => {
+        " id, name, phones, rights, from_before, bounds, expires_at, phonecalls, places, signing, created_at, last_used_at,
+           last_used_from, old_until, revoked_at "
+    };
     // What a text message `t` told of an alarm `a`, with what has become of it by its hunt `h`, and of the message.
     ($_dialect:ident text_columns) => {
         " t.alarm_id, a.summary, a.priority, t.code, t.callee_id, t.hunt_id AS told_by, a.hunt_id, t.at, a.resolved_at,

@@ -38,7 +38,7 @@ async fn paste(line: &str, folder: &TempDir) -> String {
 #[tokio::test]
 async fn the_first_start_says_what_to_do_and_it_works() {
     let folder = TempDir::new().unwrap();
-    let mut server = Binary::spawn(ServeOptions::new()).await;
+    let mut server = Binary::spawn(ServeOptions::new().as_installed()).await;
     let client = Client::new(&server);
     let said = server.log();
     assert!(said.contains(&format!("The page is {}/,", server.url())), "{said}");
@@ -64,7 +64,7 @@ async fn the_first_start_says_what_to_do_and_it_works() {
 
 #[tokio::test]
 async fn outside_of_open_networks_the_line_makes_itself_a_key() {
-    let server = Binary::spawn(ServeOptions::new().env("AUTOCALL_HTTP_OPEN_NETWORKS", "10.255.0.0/16")).await;
+    let server = Binary::spawn(ServeOptions::new().as_installed().env("AUTOCALL_HTTP_OPEN_NETWORKS", "10.255.0.0/16")).await;
     let folder = TempDir::new().unwrap();
     let said = server.log();
     let raised: Value = serde_json::from_str(&paste(&printed(&said, "curl "), &folder).await).unwrap();

@@ -14,6 +14,7 @@ use autocall::service::Service;
 use autocall::store::Announcement;
 use autocall::store::watch::handsets::{IdleForm, NewHandset, Profile};
 use autocall_tests::described::Held as _;
+use autocall_tests::server::OPEN_RIGHTS;
 use autocall_tests::{postgres, redis};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -123,6 +124,7 @@ impl Home {
         let mut settings = HashMap::from([("AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS".to_owned(), "0".to_owned())]);
         // Written down, because tests also set what speaks of a proxy: then this computer is open only where it is listed.
         settings.insert("AUTOCALL_HTTP_OPEN_NETWORKS".to_owned(), "127.0.0.0/8,::1/128".to_owned());
+        settings.insert(OPEN_RIGHTS.0.to_owned(), OPEN_RIGHTS.1.to_owned());
         let schema = match kind {
             Kind::Embedded => {
                 embedded_tables(&folder.path().join("data")).await;

@@ -55,6 +55,7 @@ mod reached;
 mod recordings;
 mod replies;
 mod reports_anywhere;
+mod rights;
 mod rising;
 mod roster;
 mod rpc;

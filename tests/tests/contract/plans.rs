@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use autocall::alarm::call_record::{CallOrigin, CallResult};
 use autocall::alarm::{AlarmKind, AlarmState, Priority};
 use autocall::ids::{AlarmId, HandsetId, KeyId, PersonId};
+use autocall::rights::Bounds;
 use autocall::store::Store;
 use autocall::store::alarm::alarms::{self, AlarmFilter, Whose};
 use autocall::store::alarm::call_records::{self, CallFilter};
@@ -168,7 +169,13 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
     list_of(" found source priority", mixed, Some(&[1]), &["'alarm'", "'nobody'", "3", "'[1769904000000]'", "51"]);
     let oldest = AlarmFilter { states: vec![AlarmState::Cancelled], oldest_first: true, ..none() };
     list_of(" found cancelled oldest", oldest, Some(&[1]), &["'alarm'", "'[1769904000000]'", "51"]);
+    let own = |name: &str| vec![name.to_owned()];
+    let bound =
+        AlarmFilter { within: Some(Bounds { sources: own("nobody"), teams: own("ops"), policies: own("none") }), ..none() };
+    let asked_with = &["'alarm'", "'nobody'", "'ops'", "'none'", "'[1769904000000]'", "51"];
+    list_of(" found within bounds", bound, Some(&[1]), asked_with);
     let mut list = |name: &str, filter: AlarmFilter, asked_with| list_of(name, filter, None, asked_with);
+    list(" of one sender", AlarmFilter { own_of: Some("nobody".to_owned()), ..none() }, &["'alarm'", "'nobody'", "51"]);
     list("", none(), &["'alarm'", "51"]);
     list(" kind", AlarmFilter { kinds: vec![AlarmKind::Test], ..none() }, &["'test'", "51"]);
     let tests = |filter| AlarmFilter { kinds: vec![AlarmKind::Test], ..filter };

@@ -1,7 +1,6 @@
 //! People act on what they saw: a press names the alarms that were on the screen, and acts on exactly these, wherever they are rung by
 //! now.
 
-use autocall::engine::Doer;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
@@ -411,14 +410,7 @@ async fn many_alarms_are_shown_and_pressed_in_portions(home: Home) {
 
 async fn every_act_tells_who_really_did_it(home: Home) {
     let server = start(home).await;
-    let region = server.home.config().default_region;
-    let key = server
-        .app
-        .engine
-        .store
-        .carry_out(server.now(), Doer::Server, async |work| autocall::keep::keys::add(work, "grafana", &[], region).await)
-        .await
-        .unwrap();
+    let key = crate::senders::key_that_may(&server, "grafana", &[], "operate").await;
     let id = raise(&server, "disk full", &[A, B, C]).await;
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let post = async |path: &str, body: Value| {

@@ -376,8 +376,8 @@ async fn whoever_raised_the_alarm_hears_it(home: Home) {
     let region = server.home.config().default_region;
     let mine =
         store.carry_out(server.now(), Doer::Server, async |work| keys::add(work, "mine", &[], region).await).await.unwrap();
-    let other =
-        store.carry_out(server.now(), Doer::Server, async |work| keys::add(work, "other", &[], region).await).await.unwrap();
+    let other = crate::senders::key_that_may(&server, "other", &[], "read").await;
+    let stranger = crate::senders::key(&server, "stranger", &[]).await;
     let raise = server.http.post(format!("{}/api/v1/alarms", server.base)).bearer_auth(&mine);
     let raised: Value = raise.json(&json!({ "summary": "disk full", "phones": [A] })).sent().await.unwrap().json().await.unwrap();
     let offer = poll(&server, &trunk).await;
@@ -393,6 +393,7 @@ async fn whoever_raised_the_alarm_hears_it(home: Home) {
     };
     assert_eq!((told(&other).await["url"].clone(), told(&other).await["available"].clone()), (Value::Null, json!(true)));
     assert_eq!(url(&server, &id_of).await, None, "nor does who sends without a key");
+    assert_eq!(told(&stranger).await["code"], "not_found", "for whoever only raises alarms there is no such recording");
     let url = told(&mine).await["url"].as_str().unwrap().to_owned();
     assert_eq!(hear(&server, &url).await.status(), 200);
     let timeline = server.alarm(alarm).await["timeline"].take();

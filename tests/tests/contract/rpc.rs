@@ -5,7 +5,7 @@ use std::time::Duration;
 use android_protocol::voice::{tone, wav};
 use autocall::engine::Doer;
 use autocall::keep::{keys, pairing};
-use autocall::needs::Words;
+use autocall::rights::Rights;
 use autocall::store::Work;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::wait::eventually;
@@ -50,10 +50,10 @@ on_both!(
     what_somebody_said_goes_with_them,
 );
 
-/// A key that may command calls.
+/// A key that may command calls, and all else that is asked for over the API.
 async fn key(server: &Server, name: &str) -> String {
     let region = server.home.config().default_region;
-    let add = async |work: &mut Work| keys::add_with(work, name, &[], &Words::read("calls"), region).await;
+    let add = async |work: &mut Work| keys::add_with(work, name, &[], &Rights::read("admin,calls"), region).await;
     server.app.engine.store.carry_out(server.now(), Doer::Server, add).await.unwrap()
 }
 
@@ -683,7 +683,7 @@ async fn a_stock_phone_is_told_nothing_and_nothing_is_made_up(home: Home) {
 async fn calls_of_programs_are_their_own(home: Home) {
     let server = home.start().await;
     let (key, other, trunk) = (key(&server, "app").await, key(&server, "other").await, trunk(&server, 1).await);
-    let sender = crate::senders::key(&server, "prometheus", &[]).await;
+    let sender = crate::senders::key_that_may(&server, "prometheus", &[], "admin").await;
     let (_, _mid) = connected(&server, &key, &trunk, A).await;
     let all = async |key: &str, path: &str| {
         let (status, text) = asked(&server, key, Method::GET, path, "").await;

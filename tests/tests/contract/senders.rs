@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use autocall::engine::Doer;
 use autocall::keep::keys;
+use autocall::rights::Rights;
+use autocall::store::Work;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use autocall_tests::redis::reserve_port;
@@ -35,15 +37,15 @@ async fn closed(home: Home) -> Server {
 }
 
 pub async fn key(server: &Server, name: &str, phones: &[&str]) -> String {
+    key_that_may(server, name, phones, "raise").await
+}
+
+/// A key with these rights.
+pub async fn key_that_may(server: &Server, name: &str, phones: &[&str], rights: &str) -> String {
     let phones: Vec<String> = phones.iter().map(|phone| (*phone).to_owned()).collect();
-    let region = server.home.config().default_region;
-    server
-        .app
-        .engine
-        .store
-        .carry_out(server.now(), Doer::Server, async |work| keys::add(work, name, &phones, region).await)
-        .await
-        .unwrap()
+    let (region, rights) = (server.home.config().default_region, Rights::read(rights));
+    let add = async |work: &mut Work| keys::add_with(work, name, &phones, &rights, region).await;
+    server.app.engine.store.carry_out(server.now(), Doer::Server, add).await.unwrap()
 }
 
 fn http() -> reqwest::Client {

@@ -6,7 +6,7 @@ use android_protocol::wire::{Progress, ProgressState};
 use autocall::compat::blast;
 use autocall::engine::{Asker, Claim, Doer};
 use autocall::keep::{keys, pairing};
-use autocall::needs::Words;
+use autocall::rights::{Right, Rights};
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use autocall_tests::wait::eventually;
@@ -62,10 +62,10 @@ on_both!(
     what_a_node_left_behind_is_written_by_another,
 );
 
-/// A key that may send shouts.
+/// A key that may send shouts, and all else that is asked for over the API.
 pub async fn key(server: &Server, name: &str) -> String {
     let (store, region) = (&server.app.engine.store, server.home.config().default_region);
-    let rights = Words::read(blast::RIGHT);
+    let rights = Rights::of([Right::Admin, blast::RIGHT]);
     let add = async |work: &mut _| keys::add_with(work, name, &[], &rights, region).await;
     store.carry_out(server.now(), Doer::Server, add).await.unwrap()
 }

@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 use autocall::engine::Doer;
 use autocall::keep::keys::{self, KeyError};
 use autocall::kinds::signing::Scheme;
-use autocall::needs::Words;
+use autocall::rights::Rights;
 use autocall::signal::generic::WrongPlace;
 use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
 
 use crate::harness::{A, Home, Server, on_both};
 use crate::intake::gzipped;
-use crate::senders::key;
+use crate::senders::{key, key_that_may};
 
 on_both!(
     a_foreign_form_is_read_at_the_places_of_its_key,
@@ -270,7 +270,7 @@ async fn what_signs_as_another_product_sends_alarms_alone(home: Home) {
     let time = server.now().timestamp().to_string();
     let body = json!({ "summary": "disk" }).to_string();
     for scheme in Scheme::ALL {
-        let own = key(&server, scheme.as_str(), &[A]).await;
+        let own = key_that_may(&server, scheme.as_str(), &[A], "admin").await;
         sign(&server, scheme.as_str(), scheme, Some(SECRET)).await.unwrap();
         let ask = async |method: &str, path: &str, body: &str| {
             let signature = match scheme {
@@ -325,7 +325,7 @@ async fn what_a_key_is_told_is_checked(home: Home) {
     let store = &server.app.engine.store;
     let region = server.home.config().default_region;
     let lists =
-        async |work: &mut autocall::store::Work| keys::add_with(work, "pbx", &[], &Words::read("phonecalls"), region).await;
+        async |work: &mut autocall::store::Work| keys::add_with(work, "pbx", &[], &Rights::read("phonecalls"), region).await;
     store.carry_out(server.now(), Doer::Server, lists).await.unwrap();
     assert!(matches!(place(&server, "pbx", &[("summary", "/a")], &[]).await, Err(KeyError::OnlyListsCalls(_))));
     assert!(matches!(sign(&server, "pbx", Scheme::Github, None).await, Err(KeyError::OnlyListsCalls(_))));

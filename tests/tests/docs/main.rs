@@ -98,7 +98,7 @@ fn words<'t>(text: &'t str, prefix: &str, may_follow: fn(char) -> bool) -> Vec<&
 
 async fn run(document: &Document, found: &[Example]) {
     let mail = format!("127.0.0.1:{}", reserve_port());
-    let server = Binary::spawn(ServeOptions::new().env("AUTOCALL_MAIL_LISTEN", &mail)).await;
+    let server = Binary::spawn(ServeOptions::new().as_installed().env("AUTOCALL_MAIL_LISTEN", &mail)).await;
     let folder = tempfile::Builder::new().prefix("docs-").tempdir().unwrap();
     let programs = folder.path().join("bin");
     fs::create_dir(&programs).unwrap();

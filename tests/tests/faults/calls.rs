@@ -9,8 +9,8 @@ use std::time::Duration;
 use autocall::clock::Clock;
 use autocall::engine::Doer;
 use autocall::keep::{keys, pairing};
-use autocall::needs::Words;
 use autocall::numbers::Region;
+use autocall::rights::Rights;
 use autocall_tests::wait::eventually;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
@@ -211,7 +211,7 @@ async fn all_are_killed_while_programs_call(engine: Engine, count: usize) {
         .carry_out(now, Doer::Server, async |work| {
             pairing::set_channels(work, "trunk", i32::try_from(CHANNELS).unwrap()).await.unwrap();
             pairing::set_bulk(work, "trunk", true).await.unwrap();
-            keys::add_with(work, "app", &[], &Words::read("calls"), Region::CN).await
+            keys::add_with(work, "app", &[], &Rights::read("admin,calls"), Region::CN).await
         })
         .await
         .unwrap();

@@ -9,8 +9,8 @@ use autocall::clock::Clock;
 use autocall::compat::blast;
 use autocall::engine::Doer;
 use autocall::keep::{keys, pairing};
-use autocall::needs::Words;
 use autocall::numbers::Region;
+use autocall::rights::{Right, Rights};
 use autocall_tests::{
     server::{Binary, ServeOptions},
     wait::eventually,
@@ -89,7 +89,7 @@ async fn prepare(installation: &Installation, options: ServeOptions) -> (Binary,
         .carry_out(now, Doer::Server, async |work| {
             pairing::set_channels(work, "trunk", channels).await.unwrap();
             pairing::set_bulk(work, "trunk", true).await.unwrap();
-            keys::add_with(work, "blast", &[], &Words::read(blast::RIGHT), Region::CN).await
+            keys::add_with(work, "blast", &[], &Rights::of([Right::Admin, blast::RIGHT]), Region::CN).await
         })
         .await
         .unwrap();

@@ -8,7 +8,12 @@ use autocall::store::access::users::Role;
 use crate::client::Visitor;
 use crate::harness::{Home, Server, on_both};
 
-on_both!(a_sender_is_told_how_it_is_read_and_signs, what_is_wrong_with_a_sender_is_said_at_its_field);
+on_both!(
+    a_sender_is_told_how_it_is_read_and_signs,
+    what_is_wrong_with_a_sender_is_said_at_its_field,
+    a_key_from_before_is_marked_and_narrowed,
+    a_key_is_made_with_the_rights_that_are_chosen,
+);
 
 async fn key(server: &Server, name: &str) -> KeyRow {
     let region = server.home.config().default_region;
@@ -94,4 +99,53 @@ async fn what_is_wrong_with_a_sender_is_said_at_its_field(home: Home) {
     assert!(row.places.is_none() && row.signing.is_none());
     assert_eq!(lin.get("/senders/0196a0e8-0000-7000-8000-000000000000").await.status, 404);
     assert_eq!(lin.get("/senders/nonsense").await.status, 404);
+}
+
+async fn a_key_from_before_is_marked_and_narrowed(home: Home) {
+    let server = home.set("AUTOCALL_HTTP_OPEN_RIGHTS", "").start().await;
+    let id = key(&server, "old <b>").await.id;
+    server
+        .run_sql(vec![
+            "UPDATE api_keys SET rights = 'admin,shouts', from_before = TRUE".to_owned(),
+            "UPDATE rights_begin SET open = 'admin'".to_owned(),
+        ])
+        .await;
+    let server = server.restart().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    let page = lin.get("/senders").await;
+    assert!(page.shows("from before there were rights") && page.shows("It may: change everything that is set up; send shouts"));
+    assert!(page.shows("autocall key narrow &#34;old &#60;b&#62;&#34;") && page.shows("noted only since"), "{}", page.body);
+    assert!(page.shows("http.open_rights = [&#34;raise&#34;, &#34;read&#34;]"), "{}", page.body);
+    let path = format!("/senders/{id}/narrow");
+    assert_eq!(lin.post(&path, &[("version", "0123456789abcdef01234567")]).await.status, 409);
+    let version = kept(&server, "old <b>").await.version();
+    assert_eq!(lin.post(&path, &[("version", version.as_str())]).await.location(), "/senders?done=narrowed");
+    let row = kept(&server, "old <b>").await;
+    assert_eq!((row.rights.to_string().as_str(), row.from_before), ("raise", false));
+    let page = lin.get("/senders?done=narrowed").await;
+    assert!(page.shows("and no more") && !page.shows(&path), "{}", page.body);
+    let mut rob = Visitor::logged_in(&server, "rob", Role::Responder).await;
+    rob.get("/").await;
+    assert_eq!(rob.post(&path, &[("version", row.version().as_str())]).await.status, 403);
+}
+
+async fn a_key_is_made_with_the_rights_that_are_chosen(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    lin.get("/senders").await;
+    for (kind, rights) in [
+        ("alarms", "raise"),
+        ("raise_read", "raise,read"),
+        ("read", "read"),
+        ("operate", "operate"),
+        ("admin", "admin"),
+        ("mail", "mail"),
+        ("nonsense", "raise"),
+    ] {
+        let made = lin.post("/senders/add", &[("name", kind), ("phones", ""), ("kind", kind)]).await;
+        assert!(made.status == 200 && made.shows("ak_"), "{kind}: {}", made.body);
+        assert_eq!(kept(&server, kind).await.rights.to_string(), rights, "{kind}");
+        assert_eq!(made.shows("curl"), ["raise", "raise,read", "admin"].contains(&rights), "{kind}: {}", made.body);
+    }
+    assert!(lin.get("/senders").await.shows("It may: read everything"));
 }

@@ -16,6 +16,8 @@ use crate::http::answer;
 use crate::http::problem::Problem;
 use crate::ids::{RecordingId, short_mid};
 use crate::links::Listener;
+use crate::rights::Reach;
+use crate::store::alarm::alarms::AlarmRow;
 
 /// An address is good for so long.
 const LASTS: TimeDelta = TimeDelta::hours(1);
@@ -61,8 +63,20 @@ pub async fn show(
     let row = row.ok_or_else(unknown)?;
     // What was said to a shout or to a program is its key's own.
     let alarms = db.alarms_of(row.hunt_id).await?;
-    if !alarms.is_empty() && !alarms.iter().any(|alarm| is_shown_to(&sender, alarm.kind, &alarm.integration_id)) {
+    let shown =
+        |alarm: &&AlarmRow| is_shown_to(&sender, alarm.kind, &alarm.integration_id) && sender.reaches(&alarm.integration_id);
+    let shown: Vec<&AlarmRow> = alarms.iter().filter(shown).collect();
+    if shown.is_empty() && (!alarms.is_empty() || sender.reach != Reach::Everything) {
         return Err(unknown());
+    }
+    if let Some(bounds) = sender.within() {
+        let mut within = false;
+        for alarm in shown {
+            within = within || db.is_within(alarm, bounds).await?;
+        }
+        if !within {
+            return Err(unknown());
+        }
     }
     let listener = sender.key.as_ref().map_or(Listener::OpenNetwork, |key| Listener::Key(key.id));
     let media = match row.media_id {

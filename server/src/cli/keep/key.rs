@@ -1,27 +1,28 @@
-//! `autocall key`: add, set, try, list, revoke.
+//! `autocall key`: add, set, rotate, narrow, try, list, revoke.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 
 use crate::call_log::reading::Said;
+use crate::cli::keep::key_rights::{self, End, May};
 use crate::cli::{agreed_clock, labels, one_of, open};
-use crate::compat::blast;
 use crate::config::Config;
 use crate::engine::Doer;
 use crate::intake::signals;
-use crate::keep::keys;
+use crate::keep::keys::{self, rights};
 use crate::keep::phone_calls::reread::{self, Change, Reread};
 use crate::kinds::signing::Scheme;
-use crate::needs::Words;
 use crate::numbers::Region;
+use crate::rights::{Right, Rights};
 use crate::signal::generic::Places;
 use crate::signal::{Signal, Unreadable, Word};
 use crate::store::Work;
-use crate::store::access::keys::{COMMANDS_CALLS, KeyRow};
+use crate::store::access::keys::KeyRow;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum KeyCommand {
@@ -33,6 +34,11 @@ pub(in crate::cli) enum KeyCommand {
         /// Whom to ring when an alarm names nobody, in order, separated by commas
         #[arg(long, value_delimiter = ',')]
         phones: Vec<String>,
+        #[command(flatten)]
+        may: May,
+        /// When it ends, from now on, such as 90d or 12h [default: never]
+        #[arg(long, value_name = "TIME")]
+        expires: Option<End>,
         /// It may send shouts: one message to many people
         #[arg(long)]
         shouts: bool,
@@ -40,17 +46,17 @@ pub(in crate::cli) enum KeyCommand {
         #[arg(long)]
         calls: bool,
         /// It may list the calls of another system, such as a PBX, and nothing else
-        #[arg(long, conflicts_with_all = ["shouts", "calls", "phones"])]
+        #[arg(long, conflicts_with_all = ["shouts", "calls", "phones", "rights", "sources", "teams", "policies"])]
         phonecalls: bool,
         /// It may raise alarms by mail, and nothing else: it is the name of the recipient (mail.listen)
-        #[arg(long, conflicts_with_all = ["shouts", "calls", "phonecalls"])]
+        #[arg(long, conflicts_with_all = ["shouts", "calls", "phonecalls", "rights", "sources", "teams", "policies"])]
         mail: bool,
         #[command(flatten)]
         trust: Trust,
         #[command(flatten)]
         reading: Reading,
     },
-    /// Change what a key may call, how what it sends is read, whether that has to be signed, or how the calls are read that it lists
+    /// Change what a key may, when it ends, what it may call, how what it sends is read, whether that has to be signed, or how the calls are read that it lists
     Set {
         /// Its name
         name: String,
@@ -58,12 +64,36 @@ pub(in crate::cli) enum KeyCommand {
         #[arg(long, value_name = "BEGINNINGS", conflicts_with = "reread")]
         to: Option<String>,
         #[command(flatten)]
+        may: May,
+        /// It is bound to nothing any more
+        #[arg(long, conflicts_with_all = ["sources", "teams", "policies"])]
+        unbound: bool,
+        /// When it ends, from now on, such as 90d or 12h; `never`: as long as it is not revoked
+        #[arg(long, value_name = "TIME")]
+        expires: Option<End>,
+        #[command(flatten)]
         trust: Trust,
         #[command(flatten)]
         reading: Reading,
         /// The same for its calls that are kept already: without, a key that has some stays as it is
         #[arg(long)]
         reread: bool,
+    },
+    /// Give a key another secret, which is shown once. Whatever is sent with either is of the same sender
+    Rotate {
+        /// Its name
+        name: String,
+        /// For so long the old secret is good as well, at most 90d; 0: not at all
+        #[arg(long, value_name = "TIME", default_value = "1d", value_parser = key_rights::span)]
+        overlap: TimeDelta,
+    },
+    /// Print to which rights a key would be narrowed that did what it did in 30 days; with --yes, do it
+    Narrow {
+        /// Its name
+        name: String,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
     },
     /// Print how the generic receiver would read a message of a key; nothing is changed and nobody is rung
     Try {
@@ -291,6 +321,9 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
     let store = open(config).await?;
     let now = agreed_clock(&store).await?.now();
     match command {
+        KeyCommand::Add { expires: Some(_), phonecalls, mail, .. } if phonecalls || mail => {
+            anyhow::bail!("--expires is for keys that are sent over HTTP: revoke this one when it is not wanted any more");
+        }
         KeyCommand::Add { name, phonecalls: true, trust, reading, .. } => {
             anyhow::ensure!(
                 !trust.is_said(),
@@ -306,8 +339,8 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
         KeyCommand::Add { reading, .. } if reading.is_said() => {
             anyhow::bail!("--region, --zone, --area-code and --z-is-local are for keys that list calls: add --phonecalls");
         }
-        KeyCommand::Set { name, to, trust, reading, reread } if trust.is_said() => {
-            let is_alone = to.is_none() && !reading.is_said() && !reread;
+        KeyCommand::Set { name, to, may, unbound, expires, trust, reading, reread } if trust.is_said() => {
+            let is_alone = to.is_none() && !may.is_said() && !unbound && expires.is_none() && !reading.is_said() && !reread;
             anyhow::ensure!(
                 is_alone,
                 "--place, --resolved and --sign are for keys that raise alarms, and the others for other keys"
@@ -327,6 +360,39 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
             if config.mail.listen.is_none() {
                 eprintln!("mail.listen is not set here: as long as the server has none, no letter is taken");
             }
+        }
+        KeyCommand::Set { name, to, may, unbound, expires, reading, reread, .. }
+            if may.is_said() || unbound || expires.is_some() =>
+        {
+            let is_alone = to.is_none() && !reading.is_said() && !reread;
+            anyhow::ensure!(is_alone, "--to, --region, --zone, --area-code, --z-is-local and --reread are said by themselves");
+            let change = may.change(unbound, expires, now)?;
+            let set = async |work: &mut Work| rights::change(work, &name, change).await;
+            let key = store.carry_out(now, Doer::CommandLine, set).await?;
+            println!("{name} may from now on: {}{}", key.rights, key_rights::told(&key));
+        }
+        KeyCommand::Rotate { name, overlap } => {
+            let rotate = async |work: &mut Work| rights::rotate(work, &name, overlap).await;
+            let secret = store.carry_out(now, Doer::CommandLine, rotate).await?;
+            println!("{secret}");
+            match overlap > TimeDelta::zero() {
+                true => eprintln!(
+                    "This secret is shown only once. The one before is good until {}.",
+                    (now + overlap).format("%F %H:%M UTC")
+                ),
+                false => eprintln!("This secret is shown only once. The one before is refused from now on."),
+            }
+        }
+        KeyCommand::Narrow { name, yes } => {
+            let narrowing = match yes {
+                true => store.carry_out(now, Doer::CommandLine, async |work| rights::narrow(work, &name).await).await?,
+                false => {
+                    let mut reader = store.read().await?;
+                    let key = reader.db().key_by_name(&name).await?.ok_or_else(|| keys::KeyError::Unknown(name.clone()))?;
+                    rights::foresee(&mut reader.db(), &key, now).await?
+                }
+            };
+            println!("{}", key_rights::narrowed(&name, &narrowing, yes));
         }
         KeyCommand::Set { name, to: Some(to), reading, .. } => {
             anyhow::ensure!(!reading.is_said(), "--to is for keys that command calls, and the others for keys that list them");
@@ -353,13 +419,14 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
                 );
             }
         }
-        KeyCommand::Add { name, phones, shouts, calls, trust, .. } => {
+        KeyCommand::Add { name, phones, may, expires, shouts, calls, trust, .. } => {
             let secret = trust.secret()?;
-            let rights = [(shouts, blast::RIGHT), (calls, COMMANDS_CALLS)];
-            let rights: Vec<&str> = rights.into_iter().filter(|(is, _)| *is).map(|(_, right)| right).collect();
-            let rights = Words::read(&rights.join(","));
+            let apart =
+                [(shouts, Right::Shouts), (calls, Right::Calls)].into_iter().filter(|(is, _)| *is).map(|(_, right)| right);
+            let apart: Rights = apart.collect();
+            let grant = may.grant(&apart, expires, now)?;
             let add = async |work: &mut Work| {
-                let key = keys::add_with(work, &name, &phones, &rights, config.default_region).await?;
+                let key = keys::add_granted(work, &name, &phones, grant, config.default_region).await?;
                 Ok::<_, keys::KeyError>((key, trust.carry_out(work, name.trim(), secret.as_deref()).await?))
             };
             let (key, trusted) = store.carry_out(now, Doer::CommandLine, add).await?;
@@ -379,14 +446,17 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
         }
         KeyCommand::List => {
             for key in store.read().await?.db().keys().await? {
-                let used =
-                    key.last_used_at.map_or("never used".to_owned(), |at| format!("last used {}", at.format("%F %H:%M UTC")));
+                let from = key.last_used_from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
+                let used = key
+                    .last_used_at
+                    .map_or("never used".to_owned(), |at| format!("last used {}{from}", at.format("%F %H:%M UTC")));
                 let state = key.revoked_at.map_or(used, |at| format!("revoked {}", at.format("%F %H:%M UTC")));
                 println!(
-                    "{}\t{state}\t{}\t{}{}{}",
+                    "{}\t{state}\t{}\t{}{}{}{}",
                     key.name,
                     key.phones.join(","),
                     key.rights,
+                    key_rights::told(&key),
                     how_read(&key, config),
                     how_trusted(&key)
                 );

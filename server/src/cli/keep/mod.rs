@@ -5,6 +5,7 @@ pub mod gateway;
 pub mod handset;
 pub mod heartbeat;
 pub mod key;
+pub mod key_rights;
 pub mod line;
 pub mod maintenance;
 pub mod media;

@@ -31,6 +31,11 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// The alarm.
+    pub(super) fn alarm(&self) -> &AlarmRow {
+        &self.alarm
+    }
+
     /// Reads them; `None` when no alarm has this number.
     ///
     /// # Errors

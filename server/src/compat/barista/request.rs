@@ -174,6 +174,7 @@ pub fn raise_request(parameters: &Parameters, sender: &Sender, config: &Config) 
             foot_id,
             addressees: Json(addressees),
         }),
+        bounds: sender.bounds().cloned(),
         ..RaiseRequest::default()
     })
 }
@@ -244,7 +245,7 @@ mod tests {
     fn read(form: &str) -> Result<RaiseRequest, CallRefused> {
         let mut parameters = Parameters::default();
         parameters.read_form(form.as_bytes());
-        raise_request(&parameters, &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() }, &Config::default())
+        raise_request(&parameters, &Sender::new(None, std::net::Ipv4Addr::LOCALHOST.into()), &Config::default())
     }
 
     /// `GOOD` with another value for one parameter.

@@ -25,12 +25,13 @@ use crate::http::problem::Reason;
 use crate::intake::alarm_request;
 use crate::keep::media;
 use crate::links::Listener;
+use crate::rights::Right;
 use crate::store::access::keys::KeyRow;
 use crate::store::shouts::rows::ShoutRow;
 use refused::BlastRefused;
 
 /// What a key needs for all of this.
-pub const RIGHT: &str = senders::SHOUTS;
+pub const RIGHT: Right = Right::Shouts;
 /// A list of shouts names at most so many recipients: those of the latest.
 const MOST_LISTED: usize = 100_000;
 /// And holds at most so many shouts.

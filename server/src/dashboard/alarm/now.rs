@@ -55,6 +55,7 @@ pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str
         "saved" => Some(&words.done_saved),
         "removed" => Some(&words.done_removed),
         "revoked" => Some(&words.done_revoked),
+        "narrowed" => Some(&words.done_narrowed),
         "feed" => Some(&words.done_feed_revoked),
         "ringing_me" => Some(&words.done_ringing_me),
         "reading" => Some(&words.done_reading),

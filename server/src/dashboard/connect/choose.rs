@@ -8,6 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::access::keys::Found;
 use crate::app::App;
 use crate::connect::fill::Values;
 use crate::connect::{Given, NO_KEY, SYSTEMS, System, of_word};
@@ -112,10 +113,10 @@ pub(in crate::dashboard) async fn own(
 ) -> Result<Response, Refusal> {
     let system = system(fields.get("system"));
     let key = fields.get("key").trim().to_owned();
-    let row = app.access.keys.find(&app.engine.store, secrets::hash(&key)).await?;
-    let filled = match row.filter(|row| row.sends_signals()) {
-        Some(row) => Filled { key: Some(key), sender: row.name.clone(), ..Filled::default() },
-        None => {
+    let found = app.access.keys.find(&app.engine.store, secrets::hash(&key), app.engine.clock.now()).await?;
+    let filled = match found {
+        Found::Good(row) if row.sends_signals() => Filled { key: Some(key), sender: row.name.clone(), ..Filled::default() },
+        _ => {
             let wrong = Wrong::new("key", &reader.words.connect_bad_key);
             Filled { sent: Some(Sent { form: OWN.to_owned(), fields, wrong }), ..Filled::default() }
         }

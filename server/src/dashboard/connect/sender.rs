@@ -163,7 +163,7 @@ async fn sender(app: &App, reader: &Reader, name: &str) -> Result<Option<Sender>
     let keys = app.engine.store.read().await?.db().keys().await?;
     let key = keys.into_iter().find(|key| key.name == name && key.revoked_at.is_none() && key.sends_signals());
     // Our own messages stand in our own form: read by the places of another one, a test might ring people.
-    Ok(key.map(|key| Sender { key: Some(Arc::new(KeyRow { places: None, ..key })), address: reader.address }))
+    Ok(key.map(|key| Sender::new(Some(Arc::new(KeyRow { places: None, ..key })), reader.address)))
 }
 
 /// The reader as somebody who can be rung.

@@ -166,9 +166,11 @@ impl From<EngineError> for Refusal {
             EngineError::HandsetCannot(_) => Self::CallCannot,
             EngineError::TooManyCommands => Self::CallTooMuch,
             EngineError::NoSuchPolicy(_) | EngineError::FollowsNoPolicy => Self::Garbled,
-            EngineError::UnknownName { .. } | EngineError::NobodyNamed | EngineError::KeyReused | EngineError::Contended => {
-                Self::Failed
-            }
+            EngineError::UnknownName { .. }
+            | EngineError::NobodyNamed
+            | EngineError::OutOfBounds(_)
+            | EngineError::KeyReused
+            | EngineError::Contended => Self::Failed,
             EngineError::Store(error) => error.into(),
         }
     }

@@ -16,6 +16,7 @@ use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, HandsetId, HuntId, hex};
 use crate::keep::whom::{self, Named};
 use crate::needs::Words;
+use crate::rights::Bounds;
 use crate::store::alarm::alarms::{AlarmRow, NewAlarm};
 use crate::store::alarm::barista::BaristaCall;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewHunt};
@@ -134,6 +135,8 @@ pub struct RaiseRequest {
     pub mended: Mended,
     /// When it comes again soon after it was over, it is the same alarm; else another one.
     pub flaps: bool,
+    /// The alarms that its sender is bound to.
+    pub bounds: Option<Bounds>,
 }
 
 /// What could not be taken as it was sent.
@@ -180,6 +183,7 @@ impl Default for RaiseRequest {
             group_key: None,
             mended: Mended::default(),
             flaps: false,
+            bounds: None,
         }
     }
 }
@@ -311,9 +315,13 @@ impl Engine {
     pub(in crate::engine) async fn create(&self, work: &mut Work, request: &RaiseRequest) -> Result<AlarmId, EngineError> {
         let now = work.now();
         let policy = self.policy_for(work, request).await?;
+        let team = team_asked_for(request);
+        let policy_name = policy.as_ref().map(|policy| policy.name.as_str());
+        if let Some(bounds) = request.bounds.as_ref().filter(|bounds| !bounds.cover(&request.source, team, policy_name)) {
+            return Err(EngineError::OutOfBounds(bounds.to_string()));
+        }
         let naming = self.naming(work, request, policy.is_some()).await?;
         let hunt_id = insert_hunt(work, request, policy.as_ref(), &naming).await?;
-        let team = team_asked_for(request);
         // Nobody is told of what is held: that it rings people is told when it does.
         let held_until = windows::holds(work, request.kind, &request.labels, team).await?;
         let alarm = NewAlarm {

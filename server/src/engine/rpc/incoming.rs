@@ -18,7 +18,7 @@ use crate::engine::{Engine, EngineError};
 use crate::ids::{CalleeId, HuntId, new_mid, short_mid};
 use crate::needs::Words;
 use crate::numbers::Number;
-use crate::store::access::keys::COMMANDS_CALLS;
+use crate::rights::Right;
 use crate::store::lines::inbound_calls::InboundCallRow;
 use crate::store::media::recordings::Records;
 use crate::store::watch::handsets::HandsetRow;
@@ -57,7 +57,7 @@ impl Engine {
             let mut found = None;
             for key in reader.db().keys_with_consumers(now - GONE_AFTER).await? {
                 let row = reader.db().key(key).await?;
-                if row.is_some_and(|row| row.revoked_at.is_none() && row.may(COMMANDS_CALLS)) {
+                if row.is_some_and(|row| row.revoked_at.is_none() && row.may(Right::Calls)) {
                     found = Some(key);
                     break;
                 }

@@ -6,19 +6,12 @@ use sqlx::types::Json;
 use crate::call_log::reading::Said;
 use crate::ids::KeyId;
 use crate::kinds::signing::Signing;
-use crate::needs::Words;
+use crate::rights::{Bounds, Right, Rights};
 use crate::signal::generic::Places;
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 use crate::versions::Version;
-
-/// The right to list calls, which comes alone.
-pub const LISTS_CALLS: &str = "phonecalls";
-/// The right to command calls and conferences.
-pub const COMMANDS_CALLS: &str = "calls";
-/// The right to raise alarms by mail, which comes alone.
-pub const RAISES_BY_MAIL: &str = "mail";
 
 row! {
     /// A key as it is stored.
@@ -30,8 +23,14 @@ row! {
         pub name: String,
         /// Whom to ring when an alarm names nobody.
         pub phones: Json<Vec<String>>,
-        /// What it may beside raising alarms.
-        pub rights: Words,
+        /// What it may.
+        pub rights: Rights,
+        /// It has them from before there were any, and nobody has said since what it may.
+        pub from_before: bool,
+        /// Which alarms it is bound to.
+        pub bounds: Option<Json<Bounds>>,
+        /// From when on it is no good.
+        pub expires_at: Option<DateTime<Utc>>,
         /// How the times and numbers of calls are read that it lists, as far as that was said.
         pub phonecalls: Option<Json<Said>>,
         /// Where the fields of a foreign form stand that it sends.
@@ -42,55 +41,118 @@ row! {
         pub created_at: DateTime<Utc>,
         /// When it was last used, to the minute.
         pub last_used_at: Option<DateTime<Utc>>,
+        /// From which address.
+        pub last_used_from: Option<String>,
+        /// Until when the secret is good as well that it had before.
+        pub old_until: Option<DateTime<Utc>>,
         /// Since when it is no good.
         pub revoked_at: Option<DateTime<Utc>>,
     }
 }
 
 impl KeyRow {
-    /// Whether it has a right that no other right brings along.
+    /// Whether its rights cover one.
     #[must_use]
-    pub fn may(&self, right: &str) -> bool {
-        self.rights.cover(&Words::read(right))
+    pub fn may(&self, right: Right) -> bool {
+        self.rights.may(right)
     }
 
-    /// The version of how what it sends is read and signed. A secret is no part of it: forms hold versions.
+    /// The alarms that it is bound to; `None` when it is not.
+    #[must_use]
+    pub fn bound_to(&self) -> Option<&Bounds> {
+        self.bounds.as_deref().filter(|bounds| !bounds.is_empty())
+    }
+
+    /// The version of what is said of it. A secret is no part of it: forms hold versions.
     #[must_use]
     pub fn version(&self) -> Version {
-        Version::of(&(self.id, &self.places, self.signing.as_ref().map(|signing| signing.scheme)))
+        let may = (self.rights.to_string(), &self.bounds, self.expires_at);
+        Version::of(&(self.id, &self.places, self.signing.as_ref().map(|signing| signing.scheme), may))
     }
 
     /// Whether it only lists calls, and may nothing else: it stands in plain text in some script of a telephone system.
     #[must_use]
     pub fn only_lists_calls(&self) -> bool {
-        self.may(LISTS_CALLS)
+        self.may(Right::Phonecalls)
     }
 
     /// Whether it only raises alarms by mail, and may nothing else: as the name of a recipient it is read by every program that a letter goes
     /// through.
     #[must_use]
     pub fn only_mails(&self) -> bool {
-        self.may(RAISES_BY_MAIL)
+        self.may(Right::Mail)
     }
 
     /// Whether signals may be sent with it over HTTP.
     #[must_use]
     pub fn sends_signals(&self) -> bool {
-        !self.only_lists_calls() && !self.only_mails()
+        self.may(Right::Raise)
     }
+}
+
+row! {
+    /// When somebody last used a right.
+    #[derive(Clone, Debug)]
+    pub struct UsedRightRow {
+        /// A key, or [`WITHOUT_KEY`].
+        pub who: String,
+        /// The right.
+        pub name: String,
+        /// When.
+        pub used_at: DateTime<Utc>,
+    }
+}
+
+row! {
+    /// What was so when rights began.
+    #[derive(Clone, Debug)]
+    pub struct RightsBeginRow {
+        /// What open networks may where the configuration does not say.
+        pub open: Rights,
+        /// Since when it is noted who uses what.
+        pub noted_since: Option<DateTime<Utc>>,
+    }
+}
+
+/// Who uses a right without a key.
+pub const WITHOUT_KEY: &str = "open";
+
+/// A key to be stored.
+#[derive(Clone, Debug)]
+pub struct NewKey<'k> {
+    /// Which one.
+    pub id: KeyId,
+    /// Who uses it.
+    pub name: &'k str,
+    /// The hash of its secret.
+    pub hash: &'k [u8],
+    /// Whom to ring when an alarm names nobody.
+    pub phones: &'k [String],
+    /// What it may.
+    pub rights: &'k Rights,
+    /// How the calls are read that it lists.
+    pub phonecalls: Option<&'k Said>,
+    /// Which alarms it is bound to.
+    pub bounds: Bounds,
+    /// From when on it is no good.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 statements! {
     /// A new key.
-    INSERT = ["INSERT INTO api_keys (id, name, key_hash, phones, created_at, rights, phonecalls) VALUES ($1, $2, $3, $4, $5, $6, $7)"];
+    INSERT = [
+        "INSERT INTO api_keys (id, name, key_hash, phones, created_at, rights, phonecalls, bounds, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    ];
     /// A key that is good.
-    BY_HASH = ["SELECT id, name, phones, rights, phonecalls, places, signing, created_at, last_used_at, revoked_at FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL"];
+    BY_HASH = ["SELECT" key_columns "FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL"];
+    /// A key that is good, by the secret that it had before.
+    BY_OLD_HASH = ["SELECT" key_columns "FROM api_keys WHERE old_hash = $1 AND revoked_at IS NULL"];
     /// One key.
-    BY_ID = ["SELECT id, name, phones, rights, phonecalls, places, signing, created_at, last_used_at, revoked_at FROM api_keys WHERE id = $1"];
+    BY_ID = ["SELECT" key_columns "FROM api_keys WHERE id = $1"];
     /// One key that is good, until the transaction ends nobody else's to change.
     BY_NAME = [
-        "SELECT id, name, phones, rights, phonecalls, places, signing, created_at, last_used_at, revoked_at FROM api_keys
-         WHERE name = $1 AND revoked_at IS NULL" for_update
+        "SELECT" key_columns "FROM api_keys WHERE name = $1 AND revoked_at IS NULL" for_update
     ];
     /// What it lists is read otherwise.
     READ_OTHERWISE = ["UPDATE api_keys SET phonecalls = $2 WHERE id = $1"];
@@ -99,11 +161,34 @@ statements! {
     /// What it sends has to be signed, or need not be.
     SIGNED = ["UPDATE api_keys SET signing = $2 WHERE id = $1"];
     /// All keys.
-    LIST = ["SELECT id, name, phones, rights, phonecalls, places, signing, created_at, last_used_at, revoked_at FROM api_keys ORDER BY name"];
+    LIST = ["SELECT" key_columns "FROM api_keys ORDER BY name"];
     /// It was used.
-    USED = ["UPDATE api_keys SET last_used_at = $2 WHERE id = $1"];
+    USED = ["UPDATE api_keys SET last_used_at = $2, last_used_from = $3 WHERE id = $1"];
+    /// It may this from now on, and somebody has said so.
+    GIVEN = ["UPDATE api_keys SET rights = $2, from_before = FALSE WHERE id = $1"];
+    /// It is bound to these alarms, and good until then.
+    BOUND = ["UPDATE api_keys SET bounds = $2, expires_at = $3 WHERE id = $1"];
+    /// It has another secret; the one before is good as well until then.
+    ROTATED = ["UPDATE api_keys SET old_hash = key_hash, old_until = $3, key_hash = $2 WHERE id = $1"];
+    /// It has another secret, and no other one is good.
+    REPLACED = ["UPDATE api_keys SET old_hash = NULL, old_until = NULL, key_hash = $2 WHERE id = $1"];
+    /// A right was used.
+    RIGHT_USED = [
+        "INSERT INTO rights_used (who, name, used_at) VALUES ($1, $2, $3)
+         ON CONFLICT (who, name) DO UPDATE SET used_at = excluded.used_at"
+    ];
+    /// Which rights were used since then: at most one row for each right of each key.
+    RIGHTS_USED = ["SELECT who, name, used_at FROM rights_used WHERE used_at >= $1 ORDER BY who, name"];
+    /// The same of one.
+    RIGHTS_USED_BY = ["SELECT who, name, used_at FROM rights_used WHERE who = $1 AND used_at >= $2 ORDER BY name"];
+    /// What was so when rights began.
+    BEGUN = ["SELECT open, noted_since FROM rights_begin"];
+    /// From now on it is noted who uses what.
+    NOTE_FROM = ["UPDATE rights_begin SET noted_since = $1 WHERE noted_since IS NULL"];
+    /// Keys that have their rights from before.
+    OLD_ONES = ["SELECT" key_columns "FROM api_keys WHERE from_before AND revoked_at IS NULL ORDER BY name LIMIT 100"];
     /// It is no good any more, and what it signed with is of no use to anybody.
-    REVOKE = ["UPDATE api_keys SET revoked_at = $2, signing = NULL WHERE name = $1 AND revoked_at IS NULL"];
+    REVOKE = ["UPDATE api_keys SET revoked_at = $2, signing = NULL, old_hash = NULL, old_until = NULL WHERE name = $1 AND revoked_at IS NULL"];
 }
 
 impl Db<'_> {
@@ -111,20 +196,20 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails; a unique violation when the name is taken.
-    pub async fn insert_key(
-        &mut self,
-        id: KeyId,
-        name: &str,
-        hash: &[u8],
-        (phones, rights, phonecalls): (&[String], &Words, Option<&Said>),
-        now: DateTime<Utc>,
-    ) -> Result<()> {
-        execute!(self, INSERT, id, name, hash, Json(phones), now, rights, phonecalls.map(Json)).map(|_| ())
+    pub async fn insert_key(&mut self, key: &NewKey<'_>, now: DateTime<Utc>) -> Result<()> {
+        let phonecalls = key.phonecalls.map(Json);
+        let bounds = Some(&key.bounds).filter(|bounds| !bounds.is_empty()).map(Json);
+        let NewKey { id, name, hash, phones, rights, expires_at, .. } = key;
+        execute!(self, INSERT, *id, *name, *hash, Json(phones), now, rights, phonecalls, bounds, *expires_at).map(|_| ())
     }
 
-    /// The key with a hash, unless it was revoked.
-    pub async fn key_by_hash(&mut self, hash: &[u8]) -> Result<Option<KeyRow>> {
-        fetch_optional!(self, BY_HASH, hash)
+    /// The key with a hash, unless it was revoked; and whether that is the hash of the secret that it had before.
+    pub async fn key_by_hash(&mut self, hash: &[u8]) -> Result<Option<(KeyRow, bool)>> {
+        if let Some(key) = fetch_optional!(self, BY_HASH, hash)? {
+            return Ok(Some((key, false)));
+        }
+        let old: Option<KeyRow> = fetch_optional!(self, BY_OLD_HASH, hash)?;
+        Ok(old.map(|key| (key, true)))
     }
 
     /// One key, also one that was revoked.
@@ -157,9 +242,58 @@ impl Db<'_> {
         fetch_all!(self, LIST)
     }
 
-    /// Notes that a key was used.
-    pub async fn key_used(&mut self, id: KeyId, now: DateTime<Utc>) -> Result<()> {
-        execute!(self, USED, id, now).map(|_| ())
+    /// Notes that a key was used, and from where.
+    pub async fn key_used(&mut self, id: KeyId, now: DateTime<Utc>, address: &str) -> Result<()> {
+        execute!(self, USED, id, now, address).map(|_| ())
+    }
+
+    /// A key may this from now on.
+    pub async fn give_key(&mut self, id: KeyId, rights: &Rights) -> Result<bool> {
+        changed_one!(self, GIVEN, id, rights)
+    }
+
+    /// A key is bound to these alarms, and good until then.
+    pub async fn bind_key(&mut self, id: KeyId, bounds: &Bounds, expires_at: Option<DateTime<Utc>>) -> Result<bool> {
+        let bounds = Some(bounds).filter(|bounds| !bounds.is_empty()).map(Json);
+        changed_one!(self, BOUND, id, bounds, expires_at)
+    }
+
+    /// A key has another secret; the one that it had is good as well until then, or not at all.
+    pub async fn rotate_key(&mut self, id: KeyId, hash: &[u8], old_until: Option<DateTime<Utc>>) -> Result<bool> {
+        match old_until {
+            Some(until) => changed_one!(self, ROTATED, id, hash, until),
+            None => changed_one!(self, REPLACED, id, hash),
+        }
+    }
+
+    /// Notes that somebody used a right: a key, or [`WITHOUT_KEY`].
+    pub async fn right_used(&mut self, who: &str, right: Right, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, RIGHT_USED, who, right.as_str(), now).map(|_| ())
+    }
+
+    /// Which rights were used since then, by whomever.
+    pub async fn rights_used(&mut self, since: DateTime<Utc>) -> Result<Vec<UsedRightRow>> {
+        fetch_all!(self, RIGHTS_USED, since)
+    }
+
+    /// Which rights somebody has used since then.
+    pub async fn rights_used_by(&mut self, who: &str, since: DateTime<Utc>) -> Result<Vec<UsedRightRow>> {
+        fetch_all!(self, RIGHTS_USED_BY, who, since)
+    }
+
+    /// What was so when rights began.
+    pub async fn rights_begin(&mut self) -> Result<Option<RightsBeginRow>> {
+        fetch_optional!(self, BEGUN)
+    }
+
+    /// From now on it is noted who uses what.
+    pub async fn note_rights_from(&mut self, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, NOTE_FROM, now).map(|_| ())
+    }
+
+    /// The keys that have their rights from before; a hundred of them at most.
+    pub async fn keys_from_before(&mut self) -> Result<Vec<KeyRow>> {
+        fetch_all!(self, OLD_ONES)
     }
 
     /// Revokes a key; false when there is none of that name, or it was revoked before.

@@ -9,6 +9,7 @@ use crate::alarm::coverage::Came;
 use crate::alarm::sought::Asked;
 use crate::alarm::{AlarmKind, AlarmState, EndReason, HuntOutcome, Mode, Priority, Until};
 use crate::ids::{AlarmId, HuntId, KeyId, PersonId};
+use crate::rights::Bounds;
 use crate::store::dialect::{Dialect, fragment, statements};
 use crate::store::statement::{Built, Value, all, changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, StoreError};
@@ -131,6 +132,10 @@ pub struct AlarmFilter {
     pub shouts_of: Whose,
     /// Whose calls of programs, where these are asked for.
     pub calls_of: Whose,
+    /// Only those that came in by this integration.
+    pub own_of: Option<String>,
+    /// Only those that a key is bound to.
+    pub within: Option<Bounds>,
     /// In one of these states; in any when there are none.
     pub states: Vec<AlarmState>,
     /// From one of these sources.
@@ -169,7 +174,7 @@ impl AlarmFilter {
     }
 
     /// The numbers that its times and the page before leave.
-    pub(in crate::store) fn within(&self) -> (i64, i64) {
+    pub(in crate::store) fn numbers(&self) -> (i64, i64) {
         let from = self.raised_from.map_or(0, |from| from.timestamp_millis());
         let before = self.raised_before.map_or(i64::MAX, |before| before.timestamp_millis().saturating_add(NUMBER_TRIES));
         let from = self.above_number.map_or(from, |number| from.max(number.saturating_add(1)));
@@ -182,6 +187,8 @@ impl AlarmFilter {
             && self.priorities.is_empty()
             && self.dedup_keys.is_empty()
             && self.teams.is_empty()
+            && self.own_of.is_none()
+            && self.within.is_none()
             && matches!(self.kinds[..], [] | [AlarmKind::Alarm]))
     }
 }
@@ -300,6 +307,10 @@ statements! {
     LIST = [
         "SELECT" alarm_columns "FROM alarms a CROSS JOIN hunts h WHERE h.id = a.hunt_id"
     ];
+    /// The numbers of the alarms before one, the newest first.
+    NUMBERS_BELOW = ["SELECT number FROM alarms WHERE number >= $1 AND number < $2 ORDER BY number DESC LIMIT $3"];
+    /// The same behind one, the oldest first.
+    NUMBERS_ABOVE = ["SELECT number FROM alarms WHERE number >= $1 AND number < $2 ORDER BY number LIMIT $3"];
     /// What was answered under a key.
     IDEMPOTENT = ["SELECT request_hash, alarm_id, repeated FROM idempotency_keys WHERE integration_id = $1 AND key = $2"];
     /// Remembers what was answered under a key.
@@ -490,6 +501,22 @@ impl Db<'_> {
         running.await.and_then(|rows| all(&LIST, &rows))
     }
 
+    /// So many numbers of alarms in the order of a filter, of those that its times and the page before leave.
+    pub(in crate::store) async fn numbers_in_order(&mut self, filter: &AlarmFilter, most: i64) -> Result<Vec<i64>> {
+        let (from, before) = filter.numbers();
+        let rows: Vec<(i64,)> = match filter.oldest_first {
+            true => fetch_all!(self, NUMBERS_ABOVE, from, before, most)?,
+            false => fetch_all!(self, NUMBERS_BELOW, from, before, most)?,
+        };
+        Ok(rows.into_iter().map(|(number,)| number).collect())
+    }
+
+    /// Whether an alarm is within the bounds of a key.
+    pub async fn is_within(&mut self, alarm: &AlarmRow, bounds: &Bounds) -> Result<bool> {
+        let filter = AlarmFilter { kinds: vec![alarm.kind], within: Some(bounds.clone()), ..AlarmFilter::default() };
+        Ok(!self.list_alarms(&filter, Some(&[alarm.number]), 1).await?.is_empty())
+    }
+
     /// What was answered under a key.
     pub async fn idempotent_request(&mut self, integration: &str, key: &str) -> Result<Option<IdempotentRow>> {
         fetch_optional!(self, IDEMPOTENT, integration, key)
@@ -559,6 +586,35 @@ fn any_of<T: Value + 'static>(query: &mut Built, column: &str, values: impl Iter
     query.push(")");
 }
 
+/// Only what is within bounds, as [`Bounds::cover`] says it.
+fn within(query: &mut Built, bounds: &Bounds) {
+    any_of(query, "a.source", bounds.sources.iter().cloned());
+    let teams = |query: &mut Built| {
+        query.push("a.team IS NOT NULL");
+        any_of(query, "a.team", bounds.teams.iter().cloned());
+    };
+    let policies = |query: &mut Built| {
+        query.push("h.policy_id IN (SELECT id FROM policies WHERE TRUE");
+        any_of(query, "name", bounds.policies.iter().cloned());
+        query.push(")");
+    };
+    match (bounds.teams.is_empty(), bounds.policies.is_empty()) {
+        (true, true) => {}
+        (false, true) => any_of(query, "a.team", bounds.teams.iter().cloned()),
+        (true, false) => {
+            query.push(" AND ");
+            policies(query);
+        }
+        (false, false) => {
+            query.push(" AND ((");
+            teams(query);
+            query.push(") OR ");
+            policies(query);
+            query.push(")");
+        }
+    }
+}
+
 /// Only what is of the kinds that are asked for. Most alarms are alarms: where something else finds fewer, they are not looked for by that.
 fn of_kinds(query: &mut Built, dialect: Dialect, filter: &AlarmFilter, is_chosen: bool) {
     let kinds = if filter.kinds.is_empty() { &[AlarmKind::Alarm][..] } else { &filter.kinds[..] };
@@ -567,7 +623,8 @@ fn of_kinds(query: &mut Built, dialect: Dialect, filter: &AlarmFilter, is_chosen
             && filter.sources.is_empty()
             && filter.priorities.is_empty()
             && filter.dedup_keys.is_empty()
-            && filter.teams.is_empty());
+            && filter.teams.is_empty()
+            && filter.own_of.is_none());
     let unindexed = kinds.len() > 1 || finds_fewer && kinds == [AlarmKind::Alarm];
     let column = match dialect {
         Dialect::Sqlite if unindexed => "+a.kind",
@@ -608,6 +665,10 @@ fn list_query(dialect: Dialect, filter: &AlarmFilter, numbers: Option<&[i64]>, l
     any_of(&mut query, "a.priority", filter.priorities.iter().copied());
     any_of(&mut query, "a.dedup_key", filter.dedup_keys.iter().cloned());
     any_of(&mut query, "a.team", filter.teams.iter().cloned());
+    any_of(&mut query, "a.integration_id", filter.own_of.iter().cloned());
+    if let Some(bounds) = &filter.within {
+        within(&mut query, bounds);
+    }
     if let Some(numbers) = numbers {
         let (begins, ends) = match dialect {
             Dialect::Postgres => ("SELECT value::bigint FROM json_array_elements_text(CAST(", " AS text)::json) AS list (value)"),

@@ -65,6 +65,14 @@ impl AlarmFilter {
 impl Db<'_> {
     /// A page of alarms, of so many at most, which costs no more than that whatever there is.
     pub async fn find_alarms(&mut self, filter: &AlarmFilter, limit: i64) -> Result<Found> {
+        if !filter.asks_for_words() && filter.within.is_some() {
+            // Nothing finds quickly what a key is bound to.
+            let most = MOST_COMPARED.max(limit).saturating_add(1);
+            let numbers = self.numbers_in_order(filter, most).await?;
+            let alarms = self.list_alarms(filter, Some(&numbers), limit.saturating_add(1)).await?;
+            let goes_on = i64::try_from(numbers.len()).unwrap_or(i64::MAX) >= most;
+            return Ok(page(alarms, limit, numbers.last().copied().filter(|_| goes_on), false));
+        }
         if !filter.asks_for_words() {
             // One more than asked for tells whether there are more.
             let alarms = self.list_alarms(filter, None, limit.saturating_add(1)).await?;
@@ -85,7 +93,7 @@ impl Db<'_> {
     /// The alarms of a filter that have its words; `None` when none has the words.
     async fn find_by_words(&mut self, filter: &AlarmFilter, limit: i64, last_begins: bool) -> Result<Option<Found>> {
         let sought = self.words_of_filter(filter, last_begins).await?;
-        let (from, before) = filter.within();
+        let (from, before) = filter.numbers();
         let most = if filter.leaves_out() { MOST_COMPARED.max(limit) } else { limit }.saturating_add(1);
         let within = Within { from, before, newest_first: !filter.oldest_first };
         let numbers = self.sought_numbers(&sought, within, most).await?;

@@ -1,17 +1,20 @@
-//! Keys of senders: made and revoked; how what they send is read, and whether it has to be signed.
+//! Keys of senders: made and revoked; what they may ([`rights`]); how what they send is read, and whether it has to be signed.
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::call_log::reading::{self, Said};
 use crate::ids::KeyId;
 use crate::kinds::signing::{Scheme, Signing, WrongSecret};
-use crate::needs::Words;
 use crate::numbers::{Number, NumberError, Region};
+use crate::rights::{Bounds, Right, Rights};
 use crate::secrets;
 use crate::signal::generic::{Places, WrongPlace};
-use crate::store::access::keys::{COMMANDS_CALLS, KeyRow, LISTS_CALLS, RAISES_BY_MAIL};
+use crate::store::access::keys::{KeyRow, NewKey};
 use crate::store::{Announcement, StoreError, Work};
 use crate::versions::{Expected, Stale};
+
+pub mod rights;
 
 /// Tells a key from other secrets, in a log or a search for leaked ones.
 pub const PREFIX: &str = "ak_";
@@ -72,17 +75,50 @@ pub enum KeyError {
     /// That is no area code.
     #[error("{0:?} is no area code: write 1 to 8 digits, such as 0261")]
     BadAreaCode(String),
+    /// Rights were given that do not go together.
+    #[error("{0}")]
+    BadRights(&'static str),
+    /// It is bound to what is not there.
+    #[error("there is no {kind} {name:?} to which a key could be bound")]
+    NothingToBindTo {
+        /// Which kind of thing.
+        kind: &'static str,
+        /// The name that was given.
+        name: String,
+    },
+    /// A time does not lie ahead.
+    #[error("{0} must lie ahead, by at most ten years")]
+    NotAhead(&'static str),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Makes a key, and gives it: it is shown once.
+/// What a new key may, of what, and for how long.
+#[derive(Clone, Debug, Default)]
+pub struct Grant {
+    /// Its rights; `None`: to raise alarms.
+    pub rights: Option<Rights>,
+    /// Which alarms it is bound to.
+    pub bounds: Bounds,
+    /// From when on it is no good; `None`: as long as it is not revoked.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl Grant {
+    /// These rights, of everything, until it is revoked.
+    #[must_use]
+    pub fn of(rights: Rights) -> Self {
+        Self { rights: Some(rights), ..Self::default() }
+    }
+}
+
+/// Makes a key that raises alarms, and gives it: it is shown once.
 ///
 /// # Errors
 /// When the name is bad or taken, a number cannot be rung, or the database fails.
 pub async fn add(work: &mut Work, name: &str, phones: &[String], region: Region) -> Result<String, KeyError> {
-    add_with(work, name, phones, &Words::default(), region).await
+    add_granted(work, name, phones, Grant::default(), region).await
 }
 
 /// Makes a key that may list calls and nothing else, and gives it. It keeps the country and the zone of the installation where none was said:
@@ -96,7 +132,7 @@ pub async fn add_for_calls(work: &mut Work, name: &str, said: &Said, own: (Regio
     }
     let rule = said.rule(own.0, own.1);
     let kept = Said { region: Some(rule.region.to_string()), zone: Some(rule.zone), ..said.clone() };
-    insert(work, name, (&[], &Words::read(LISTS_CALLS), Some(&kept))).await
+    insert(work, name, (&[], Grant::of(Rights::of([Right::Phonecalls])), Some(&kept))).await
 }
 
 /// Makes a key that may raise alarms by mail and nothing else, and gives it: it is the name of a recipient, which everybody reads on the way.
@@ -104,7 +140,7 @@ pub async fn add_for_calls(work: &mut Work, name: &str, said: &Said, own: (Regio
 /// # Errors
 /// As [`add`].
 pub async fn add_for_mail(work: &mut Work, name: &str, phones: &[String], region: Region) -> Result<String, KeyError> {
-    add_with(work, name, phones, &Words::read(RAISES_BY_MAIL), region).await
+    add_with(work, name, phones, &Rights::of([Right::Mail]), region).await
 }
 
 /// Says which numbers a key may call: those that begin with one of these, or `any`. Gives what it may then; `None` is any.
@@ -113,7 +149,7 @@ pub async fn add_for_mail(work: &mut Work, name: &str, phones: &[String], region
 /// When there is no such key, it commands no calls, no number begins so, or the database fails.
 pub async fn may_call(work: &mut Work, name: &str, beginnings: &str) -> Result<Option<String>, KeyError> {
     let key = work.db().key_by_name(name).await?.ok_or_else(|| KeyError::Unknown(name.to_owned()))?;
-    if !key.may(COMMANDS_CALLS) {
+    if !key.may(Right::Calls) {
         return Err(KeyError::CommandsNoCalls(name.to_owned()));
     }
     let may = match beginnings.trim() {
@@ -232,31 +268,49 @@ async fn that_raises(work: &mut Work, name: &str) -> Result<KeyRow, KeyError> {
     }
 }
 
-/// Makes a key that may more than raise alarms, and gives it.
+/// Makes a key with these rights, and gives it.
 ///
 /// # Errors
-/// As [`add`].
+/// As [`add_granted`].
 pub async fn add_with(
     work: &mut Work,
     name: &str,
     phones: &[String],
-    rights: &Words,
+    rights: &Rights,
+    region: Region,
+) -> Result<String, KeyError> {
+    add_granted(work, name, phones, Grant::of(rights.clone()), region).await
+}
+
+/// Makes a key that may what is said, and gives it.
+///
+/// # Errors
+/// As [`add`], and when rights do not go together, it would be bound to what is not there, or be no good from the beginning.
+pub async fn add_granted(
+    work: &mut Work,
+    name: &str,
+    phones: &[String],
+    grant: Grant,
     region: Region,
 ) -> Result<String, KeyError> {
     for phone in phones {
         Number::parse(phone, region).map_err(|error| KeyError::BadNumber(phone.clone(), error))?;
     }
-    insert(work, name, (phones, rights, None)).await
+    insert(work, name, (phones, grant, None)).await
 }
 
-async fn insert(work: &mut Work, name: &str, what: (&[String], &Words, Option<&Said>)) -> Result<String, KeyError> {
+async fn insert(work: &mut Work, name: &str, what: (&[String], Grant, Option<&Said>)) -> Result<String, KeyError> {
     let now = work.now();
+    let (phones, Grant { rights, bounds, expires_at }, phonecalls) = what;
+    let rights = &rights.unwrap_or_else(|| Rights::of([Right::Raise]));
+    rights::check(work, rights, &bounds, expires_at).await?;
     let name = name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
         return Err(KeyError::BadName);
     }
     let (key, hash) = secrets::new(PREFIX);
-    match work.db().insert_key(KeyId::new(now), name, &hash, what, now).await {
+    let new = NewKey { id: KeyId::new(now), name, hash: &hash, phones, rights, phonecalls, bounds, expires_at };
+    match work.db().insert_key(&new, now).await {
         Ok(()) => {}
         Err(error) if error.is_unique_violation() => return Err(KeyError::NameTaken(name.to_owned())),
         Err(error) => return Err(error.into()),

@@ -1,0 +1,34 @@
+-- What each key may do. Whatever there was could do everything, and goes on: it is marked until somebody says what it may.
+
+ALTER TABLE api_keys ADD COLUMN from_before BOOLEAN NOT NULL DEFAULT FALSE;  -- it has its rights from before there were any
+ALTER TABLE api_keys ADD COLUMN bounds JSONB;                    -- which alarms it is bound to; NULL: none
+ALTER TABLE api_keys ADD COLUMN expires_at TIMESTAMPTZ;          -- it is no good from then on; NULL: as long as it is not revoked
+ALTER TABLE api_keys ADD COLUMN last_used_from TEXT;             -- the address of its last use
+ALTER TABLE api_keys ADD COLUMN old_hash BYTEA;                  -- the secret that it had before the one it has...
+ALTER TABLE api_keys ADD COLUMN old_until TIMESTAMPTZ;           -- ... is good as well until then
+CREATE UNIQUE INDEX api_keys_old_hash ON api_keys (old_hash) WHERE old_hash IS NOT NULL;
+
+UPDATE api_keys SET from_before = TRUE, rights = CASE WHEN rights = '' THEN 'admin' ELSE 'admin,' || rights END
+WHERE rights NOT IN ('phonecalls', 'mail');
+
+-- Which right was last used when: by a key, or (open) without one.
+CREATE TABLE rights_used (
+    who      TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    used_at  TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (who, name)
+);
+
+-- One row: what open networks may do where the configuration does not say, and since when it is noted who uses what.
+CREATE TABLE rights_begin (
+    one          INTEGER PRIMARY KEY CHECK (one = 1),
+    open         TEXT NOT NULL,
+    noted_since  TIMESTAMPTZ
+);
+INSERT INTO rights_begin (one, open)
+SELECT 1, CASE WHEN EXISTS (SELECT 1 FROM api_keys) OR EXISTS (SELECT 1 FROM alarms) OR EXISTS (SELECT 1 FROM handsets)
+                    OR EXISTS (SELECT 1 FROM people) OR EXISTS (SELECT 1 FROM users)
+               THEN 'admin' ELSE 'raise,read' END;
+
+-- The alarms of a key.
+CREATE INDEX alarms_by_integration ON alarms (integration_id, number);
