@@ -23,14 +23,15 @@ use self::knocks::Knocks;
 use self::rates::Rates;
 use self::received::LastBodies;
 use crate::clock::Clock;
-use crate::config::{Config, ProxySign};
+use crate::config::ProxySign;
+use crate::config::live::Live;
 use crate::store::Store;
 use crate::telemetry::{Metrics, Refusals};
 
 /// What a node knows of those who ask, and all that it needs to find that out.
 pub struct Access {
-    /// Settings.
-    pub config: Arc<Config>,
+    /// Settings, as they are at the moment.
+    pub config: Arc<Live>,
     /// The database.
     pub store: Store,
     /// Time.
@@ -58,7 +59,7 @@ pub struct Access {
 impl Access {
     /// Nobody is known yet.
     #[must_use]
-    pub fn new(config: Arc<Config>, store: Store, clock: Clock, metrics: Arc<Metrics>, refusals: Arc<Refusals>) -> Self {
+    pub fn new(config: Arc<Live>, store: Store, clock: Clock, metrics: Arc<Metrics>, refusals: Arc<Refusals>) -> Self {
         Self {
             directory: Directory::new(store.subscribe()),
             guard: Guard::default(),
