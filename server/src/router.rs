@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, MatchedPath, RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get, post};
@@ -39,11 +40,13 @@ use crate::http::versions::{looked_at, tagged};
 use crate::http::{bodies, charset, json};
 use crate::intake;
 use crate::lock::LockKind;
-use crate::telemetry::Metrics;
+use crate::net::seats::Seat;
+use crate::telemetry::{Ended, Face, Metrics};
 
 /// Every route of the server.
 pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
     let timeout = app.config().http.request_timeout;
+    let measures = Arc::clone(&app.engine.metrics);
     // The handset path has no layers of its own: whatever answers there answers with a body that holds `code`.
     let handsets = Router::new()
         .route("/alert/phone", any(handset::face::plain))
@@ -178,9 +181,68 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
             Err(never) => match never {},
         }
     });
-    let routes = Router::new().route("/k/{key}/{*rest}", with_path_key).merge(all);
+    let routes = Router::new()
+        .route("/k/{key}/{*rest}", with_path_key)
+        .merge(all)
+        .layer(middleware::from_fn_with_state(measures, measured));
     // Senders write a slash at the end of an address as easily as none.
     Router::new().fallback_service(MapRequest::new(routes, without_last_slash))
+}
+
+/// Which face a request is for.
+fn face_of(method: &Method, path: &str) -> Face {
+    // The key in an address says nothing of it.
+    let path = path.strip_prefix("/k/").map_or(path, |rest| rest.find('/').map_or("", |at| &rest[at..]));
+    let mut parts = path.split('/').skip(1);
+    let mut next = || parts.next().unwrap_or_default();
+    match next() {
+        "alert" => Face::Handsets,
+        "h" => {
+            let (_token, what) = (next(), next());
+            match what {
+                "media" | "recording" | "live" | "incoming" | "inbound" => Face::Voice,
+                _ => Face::Handsets,
+            }
+        }
+        "api" => match (next(), next(), next()) {
+            ("v1", "alarms", "") if method == Method::POST => Face::Intake,
+            ("v1", "intake" | "heartbeat", _) | ("v1", "alarms", "resolve") | ("v1", "sms", "inbound") | ("v2", ..) => {
+                Face::Intake
+            }
+            ("v1", "call" | "calls" | "shouts" | "dnc", _) => Face::Compat,
+            _ => Face::Api,
+        },
+        "v2" | "generic" | "jsm" | "cti" | "direct" => Face::Compat,
+        "healthz" | "readyz" | "metrics" => Face::Probes,
+        _ => Face::Pages,
+    }
+}
+
+/// A request that is being answered: told as unanswered when nobody waits for it any more.
+struct Measuring {
+    metrics: Arc<Metrics>,
+    face: Face,
+    ended: Ended,
+    began: Instant,
+    /// Its place, and for how long that had waited before.
+    waits: Option<(Seat, Duration)>,
+}
+
+impl Drop for Measuring {
+    fn drop(&mut self) {
+        let waited = self.waits.as_ref().map_or(Duration::ZERO, |(seat, before)| seat.waited().saturating_sub(*before));
+        self.metrics.requests.ended(self.face, self.ended, self.began.elapsed().saturating_sub(waited));
+    }
+}
+
+/// Counts a request, and how long it took.
+async fn measured(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+    let face = face_of(request.method(), request.uri().path());
+    let waits = request.extensions().get::<Seat>().map(|seat| (seat.clone(), seat.waited()));
+    let mut measuring = Measuring { metrics, face, ended: Ended::Unanswered, began: Instant::now(), waits };
+    let response = next.run(request).await;
+    measuring.ended = Ended::of(response.status().as_u16());
+    response
 }
 
 /// The description of the API as a page.
@@ -437,4 +499,37 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     let mut response = engine.metrics.render().into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(Metrics::CONTENT_TYPE));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_request_is_of_a_face() {
+        for (method, path, face) in [
+            (Method::GET, "/alert/phone", Face::Handsets),
+            (Method::GET, "/h/abc/alert/phone", Face::Handsets),
+            (Method::PUT, "/h/abc/recording/x", Face::Voice),
+            (Method::GET, "/h/abc/live", Face::Voice),
+            (Method::POST, "/api/v1/alarms", Face::Intake),
+            (Method::POST, "/k/api/api/v1/alarms", Face::Intake),
+            (Method::GET, "/api/v1/alarms", Face::Api),
+            (Method::POST, "/api/v1/alarms/7/cancel", Face::Api),
+            (Method::POST, "/api/v1/alarms/resolve", Face::Intake),
+            (Method::POST, "/api/v1/intake/zabbix", Face::Intake),
+            (Method::POST, "/api/v2/alerts", Face::Intake),
+            (Method::GET, "/api/v1/heartbeats", Face::Api),
+            (Method::POST, "/api/v1/sms/inbound/abc", Face::Intake),
+            (Method::POST, "/api/v1/call", Face::Compat),
+            (Method::POST, "/k/KEY/v2/enqueue", Face::Compat),
+            (Method::GET, "/cti/ws", Face::Compat),
+            (Method::GET, "/", Face::Pages),
+            (Method::GET, "/k/KEY", Face::Pages),
+            (Method::GET, "/metrics", Face::Probes),
+            (Method::GET, "", Face::Pages),
+        ] {
+            assert_eq!(face_of(&method, path), face, "{method} {path}");
+        }
+    }
 }

@@ -220,9 +220,9 @@ impl Service {
             stopping.cancel();
         });
         let room = Room::of(&engine.config.http, net::files::make_room(engine.config.http.max_connections));
-        let seats = Arc::new(Seats::new(room, Arc::clone(&engine.metrics)));
+        let seats = Seats::new(room, Arc::clone(&engine.metrics)).following(Arc::clone(&engine.config));
         let posting = post.map(|listener| tokio::spawn(take_mail(listener, Arc::clone(&app))));
-        net::serve::serve(listener, router, app.prefix.clone(), seats, Limits::default(), app.stopping.clone()).await;
+        net::serve::serve(listener, router, app.prefix.clone(), Arc::new(seats), Limits::default(), app.stopping.clone()).await;
         if let Some(posting) = posting {
             // It ends by itself, at the same time.
             let _ = posting.await;

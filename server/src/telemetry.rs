@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
-use tracing_subscriber::{EnvFilter, fmt, prelude::*, util::TryInitError};
+use tracing_subscriber::{EnvFilter, Registry as Registered, fmt, prelude::*, reload, util::TryInitError};
 
 use crate::{
     alarm::call_record::CallResult,
@@ -33,6 +34,24 @@ pub enum LogError {
     /// The process has a log already.
     #[error("the log is open already ({0}); open it once in a process, before the service is built")]
     Twice(#[from] TryInitError),
+    /// The log is closed.
+    #[error("the log is closed ({0})")]
+    Closed(#[from] reload::Error),
+}
+
+/// What of an open log can be changed.
+#[derive(Clone, Debug)]
+pub struct LogControl(reload::Handle<EnvFilter, Registered>);
+
+impl LogControl {
+    /// Says anew which lines are written.
+    ///
+    /// # Errors
+    /// When that is no filter; then the one of before stays.
+    pub fn set(&self, filter: &str) -> Result<(), LogError> {
+        let filter = EnvFilter::builder().parse(filter)?;
+        Ok(self.0.reload(filter)?)
+    }
 }
 
 /// Opens the log of the process, on standard error.
@@ -40,9 +59,9 @@ pub enum LogError {
 /// # Errors
 ///
 /// When the filter is wrong, or the log is open already; the first one stays in use.
-pub fn init_logging(config: &LogConfig) -> Result<(), LogError> {
+pub fn init_logging(config: &LogConfig) -> Result<LogControl, LogError> {
     // Not from the environment: RUST_LOG of a build machine must not silence a server that wakes people.
-    let filter = EnvFilter::builder().parse(&config.filter)?;
+    let (filter, control) = reload::Layer::new(EnvFilter::builder().parse(&config.filter)?);
     let registry = tracing_subscriber::registry().with(filter);
     match config.format {
         LogFormat::Text => {
@@ -55,7 +74,7 @@ pub fn init_logging(config: &LogConfig) -> Result<(), LogError> {
             registry.with(lines.with_writer(std::io::stderr)).try_init()?;
         }
     }
-    Ok(())
+    Ok(LogControl(control))
 }
 
 /// Declares a label: its name, and all of its values with their meanings.
@@ -121,6 +140,120 @@ label! {
         Offered = "offered",
         /// Turned away: an unknown token, a network that is not open.
         Refused = "refused",
+    }
+}
+
+label! {
+    /// Who is spoken with.
+    FaceLabels.face: Face {
+        /// Handsets that ask for work and report.
+        Handsets = "handsets",
+        /// Sound that handsets play and record, calls that come in on them, and what is done in calls that run.
+        Voice = "voice",
+        /// Senders: alarms, signals, signs of life, text messages that came in.
+        Intake = "intake",
+        /// Programs and operators by the API.
+        Api = "api",
+        /// Programs that were written for other products.
+        Compat = "compat",
+        /// People in browsers, and calendars.
+        Pages = "pages",
+        /// Probes.
+        Probes = "probes",
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ended {
+    /// It was done.
+    Done,
+    /// It was refused: what it asks for cannot be done as it asks.
+    Refused,
+    /// The server failed.
+    Failed,
+    /// Nobody was answered: the client went away, or a report could not be stored and the phone keeps it.
+    Unanswered,
+}
+
+impl Ended {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Done, Self::Refused, Self::Failed, Self::Unanswered];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Unanswered => "unanswered",
+        }
+    }
+
+    /// What an answer with this status is.
+    #[must_use]
+    pub fn of(status: u16) -> Self {
+        match status {
+            500.. => Self::Failed,
+            400.. => Self::Refused,
+            _ => Self::Done,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    face: &'static str,
+    outcome: &'static str,
+}
+
+/// Upper bounds of how long a request takes, in seconds: 5 ms to 10 s.
+const REQUEST_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// How many requests each face had, how they ended, and how long they took.
+#[derive(Debug)]
+pub struct Requests {
+    ended: Family<RequestLabels, Counter>,
+    seconds: Family<FaceLabels, Histogram, fn() -> Histogram>,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        let seconds: Family<FaceLabels, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS));
+        let ended: Family<RequestLabels, Counter> = Family::default();
+        for face in Face::ALL {
+            drop(seconds.get_or_create(&(*face).into()));
+            for outcome in Ended::ALL {
+                drop(ended.get_or_create(&RequestLabels { face: face.as_str(), outcome: outcome.as_str() }));
+            }
+        }
+        Self { ended, seconds }
+    }
+}
+
+impl Requests {
+    /// One has ended, after so long without what it waited for something to happen.
+    pub fn ended(&self, face: Face, how: Ended, took: std::time::Duration) {
+        self.ended.get_or_create(&RequestLabels { face: face.as_str(), outcome: how.as_str() }).inc();
+        if how != Ended::Unanswered {
+            self.seconds.get_or_create(&face.into()).observe(took.as_secs_f64());
+        }
+    }
+}
+
+/// For how long the first of a queue has waited. Queues that keep no times are told by the first entry that stays the same.
+#[derive(Debug, Default)]
+pub struct QueueGauge {
+    oldest_seconds: Gauge,
+    first: Mutex<Option<(i64, DateTime<Utc>)>>,
+}
+
+impl QueueGauge {
+    /// This entry is the first now; `None`: nothing waits.
+    pub fn seen(&self, first: Option<i64>, now: DateTime<Utc>) {
+        let mut known = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = first.map(|id| known.filter(|(own, _)| *own == id).unwrap_or((id, now)));
+        self.oldest_seconds.set(known.map_or(0, |(_, since)| (now - since).num_seconds().max(0)));
     }
 }
 
@@ -499,6 +632,14 @@ pub struct Metrics {
     pub open_hunts: Gauge,
     /// Dials that handsets hold.
     pub open_dials: Gauge,
+    /// For how long the hunt of an alarm has wanted a handset that has waited longest.
+    pub hunts_oldest_due_seconds: Gauge,
+    /// Alarms whose words are to be looked at.
+    pub sought: QueueGauge,
+    /// What is to be counted.
+    pub figures: QueueGauge,
+    /// Requests by whom they were of.
+    pub requests: Requests,
     /// Seconds from an alarm to its first answer.
     pub time_to_answer: Histogram,
     /// Store operations that failed.
@@ -603,6 +744,10 @@ impl Metrics {
             handsets: HandsetGauges::default(),
             open_hunts: Gauge::default(),
             open_dials: Gauge::default(),
+            hunts_oldest_due_seconds: Gauge::default(),
+            sought: QueueGauge::default(),
+            figures: QueueGauge::default(),
+            requests: Requests::default(),
             time_to_answer: Histogram::new(ANSWER_SECONDS),
             store_errors: Counter::default(),
             store_transactions: Counter::default(),
@@ -637,6 +782,27 @@ impl Metrics {
         registry.register("handset_failures", "Calls in a row that have not left a handset", metrics.handsets.failures.clone());
         registry.register("open_hunts", "Hunts of alarms that have not ended", metrics.open_hunts.clone());
         registry.register("open_dials", "Dials that handsets hold", metrics.open_dials.clone());
+        registry.register(
+            "hunts_oldest_due_seconds",
+            "How long the hunt of an alarm has waited for a handset that has waited longest",
+            metrics.hunts_oldest_due_seconds.clone(),
+        );
+        registry.register(
+            "sought_oldest_seconds",
+            "How long the first alarm has waited for its words to be looked at",
+            metrics.sought.oldest_seconds.clone(),
+        );
+        registry.register(
+            "figures_oldest_seconds",
+            "How long the first thing has waited to be counted",
+            metrics.figures.oldest_seconds.clone(),
+        );
+        registry.register("requests", "Requests, by face and by how they ended", metrics.requests.ended.clone());
+        registry.register(
+            "request_seconds",
+            "How long requests took, without waiting for something to happen",
+            metrics.requests.seconds.clone(),
+        );
         registry.register("time_to_answer_seconds", "Time from an alarm to its first answer", metrics.time_to_answer.clone());
         registry.register("store_errors", "Store operations that failed", metrics.store_errors.clone());
         registry.register(
@@ -781,6 +947,11 @@ mod tests {
             "autocall_calls_total",
             "autocall_open_hunts",
             "autocall_open_dials",
+            "autocall_hunts_oldest_due_seconds",
+            "autocall_sought_oldest_seconds",
+            "autocall_figures_oldest_seconds",
+            "autocall_requests_total",
+            "autocall_request_seconds_bucket",
             "autocall_time_to_answer_seconds_bucket",
             "autocall_time_to_answer_seconds_sum",
             "autocall_time_to_answer_seconds_count",
@@ -860,6 +1031,38 @@ mod tests {
         metrics.handsets.set(BTreeMap::from([("desk".to_owned(), one)]));
         assert_eq!(series(&metrics, "desk"), (Some(1.0), Some(2.0)));
         assert_eq!((series(&metrics, r#"0000 \"x\""#), series(&metrics, OTHER_HANDSETS)), ((None, None), (None, None)));
+    }
+
+    #[test]
+    fn requests_are_told_by_face_and_the_age_of_a_queue_by_its_first() {
+        let metrics = Metrics::new();
+        let second = std::time::Duration::from_secs(1);
+        metrics.requests.ended(Face::Pages, Ended::of(200), second);
+        metrics.requests.ended(Face::Pages, Ended::of(304), second);
+        metrics.requests.ended(Face::Api, Ended::of(503), second);
+        metrics.requests.ended(Face::Api, Ended::of(429), second);
+        metrics.requests.ended(Face::Handsets, Ended::Unanswered, second);
+        let at = |seconds| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
+        metrics.sought.seen(Some(7), at(0));
+        metrics.sought.seen(Some(7), at(9));
+        metrics.figures.seen(Some(7), at(0));
+        metrics.figures.seen(Some(8), at(9));
+        let found = samples(&metrics.render());
+        for (series, value) in [
+            ("autocall_requests_total{face=\"pages\",outcome=\"done\"}", 2.0),
+            ("autocall_requests_total{face=\"api\",outcome=\"failed\"}", 1.0),
+            ("autocall_requests_total{face=\"api\",outcome=\"refused\"}", 1.0),
+            ("autocall_requests_total{face=\"handsets\",outcome=\"unanswered\"}", 1.0),
+            ("autocall_requests_total{face=\"voice\",outcome=\"done\"}", 0.0),
+            ("autocall_request_seconds_count{face=\"pages\"}", 2.0),
+            ("autocall_request_seconds_count{face=\"handsets\"}", 0.0),
+            ("autocall_sought_oldest_seconds", 9.0),
+            ("autocall_figures_oldest_seconds", 0.0),
+        ] {
+            assert_eq!(found.get(series), Some(&value), "{series} in {found:?}");
+        }
+        metrics.sought.seen(None, at(20));
+        assert_eq!(samples(&metrics.render())["autocall_sought_oldest_seconds"], 0.0);
     }
 
     #[test]

@@ -23,15 +23,16 @@ use self::knocks::Knocks;
 use self::rates::Rates;
 use self::received::LastBodies;
 use crate::clock::Clock;
-use crate::config::{Config, ProxySign};
+use crate::config::ProxySign;
+use crate::config::live::Live;
 use crate::rights::Rights;
 use crate::store::Store;
 use crate::telemetry::{Metrics, Refusals};
 
 /// What a node knows of those who ask, and all that it needs to find that out.
 pub struct Access {
-    /// Settings.
-    pub config: Arc<Config>,
+    /// Settings, as they are at the moment.
+    pub config: Arc<Live>,
     /// The database.
     pub store: Store,
     /// Time.
@@ -62,7 +63,7 @@ impl Access {
     /// Nobody is known yet.
     #[must_use]
     pub fn new(
-        config: Arc<Config>,
+        config: Arc<Live>,
         store: Store,
         clock: Clock,
         (metrics, refusals): (Arc<Metrics>, Arc<Refusals>),

@@ -64,7 +64,6 @@ async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Resp
     let request = alarm_request::raise_request(body, key, sender, app.config())?;
     let raised = app.engine.raise(&request).await?;
     let (id, raised_as) = (raised.alarm.id, raised.raised_as);
-    tracing::info!(alarm.id = %id, alarm.number = raised.alarm.number, outcome = ?raised_as, "alarm");
     let alarm = alarm::summary(&app.engine.store, raised.alarm).await?;
     let status = match raised_as {
         RaisedAs::Repeated | RaisedAs::Reopened | RaisedAs::Replayed { repeated: true } => StatusCode::OK,

@@ -20,6 +20,7 @@ mod roster_words;
 mod send;
 mod serve;
 mod swap;
+mod upkeep;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,7 +35,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Config, Loaded, Overrides, SecretUrl};
+use crate::config::{Config, ConfigError, Loaded, Overrides, SecretUrl};
 use crate::engine::Engine;
 use crate::http::problem::Problem;
 use crate::keep::refused::Refused;
@@ -71,6 +72,12 @@ enum Command {
     Migrate,
     /// Forget alarms that ended long ago
     Prune(prune::Prune),
+    /// Look whether all is well: each line is good, or says what to do; fails if something is bad
+    Doctor(upkeep::doctor::Doctor),
+    /// Print what a shell needs to complete commands and options
+    Completions(upkeep::manual::Completions),
+    /// Write the manual as man pages into a folder
+    Man(upkeep::manual::Man),
     /// People and their numbers
     #[command(subcommand)]
     People(keep::people::PeopleCommand),
@@ -169,17 +176,25 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         // The configuration is that of a server, which may be elsewhere.
         return Ok(send::run(send).await);
     }
+    // So is the manual for any.
+    match &cli.command {
+        Command::Completions(shell) => return upkeep::manual::completions(shell).map(|()| ExitCode::SUCCESS),
+        Command::Man(man) => return upkeep::manual::man(man).map(|()| ExitCode::SUCCESS),
+        _ => {}
+    }
     let listen = match &cli.command {
         Command::Serve { listen } => *listen,
         _ => None,
     };
     crate::net::tls::install_provider();
-    let overrides = Overrides { listen, data_dir: cli.data_dir };
-    let mut loaded = Config::load(cli.config.as_deref(), |name| std::env::var(name).ok(), overrides)?;
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    loaded.warnings.extend(crate::config::unknown_variables(names));
+    let settings = Settings { file: cli.config, overrides: Overrides { listen, data_dir: cli.data_dir } };
+    if let Command::Doctor(doctor) = cli.command {
+        // A configuration that is refused is what it tells.
+        return Ok(upkeep::doctor::run(doctor, settings).await);
+    }
+    let loaded = settings.read()?;
     match cli.command {
-        Command::Serve { .. } => serve::serve(loaded).await,
+        Command::Serve { .. } => serve::serve(settings, loaded).await,
         Command::Demo(demo) => demo::run(demo).await,
         Command::Migrate => migrate(&loaded).await,
         Command::Prune(prune) => prune::run(prune, &loaded.config).await,
@@ -198,7 +213,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Phonecalls(command) => phonecalls::run(command, &loaded.config).await,
         Command::Report(report) => report::run(report, &loaded.config).await,
         Command::Records(records) => records::run(records, &loaded.config).await,
-        Command::Send(_) => Ok(()),
+        Command::Send(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
         Command::Key(command) => keep::key::run(command, &loaded.config).await,
         Command::Handset(command) => keep::handset::run(command, &loaded.config).await,
         Command::Media(command) => keep::media::run(command, &loaded.config).await,
@@ -208,6 +223,22 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(import) => coming::import(import, &loaded.config).await,
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the settings of this process come from, beside its environment.
+struct Settings {
+    file: Option<PathBuf>,
+    overrides: Overrides,
+}
+
+impl Settings {
+    /// Reads and checks them.
+    fn read(&self) -> Result<Loaded, ConfigError> {
+        let mut loaded = Config::load(self.file.as_deref(), |name| std::env::var(name).ok(), self.overrides.clone())?;
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        loaded.warnings.extend(crate::config::unknown_variables(names));
+        Ok(loaded)
+    }
 }
 
 /// An error with its causes, each told once: many already repeat what caused them.
@@ -255,8 +286,9 @@ const STOP_WITHIN: Duration = Duration::from_millis(9_500);
 
 /// Cancels `stop` when the system or somebody at the terminal asks this process to end, and ends it when that takes too long.
 ///
-/// The signals are heard on a thread of its own: when all others are busy, this one is not. `logs`: whose files are opened anew at a hang-up.
-fn stop_when_asked(stop: &CancellationToken, logs: Option<Arc<Engine>>) -> anyhow::Result<()> {
+/// The signals are heard on a thread of its own: when all others are busy, this one is not. `server`: what reads its configuration anew
+/// at a hang-up.
+fn stop_when_asked(stop: &CancellationToken, server: Option<upkeep::reload::Reload>) -> anyhow::Result<()> {
     let stop = stop.clone();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let listen = move || {
@@ -290,18 +322,19 @@ fn stop_when_asked(stop: &CancellationToken, logs: Option<Arc<Engine>>) -> anyho
                     _ = interrupt.recv() => break,
                     _ = terminate.recv() => break,
                     _ = quit.recv() => break,
-                    _ = hang_up.recv() => {
-                        if let Some(engine) = logs.as_ref().filter(|engine| engine.shout_logs.folder().is_some()) {
-                            tracing::info!("SIGHUP: the files of detail records are opened anew");
-                            engine.shout_logs.reopen.notify_one();
+                    _ = hang_up.recv() => match &server {
+                        Some(server) => {
+                            server.hang_up();
                             continue;
                         }
-                        "SIGHUP"
-                    }
+                        None => "SIGHUP",
+                    },
                     _ = user_one.recv() => "SIGUSR1",
                     _ = user_two.recv() => "SIGUSR2",
                 };
-                tracing::info!("{heard} changes nothing: the configuration is read at start, and the log goes to standard error");
+                tracing::info!(
+                    "{heard} changes nothing: SIGHUP reads the configuration anew, and the log goes to standard error"
+                );
             }
             tracing::info!("stopping");
             stop.cancel();

@@ -8,16 +8,17 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::first_steps::first_steps;
-use super::stop_when_asked;
+use super::upkeep::reload::Reload;
+use super::{Settings, stop_when_asked};
 use crate::clock::Clock;
 use crate::config::Loaded;
 use crate::keep::pairing;
 use crate::service::Service;
 use crate::telemetry;
 
-pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
-    let Loaded { config, warnings } = loaded;
-    telemetry::init_logging(&config.log)?;
+pub(super) async fn serve(settings: Settings, loaded: Loaded) -> anyhow::Result<()> {
+    let Loaded { config, warnings, .. } = loaded;
+    let log = telemetry::init_logging(&config.log)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -36,7 +37,7 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     }
     let shutdown = CancellationToken::new();
     let app = service.app();
-    stop_when_asked(&shutdown, Some(Arc::clone(&app.engine)))?;
+    stop_when_asked(&shutdown, Some(Reload { settings, engine: Arc::clone(&app.engine), log }))?;
     if let Some(first_login) = service.pages().first_login().told(service.address()) {
         tell(&first_steps(app.config(), service.address(), &first_login));
     }

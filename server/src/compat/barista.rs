@@ -95,7 +95,6 @@ async fn try_call(app: &App, sender: &Sender, query: Option<&str>, headers: &Hea
     parameters.read_form(query.unwrap_or_default().as_bytes());
     parameters.read_body(headers, body).await?;
     let raised = app.engine.raise(&request::raise_request(&parameters, sender, app.config())?).await?;
-    tracing::info!(alarm.id = %raised.alarm.id, alarm.number = raised.alarm.number, "alarm from a Barista client");
     Ok(raised.alarm.number)
 }
 

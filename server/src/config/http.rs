@@ -19,7 +19,9 @@ pub struct HttpConfig {
     pub open_rights: Option<Rights>,
     /// Reverse proxies whose `Forwarded` and `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether the configuration itself lists this computer in `open_networks`.
+    /// Whether the configuration itself says which they are.
+    pub networks_listed: bool,
+    /// Whether it lists this computer among them.
     pub loopback_listed: bool,
     /// What says that a reverse proxy stands in front, if anything does.
     pub proxy_sign: Option<ProxySign>,
@@ -55,17 +57,18 @@ impl HttpConfig {
     }
 }
 
+/// The addresses by which a computer reaches itself.
+fn this_computer() -> Vec<IpNet> {
+    let networks = [IpNet::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8), IpNet::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 128)];
+    networks.into_iter().flatten().collect()
+}
+
 impl Default for HttpConfig {
     fn default() -> Self {
         Self {
-            open_networks: [
-                IpNet::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
-                IpNet::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
+            open_networks: this_computer(),
             open_rights: None,
+            networks_listed: false,
             trusted_proxies: Vec::new(),
             loopback_listed: false,
             proxy_sign: None,
@@ -88,6 +91,14 @@ impl HttpConfig {
     #[must_use]
     pub fn has_unlisted_proxy(&self) -> bool {
         self.proxy_sign.is_some() && self.trusted_proxies.is_empty() && !self.loopback_listed
+    }
+
+    /// Finds out whether a reverse proxy stands in front. Then this computer comes in without a key only where that was written down.
+    pub(super) fn see_to_proxies(&mut self, listen: SocketAddr) {
+        self.proxy_sign = ProxySign::of(listen, self);
+        if !self.networks_listed {
+            self.open_networks = if self.proxy_sign.is_some() { Vec::new() } else { this_computer() };
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use std::{fmt, io};
 use ipnet::IpNet;
 use toml::de::{DeTable, DeValue};
 
-use super::{Config, Key, ProxySign, Switch, Value, ValueKind, gone, keys};
+use super::secret_files::{self, SECRETS};
+use super::{Config, Key, Switch, Value, ValueKind, gone, keys};
 
 /// What the first part of the server's own paths may be.
 const OWN_PATHS: [&str; 41] = [
@@ -81,6 +82,8 @@ pub struct Loaded {
     pub config: Config,
     /// Sentences to log once the log is there.
     pub warnings: Vec<String>,
+    /// Keys whose secrets stand in the configuration file itself.
+    pub secrets_in_file: Vec<&'static str>,
 }
 
 /// The configuration is refused.
@@ -165,17 +168,14 @@ impl Config {
         if let Some(data_dir) = overrides.data_dir {
             config.data_dir = data_dir;
         }
-        let listed = loading.given.contains("http.open_networks");
+        config.http.networks_listed = loading.given.contains("http.open_networks");
         let loopback = |network: &IpNet| {
             network.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)) || network.contains(&IpAddr::V6(Ipv6Addr::LOCALHOST))
         };
-        config.http.loopback_listed = listed && config.http.open_networks.iter().any(loopback);
-        config.http.proxy_sign = ProxySign::of(config.listen, &config.http);
-        if !listed && config.http.proxy_sign.is_some() {
-            config.http.open_networks.clear();
-        }
+        config.http.loopback_listed = config.http.networks_listed && config.http.open_networks.iter().any(loopback);
+        config.http.see_to_proxies(config.listen);
         let warnings = config.oddities();
-        Ok(Loaded { config, warnings })
+        Ok(Loaded { config, warnings, secrets_in_file: loading.secrets_in_file })
     }
 
     /// What deserves a word at start.
@@ -211,7 +211,8 @@ impl Config {
 /// Names of variables that look like ours and are not: most likely typing errors, but possibly somebody else's business,
 /// so they are worth a warning only.
 pub fn unknown_variables(names: impl IntoIterator<Item = String>) -> Vec<String> {
-    let known = |name: &str| OTHER_VARIABLES.contains(&name) || keys().any(|key| key.env == name);
+    let of_file = |name: &str| SECRETS.iter().any(|secret| secret.file_env == name);
+    let known = |name: &str| OTHER_VARIABLES.contains(&name) || of_file(name) || keys().any(|key| key.env == name);
     let mut warnings: Vec<String> = names
         .into_iter()
         .filter(|name| name.starts_with("AUTOCALL_") && !known(name))
@@ -229,6 +230,7 @@ pub(super) struct Loading {
     pub(super) config: Config,
     pub(super) problems: Vec<Problem>,
     pub(super) given: BTreeSet<&'static str>,
+    secrets_in_file: Vec<&'static str>,
 }
 
 impl Loading {
@@ -248,6 +250,13 @@ impl Loading {
         flatten("", table.get_ref(), &mut entries);
         // The table is sorted by name; problems are told in the order of the file.
         entries.sort_by_key(|entry| entry.key_span.start);
+        let is_given = |path: &str| entries.iter().any(|entry| entry.path == path && entry.value.as_str() != Some(""));
+        for secret in SECRETS.iter().filter(|secret| is_given(secret.path)) {
+            if let Some(file) = entries.iter().find(|entry| entry.path == secret.file_path && is_given(secret.file_path)) {
+                self.problems.push(Problem { place: place(file.key_span.clone()), what: secret.both() });
+            }
+            self.secrets_in_file.push(secret.path);
+        }
         for entry in entries {
             if let Err((span, what)) = self.apply_entry(&entry) {
                 self.problems.push(Problem { place: place(span), what });
@@ -256,6 +265,13 @@ impl Loading {
     }
 
     fn apply_entry(&mut self, entry: &Entry<'_, '_>) -> Result<(), (Range<usize>, String)> {
+        if let Some(secret) = SECRETS.iter().find(|secret| secret.file_path == entry.path) {
+            let told = |what: String| (entry.value_span.clone(), format!("{} {what}", entry.path));
+            return match value_from_toml(ValueKind::Text, entry.value).map_err(told)? {
+                Value::Text(file) if !file.is_empty() => self.apply_file(secret.path, &file).map_err(told),
+                _ => Ok(()),
+            };
+        }
         let Some(key) = keys().find(|key| key.path == entry.path) else {
             if let Some(gone) = gone().find(|gone| gone.path == entry.path) {
                 let written = match entry.value {
@@ -268,7 +284,8 @@ impl Loading {
             let what = if is_section {
                 format!("{} is a section; write [{}] and its keys below", entry.path, entry.path)
             } else {
-                let hint = nearest(&entry.path, keys().map(|key| key.path));
+                let of_files = SECRETS.iter().map(|secret| secret.file_path);
+                let hint = nearest(&entry.path, keys().map(|key| key.path).chain(of_files));
                 format!("{} is not a known key{}", entry.path, did_you_mean(hint))
             };
             return Err((entry.key_span.clone(), what));
@@ -288,12 +305,31 @@ impl Loading {
                 self.problems.push(Problem { place: Place::Variable(key.env), what });
             }
         }
+        for secret in &SECRETS {
+            let given = |name: &str| env(name).filter(|text| !text.trim().is_empty());
+            let Some(file) = given(secret.file_env) else { continue };
+            let done = match given(secret.env) {
+                Some(_) => Err(format!("{} is given as well: take one of them out", secret.env)),
+                None => self.apply_file(secret.path, file.trim()),
+            };
+            if let Err(what) = done {
+                self.problems.push(Problem { place: Place::Variable(secret.file_env), what });
+            }
+        }
         for gone in gone() {
             if let Some(text) = env(gone.env).filter(|text| !text.trim().is_empty()) {
                 let what = gone.why(text.trim().parse().ok());
                 self.problems.push(Problem { place: Place::Variable(gone.env), what });
             }
         }
+    }
+
+    /// The value of a key stands in a file.
+    fn apply_file(&mut self, path: &str, file: &str) -> Result<(), String> {
+        let secret = secret_files::read(file)?;
+        // The file may hold what is right for another key.
+        let wrong = |what: String| format!("names {file}, and what stands in it {what}");
+        keys().find(|key| key.path == path).map_or(Ok(()), |key| self.apply(key, Value::Text(secret)).map_err(wrong))
     }
 
     fn apply(&mut self, key: &'static Key, value: Value) -> Result<(), String> {

@@ -7,6 +7,9 @@
 //! A wrong key or value is refused at start, with the line of the file or the name of the variable to correct: a server
 //! that wakes people must not run on a typing error. All problems are listed at once.
 //!
+//! A key whose value is a secret takes the name of a file as well ([`secret_files`]). What of it can change while the server runs says
+//! [`live`].
+//!
 //! To add a key: a field in the struct of its section, its default there, a row in its `KEYS`, a line in the example and in
 //! the manual. The tests say which one is missing.
 
@@ -17,6 +20,7 @@ mod handsets;
 mod http;
 mod kept;
 mod lines;
+pub mod live;
 mod loading;
 mod log;
 mod notify;
@@ -25,6 +29,7 @@ mod programs;
 mod reading;
 mod records;
 mod roster;
+pub mod secret_files;
 mod sms;
 
 use std::net::{Ipv4Addr, SocketAddr};

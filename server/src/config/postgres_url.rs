@@ -42,6 +42,12 @@ pub fn check(text: &str) -> Result<(), String> {
     parse(text).map(|_| ())
 }
 
+/// The certificates and keys that an address names, each with its parameter.
+#[must_use]
+pub fn files(text: &str) -> Vec<(&'static str, String)> {
+    parse(text).map(|address| address.files).unwrap_or_default()
+}
+
 pub(crate) fn parse(text: &str) -> Result<PostgresAddress, String> {
     let rest = SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme));
     let Some(rest) = rest.filter(|rest| !rest.is_empty() && !text.contains(char::is_whitespace)) else {

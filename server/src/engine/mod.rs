@@ -32,6 +32,7 @@ pub use watch::tick::Tick;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::live::Live;
 use crate::keep::refused::Refused;
 use crate::links::Links;
 use crate::lock::Locks;
@@ -134,8 +135,8 @@ pub struct Engine {
     pub locks: Locks,
     /// Time.
     pub clock: Clock,
-    /// Settings.
-    pub config: Arc<Config>,
+    /// Settings, as they are at the moment.
+    pub config: Arc<Live>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Who was refused, and why.
@@ -194,7 +195,7 @@ impl Engine {
             store,
             locks,
             clock,
-            config,
+            config: Arc::new(Live::new(config)),
             refusals: Arc::new(Refusals::new(&metrics)),
             metrics,
             links,

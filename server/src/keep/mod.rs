@@ -3,6 +3,7 @@
 pub mod checks;
 pub mod coming;
 pub mod do_not_call;
+pub mod doctor;
 pub mod first_steps;
 pub mod heartbeats;
 pub mod keys;

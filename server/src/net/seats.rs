@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::HttpConfig;
+use crate::config::live::Live;
 use crate::telemetry::{Metrics, Turned};
 
 /// A head, or a connection that has not sent a byte, makes room first once it is so old: sending a head takes one packet.
@@ -158,6 +159,8 @@ pub enum Admission {
 /// All places.
 pub struct Seats {
     room: Room,
+    /// What says anew which addresses stand for many clients.
+    settings: Option<Arc<Live>>,
     table: Mutex<Table>,
     waiting: AtomicUsize,
     /// Told when a place becomes free.
@@ -217,6 +220,8 @@ struct Held {
     answered: AtomicBool,
     /// Since when nothing more could be sent, in milliseconds since the start; 0: not so.
     stalled: AtomicU64,
+    /// For how long its requests have waited for something to happen, in milliseconds.
+    waited: AtomicU64,
     /// Something that was sent was not read.
     unread: AtomicBool,
     /// It speaks another protocol from now on: what is sent is no answer of HTTP.
@@ -229,13 +234,25 @@ impl Seats {
     /// No connections yet.
     #[must_use]
     pub fn new(room: Room, metrics: Arc<Metrics>) -> Self {
-        Self { room, table: Mutex::default(), waiting: AtomicUsize::new(0), freed: Notify::new(), metrics, born: Instant::now() }
+        let (table, waiting, freed) = (Mutex::default(), AtomicUsize::new(0), Notify::new());
+        Self { room, settings: None, table, waiting, freed, metrics, born: Instant::now() }
+    }
+
+    /// From now on these settings say which addresses stand for many clients, as they are at each moment.
+    #[must_use]
+    pub fn following(self, settings: Arc<Live>) -> Self {
+        Self { settings: Some(settings), ..self }
+    }
+
+    fn trusts(&self, peer: IpAddr) -> bool {
+        let trusted = self.settings.as_ref().map_or(&self.room.trusted, |settings| &settings.http.trusted_proxies);
+        trusted.iter().any(|network| network.contains(&peer))
     }
 
     /// Looks for a place for a connection from `peer`.
     pub fn admit(self: &Arc<Self>, peer: IpAddr) -> Admission {
         let peer = peer.to_canonical();
-        let trusted = self.room.trusted.iter().any(|network| network.contains(&peer));
+        let trusted = self.trusts(peer);
         let (group, now) = (group(peer), self.now());
         let mut table = self.table();
         let beyond_share = !trusted && table.unknown.get(&group).is_some_and(|count| *count >= self.room.share());
@@ -309,6 +326,7 @@ impl Seats {
             reserved: AtomicBool::new(reserved),
             answered: AtomicBool::new(false),
             stalled: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
             unread: AtomicBool::new(false),
             upgraded: AtomicBool::new(false),
             cut: CancellationToken::new(),
@@ -438,7 +456,13 @@ impl Seat {
         let before = taken.ok()?;
         seats.metrics.connections_waiting.set(i64::try_from(before + 1).unwrap_or(i64::MAX));
         self.turn(Doing::Waiting);
-        Some(Wait(self.clone()))
+        Some(Wait(self.clone(), Instant::now()))
+    }
+
+    /// For how long its requests have waited for something to happen, all together.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        Duration::from_millis(self.0.held.waited.load(Ordering::Relaxed))
     }
 
     /// Whether the connection is to end after this answer: its place is wanted, or was only lent.
@@ -498,8 +522,8 @@ impl Seat {
     }
 }
 
-/// Leave to wait, as long as it is kept.
-pub struct Wait(Seat);
+/// Leave to wait, as long as it is kept, and since when it was had.
+pub struct Wait(Seat, Instant);
 
 impl Wait {
     /// Waits until places get scarce and this one is asked to end.
@@ -511,6 +535,7 @@ impl Wait {
 impl Drop for Wait {
     fn drop(&mut self) {
         let seats = &self.0.0.seats;
+        self.0.0.held.waited.fetch_add(millis(self.1.elapsed()), Ordering::Relaxed);
         let before = seats.waiting.fetch_sub(1, Ordering::Relaxed);
         seats.metrics.connections_waiting.set(i64::try_from(before.saturating_sub(1)).unwrap_or(i64::MAX));
         if self.0.0.held.doing() == Doing::Waiting {

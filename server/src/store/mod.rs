@@ -385,12 +385,14 @@ statements! {
 impl Db<'_> {
     /// Marks a place in the transaction to which [`Db::rollback_to_savepoint`] goes back.
     pub async fn savepoint(&mut self) -> Result<()> {
+        self.touched(Touched::mark);
         execute!(self, SAVEPOINT).map(|_| ())
     }
 
     /// Undoes what was done since [`Db::savepoint`].
     pub async fn rollback_to_savepoint(&mut self) -> Result<()> {
         execute!(self, ROLLBACK_TO)?;
+        self.touched(Touched::back);
         self.release_savepoint().await
     }
 

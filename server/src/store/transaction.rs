@@ -170,6 +170,7 @@ impl Tx {
         // After a statement that failed Postgres takes COMMIT, keeps nothing and reports no error. Any other statement is refused then.
         self.connection.run("SELECT; COMMIT", "COMMIT").await?;
         self.state = State::Over;
+        touched.log();
         let announced = std::mem::take(&mut self.announced);
         if !announced.is_empty() {
             self.counters.written.fetch_add(1, Ordering::Relaxed);

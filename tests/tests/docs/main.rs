@@ -204,8 +204,13 @@ fn every_configuration_key_exists() {
     let table = manual.split("\n## ").find(|section| section.starts_with("All keys")).unwrap();
     let rows: Vec<Vec<&str>> =
         table.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('`').skip(1).step_by(2).collect()).collect();
-    let keys: BTreeSet<&str> = rows.iter().map(|row| row[0]).collect();
-    let variables: BTreeSet<&str> = rows.iter().map(|row| row[1]).chain(OTHER_VARIABLES).collect();
+    // So is the one of the names of files.
+    let files = manual.split("\n## ").find(|section| section.starts_with("Secrets from files")).unwrap();
+    let files: Vec<Vec<&str>> =
+        files.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('`').skip(1).step_by(2).collect()).collect();
+    let keys: BTreeSet<&str> = rows.iter().map(|row| row[0]).chain(files.iter().map(|row| row[1])).collect();
+    let variables: BTreeSet<&str> =
+        rows.iter().map(|row| row[1]).chain(files.iter().map(|row| row[2])).chain(OTHER_VARIABLES).collect();
     let sections: BTreeSet<&str> = keys.iter().filter_map(|key| Some(&key[..=key.find('.')?])).collect();
     assert!(sections.contains("handsets.") && variables.contains("DATABASE_URL"), "{sections:?} {variables:?}");
     for document in documents() {
@@ -253,6 +258,61 @@ async fn every_metric_exists_and_is_explained() {
         }
     }
     assert_eq!(explained, families, "docs/operating.md explains them all");
+    for file in ["alerts.yml", "dashboard.json"] {
+        let text = fs::read_to_string(root().join("server/packaging/monitoring").join(file)).unwrap();
+        let asked = words(&text, "autocall_", |c| c.is_ascii_lowercase() || c == '_');
+        assert!(asked.len() > 15, "{file}: {asked:?}");
+        for name in asked {
+            // What is asked for by name is a series, as Prometheus has it, and not the name of its family.
+            assert!(names.contains(name), "{file} asks for {name}");
+        }
+    }
+}
+
+/// Each rule of the document is one that is shipped, as it stands.
+#[test]
+fn the_rules_of_the_document_are_shipped() {
+    let rules = fs::read_to_string(root().join("server/packaging/monitoring/alerts.yml")).unwrap();
+    let asked: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
+    let document = fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    let table = document.split("| condition | means |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let conditions = table.lines().skip(2).map(|line| line.split('`').nth(1).unwrap());
+    let metric =
+        |text: &str| words(text, "autocall_", |c| c.is_ascii_lowercase() || c == '_').first().map(|name| (*name).to_owned());
+    let count = conditions
+        .inspect(|condition| {
+            let wanted = metric(condition).unwrap_or_else(|| "up{".to_owned());
+            assert!(asked.iter().any(|rule| rule.contains(&wanted)), "no rule asks for {wanted}");
+        })
+        .count();
+    assert!(count > 15 && rules.matches("- alert:").count() == asked.len(), "{count}");
+}
+
+#[test]
+fn the_dashboard_is_one_that_can_be_imported() {
+    let text = fs::read_to_string(root().join("server/packaging/monitoring/dashboard.json")).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let mut ids = BTreeSet::new();
+    for panel in panels {
+        assert!(ids.insert(panel["id"].as_i64().unwrap()), "{} comes twice", panel["id"]);
+        let place = &panel["gridPos"];
+        assert!(place["x"].as_i64().unwrap() + place["w"].as_i64().unwrap() <= 24, "{panel}");
+        if panel["type"] == "row" {
+            continue;
+        }
+        let targets = panel["targets"].as_array().unwrap();
+        assert!(!targets.is_empty() && !panel["title"].as_str().unwrap().is_empty(), "{panel}");
+        for target in targets {
+            let asked = target["expr"].as_str().unwrap();
+            assert!(asked.contains("job=~\"$job\"") && asked.matches('(').count() == asked.matches(')').count(), "{asked}");
+            assert_eq!(target["datasource"]["uid"], "${datasource}");
+        }
+    }
+    // Whoever has another data source, or several servers, chooses.
+    let chosen: Vec<&str> =
+        dashboard["templating"]["list"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert!(panels.len() > 25 && chosen == ["datasource", "job"], "{chosen:?}");
 }
 
 /// What stands in the manifest of a package as a dependency of any kind.

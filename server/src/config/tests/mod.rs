@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::loading::{Loading, distance};
+use super::secret_files::SECRETS;
 use super::*;
 use crate::numbers::Region;
 use std::collections::BTreeSet;
@@ -55,7 +56,7 @@ fn uncommented_example() -> String {
 #[test]
 fn nothing_configured_gives_the_defaults() {
     let loaded = load_all(None, &[], Overrides::default()).unwrap();
-    assert_eq!(loaded, Loaded { config: Config::default(), warnings: Vec::new() });
+    assert_eq!(loaded, Loaded { config: Config::default(), warnings: Vec::new(), secrets_in_file: Vec::new() });
     let config = loaded.config;
     assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
     assert_eq!(config.http.open_networks.len(), 2);
@@ -69,7 +70,7 @@ fn the_example_as_it_is_and_with_everything_switched_on_gives_the_defaults() {
     assert_eq!(from_file(EXAMPLE).unwrap(), Config::default());
     let mut written = from_file(&uncommented_example()).unwrap();
     // Whoever writes the default down says that this computer may come in.
-    assert!(std::mem::take(&mut written.http.loopback_listed));
+    assert!(std::mem::take(&mut written.http.loopback_listed) && std::mem::take(&mut written.http.networks_listed));
     assert_eq!(written, Config::default());
 }
 
@@ -92,6 +93,10 @@ fn the_example_shows_every_key_with_its_default_and_its_variable() {
         let variable = format!("({})", key.env);
         assert!(EXAMPLE.contains(&variable), "{variable} is not in the example");
     }
+    for secret in &SECRETS {
+        assert_eq!(shown.remove(secret.file_path).as_deref(), Some("\"\""), "{}", secret.file_path);
+        assert!(EXAMPLE.contains(&format!("({})", secret.file_env)), "{} is not in the example", secret.file_env);
+    }
     assert_eq!(shown, BTreeMap::new(), "keys in the example that do not exist");
 }
 
@@ -102,6 +107,91 @@ fn the_manual_has_the_row_of_every_key_and_no_other() {
     let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
     let expected: Vec<String> = keys().map(Key::manual_row).collect();
     assert_eq!(rows, expected, "the table in docs/configuration.md should be:\n{}", expected.join("\n"));
+}
+
+#[test]
+fn the_manual_lists_secrets_from_files_and_what_is_read_at_start() {
+    let section = |name: &str| MANUAL.split("\n## ").find(|part| part.starts_with(name)).unwrap_or_default();
+    let rows: Vec<&str> = section("Secrets from files").lines().filter(|line| line.starts_with("| `")).collect();
+    let expected: Vec<String> =
+        SECRETS.iter().map(|secret| format!("| `{}` | `{}` | `{}` |", secret.path, secret.file_path, secret.file_env)).collect();
+    assert_eq!(rows, expected, "the table of secrets should be:\n{}", expected.join("\n"));
+    let listed: Vec<&str> = section("While it runs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("- `"))
+        .flat_map(|line| line.split('`').step_by(2))
+        .collect();
+    assert_eq!(listed, super::live::AT_START, "the list of what is read at start");
+}
+
+#[test]
+fn secrets_are_the_keys_whose_values_are_hidden() {
+    let secrets: Vec<&str> = SECRETS.iter().map(|secret| secret.path).collect();
+    for key in keys().filter(|key| key.kind == ValueKind::Text) {
+        let mut config = Config::default();
+        let text = ["postgres://u:hush@h/d", "redis://:hush@h", "https://u:hush@h/"];
+        let taken = text.into_iter().any(|text| (key.set)(&mut config, &Value::Text(text.to_owned())).is_ok());
+        let hidden = taken && key.shown(&config).contains("***");
+        assert_eq!(hidden, secrets.contains(&key.path), "{}", key.path);
+        for secret in SECRETS.iter().filter(|secret| secret.path == key.path) {
+            assert_eq!(secret.env, key.env);
+        }
+    }
+}
+
+#[test]
+fn a_secret_may_stand_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = put("good", b"postgres://u:hush@db/x\r\n");
+    let exposed = |config: Config| config.database_url.map(|url| url.expose().to_owned());
+    let wanted = Some("postgres://u:hush@db/x".to_owned());
+    assert_eq!(exposed(from_file(&format!("database_url_file = '{good}'")).unwrap()), wanted);
+    assert_eq!(exposed(from_env(&[("DATABASE_URL_FILE", &good)]).unwrap()), wanted);
+    let loaded = load_all(Some(&format!("database_url_file = '{good}'")), &[], Overrides::default()).unwrap();
+    assert_eq!(loaded.secrets_in_file, [""; 0]);
+    let loaded = load_all(Some("database_url = 'postgres://u:hush@db/x'"), &[], Overrides::default()).unwrap();
+    assert_eq!(loaded.secrets_in_file, ["database_url"]);
+    // Later places win, whatever form they have.
+    let other = [("DATABASE_URL", "postgres://other/x")];
+    let won = load_all(Some(&format!("database_url_file = '{good}'")), &other, Overrides::default()).unwrap();
+    assert_eq!(exposed(won.config).as_deref(), Some("postgres://other/x"));
+    let won =
+        load_all(Some("database_url = 'postgres://other/x'"), &[("DATABASE_URL_FILE", &good)], Overrides::default()).unwrap();
+    assert_eq!(exposed(won.config), wanted);
+    let ping = put("ping", b"https://up.example.org/hush");
+    let config = from_file(&format!("[notify]\nping_url_file = '{ping}'")).unwrap();
+    assert_eq!(config.notify.ping_url.unwrap().expose(), "https://up.example.org/hush");
+    assert!(from_file("database_url_file = ''").unwrap().database_url.is_none(), "empty is absent");
+    assert_eq!(unknown_variables(SECRETS.map(|secret| secret.file_env.to_owned())), [""; 0]);
+
+    let folder_itself = folder.path().to_str().unwrap().to_owned();
+    let wrong = [
+        (put("empty", b"\n\n"), "which is empty"),
+        (put("two", b"postgres://u:hush@db/x\npostgres://u:hush@db/y\n"), "more than one line"),
+        (put("long", "hush".repeat(5_000).as_bytes()), "more than 16384 bytes"),
+        (put("bytes", b"hush\xff"), "which holds no text"),
+        (put("other", b"redis://:hush@cache"), "what stands in it must be a URL that begins with postgres://"),
+        (folder_itself, "which is no file"),
+        ("/nowhere/hush".to_owned().replace("hush", "url"), "cannot be read"),
+        ("secrets/url".to_owned(), "must be the whole path of a file"),
+    ];
+    for (file, told) in wrong {
+        let in_file = refused(from_file(&format!("\ndatabase_url_file = '{file}'")));
+        assert!(in_file.starts_with("autocall.toml line 2: database_url_file ") && in_file.contains(told), "{in_file}");
+        let in_env = refused(from_env(&[("DATABASE_URL_FILE", &file)]));
+        assert!(in_env.starts_with("environment variable DATABASE_URL_FILE: ") && in_env.contains(told), "{in_env}");
+        assert!(!in_file.contains("hush") && !in_env.contains("hush"), "{in_file} {in_env}");
+    }
+    let both = format!("database_url = 'postgres://db/x'\ndatabase_url_file = '{good}'");
+    assert!(refused(from_file(&both)).contains("line 2: database_url and database_url_file are both given"));
+    let both = refused(from_env(&[("REDIS_URL", "redis://h"), ("REDIS_URL_FILE", &put("redis", b"redis://h"))]));
+    assert!(both.contains("REDIS_URL_FILE: REDIS_URL is given as well"), "{both}");
+    assert!(refused(from_file("database_url_fil = 'x'")).contains("did you mean database_url_file?"));
 }
 
 #[test]

@@ -424,10 +424,15 @@ impl Engine {
     }
 
     async fn measure_gauges(&self) -> Result<(), EngineError> {
+        let now = self.clock.now();
         let mut reader = self.store.read().await?;
-        let (hunts, dials) = (reader.db().count_open_hunts_of_alarms().await?, reader.db().count_open_dials().await?);
-        self.metrics.open_hunts.set(hunts);
-        self.metrics.open_dials.set(dials);
+        let mut db = reader.db();
+        self.metrics.open_hunts.set(db.count_open_hunts_of_alarms().await?);
+        self.metrics.open_dials.set(db.count_open_dials().await?);
+        let since = db.waiting_since(now).await?;
+        self.metrics.hunts_oldest_due_seconds.set(since.map_or(0, |since| (now - since).num_seconds().max(0)));
+        self.metrics.sought.seen(db.first_sought_due().await?, now);
+        self.metrics.figures.seen(db.first_figure_due().await?, now);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use crate::alarm::HuntOutcome;
-use crate::alarm::event::{Event, RingsAgain};
+use crate::alarm::event::{Event, EventKind, RingsAgain};
 use crate::ids::{AlarmId, HuntId, short_mid};
 use crate::store::dialect::{fragment, statements};
 use crate::store::lines::webhooks::NoticeKind;
@@ -84,6 +84,33 @@ pub fn notice_of(event: &Event) -> Option<NoticeKind> {
         | Event::CalendarFollowed { .. }
         | Event::Other { .. } => None,
     }
+}
+
+/// What the log tells of, in one line: what people and programs do about an alarm, and how it goes on. Hand-outs and reports have lines of
+/// their own, with their handset; a repeat has none.
+fn act(event: &Event) -> Option<&'static str> {
+    let kind = match event {
+        Event::Raised { .. } => EventKind::Raised,
+        Event::Reopened { .. } => EventKind::Reopened,
+        Event::Flapping { .. } => EventKind::Flapping,
+        Event::Resolved { .. } => EventKind::Resolved,
+        Event::Cancelled { .. } => EventKind::Cancelled,
+        Event::Acknowledged { .. } => EventKind::Acknowledged,
+        Event::GivenBack { .. } => EventKind::GivenBack,
+        Event::Declined { .. } => EventKind::Declined,
+        Event::Skipped { .. } => EventKind::Skipped,
+        Event::Redialled { .. } => EventKind::Redialled,
+        Event::Escalated { .. } => EventKind::Escalated,
+        Event::PolicySet { .. } => EventKind::PolicySet,
+        Event::Snoozed { .. } => EventKind::Snoozed,
+        Event::MarkedFalse { .. } => EventKind::MarkedFalse,
+        Event::NotFalse { .. } => EventKind::NotFalse,
+        Event::Held { .. } => EventKind::Held,
+        Event::Released { .. } => EventKind::Released,
+        Event::HuntEnded { .. } => EventKind::HuntEnded,
+        _ => return None,
+    };
+    Some(kind.as_str())
 }
 
 /// Whether an alarm is found by other words from then on: somebody is rung or answers who was not, or somebody wrote something.
@@ -177,6 +204,9 @@ impl Db<'_> {
     ) -> Result<()> {
         let body = event.body().map_err(|error| StoreError::Inconsistent(format!("an event has no JSON: {error}")))?;
         execute!(self, INSERT, alarm, hunt, at, event.kind(), Json(&body))?;
+        if let Some(what) = act(event) {
+            self.touched(|touched| touched.tell(what, alarm, hunt));
+        }
         if changes_words(event) {
             self.remember_sought(alarm, hunt).await?;
         }

@@ -451,6 +451,10 @@ statements! {
     COUNT_OPEN = ["SELECT count(*) AS open FROM hunts WHERE ended_at IS NULL"];
     /// How many of them are of alarms.
     COUNT_OPEN_OF_ALARMS = ["SELECT count(*) AS open FROM hunts WHERE" open_of_alarms];
+    /// Since when the one of them has wanted a handset that has waited longest.
+    WAITING_SINCE = [
+        "SELECT min(coalesce(due_since, due_at)) AS since FROM hunts WHERE" open_of_alarms "AND NOT dry_run AND due_at <= $1"
+    ];
     /// When it wants a handset next, and until when it waits for one. While it goes on to want one it waits since it first did.
     SET_DUE = [
         "UPDATE hunts SET due_at = $2, begin_before = $3,
@@ -813,6 +817,12 @@ impl Db<'_> {
     pub async fn count_open_hunts_of_alarms(&mut self) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_OPEN_OF_ALARMS)?;
         Ok(row.map_or(0, |(count,)| count))
+    }
+
+    /// Since when the hunt of an alarm has wanted a handset that has waited longest for one; `None` when none waits.
+    pub async fn waiting_since(&mut self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, WAITING_SINCE, now)?;
+        Ok(row.and_then(|(since,)| since))
     }
 
     /// How many hunts are open, whatever they are for.

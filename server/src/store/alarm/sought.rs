@@ -136,8 +136,13 @@ impl Db<'_> {
 
     /// Whether the words of any alarm are to be looked at.
     pub async fn is_any_sought_due(&mut self) -> Result<bool> {
+        Ok(self.first_sought_due().await?.is_some())
+    }
+
+    /// The first that waits for it: while it is the same one, nothing gets on.
+    pub async fn first_sought_due(&mut self) -> Result<Option<i64>> {
         let row: Option<(i64,)> = fetch_optional!(self, ANY_DUE)?;
-        Ok(row.is_some())
+        Ok(row.map(|(id,)| id))
     }
 
     /// How far the alarms have been looked at that were there before words were kept. Only one node has it at a time.

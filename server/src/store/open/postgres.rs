@@ -57,7 +57,9 @@ pub(in crate::store) async fn open(
         Err(_) => return Err(StoreError::Unfit(format!("{} has stopped answering", address.place()))),
     }
     may_open(installation(&mut migrator).await?, &address.place())?;
-    migrate(&mut migrator).await?;
+    if usage != Use::Look {
+        migrate(&mut migrator).await?;
+    }
     let (schema,): (String,) =
         sqlx::query_as("SELECT current_schema()::text").fetch_one(&mut migrator).await.map_err(StoreError::Connection)?;
     migrator.close().await.map_err(StoreError::Connection)?;

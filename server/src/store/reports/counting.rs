@@ -140,6 +140,8 @@ statements! {
     DUE = ["SELECT id, alarm_id, hunt_id, record_id, mid FROM figures_due ORDER BY id LIMIT $1"];
     /// They are.
     FORGET_DUE = ["DELETE FROM figures_due WHERE id" in_numbers];
+    /// The first that waits.
+    FIRST_DUE = ["SELECT id FROM figures_due ORDER BY id LIMIT 1"];
     /// What a hunt has from another one.
     INHERITS = ["INSERT INTO hunt_copies (hunt_id, inherited) VALUES ($1, $2)"];
     /// The hunts of calls that were never counted: whoever made them noted nothing, as an earlier version does.
@@ -261,6 +263,12 @@ impl Db<'_> {
     pub async fn is_any_figure_due(&mut self) -> Result<bool> {
         let row: Option<DueRow> = fetch_optional!(self, DUE, 1_i64)?;
         Ok(row.is_some())
+    }
+
+    /// The first thing that is to be counted: while it is the same one, nothing gets on.
+    pub async fn first_figure_due(&mut self) -> Result<Option<i64>> {
+        let row: Option<(i64,)> = fetch_optional!(self, FIRST_DUE)?;
+        Ok(row.map(|(id,)| id))
     }
 
     /// Counts the first things that are due, and adds what that changes to the sums. For a transaction, in which it comes first.
@@ -587,7 +595,8 @@ impl Db<'_> {
     pub async fn earlier_to_count(&mut self, (from, below): (i64, i64)) -> Result<Option<Earlier>> {
         let alarms: Vec<(AlarmId, i64)> = fetch_all!(self, EARLIER_ALARMS, from, below, EARLIER_AT_ONCE)?;
         let Some(lowest) = alarms.iter().map(|(_, number)| *number).min() else { return Ok(None) };
-        let mut touched = Touched { alarms: alarms.into_iter().map(|(id, _)| id).collect(), ..Touched::default() };
+        let mut touched = Touched::default();
+        touched.alarms.extend(alarms.into_iter().map(|(id, _)| id));
         let hunts: Vec<(HuntId,)> = fetch_all!(self, HUNTS_OF, json!(touched.alarms).to_string())?;
         touched.hunts = hunts.into_iter().map(|(id,)| id).collect();
         for hunt in touched.hunts.clone() {

@@ -43,3 +43,16 @@ async fn prometheus_tells_its_alerts_itself() {
     assert_eq!(told.end_of(&end).await["no_word_since"], Value::Null, "{}", process.log());
     assert_eq!(told.alarms("prometheus").await.len(), 2, "each was raised once");
 }
+
+/// The rules that are given to people are rules.
+#[tokio::test]
+async fn the_shipped_rules_are_read_by_prometheus() {
+    let programs = Programs::unpacked().await;
+    let mut command = programs.command("usr/bin/promtool");
+    let rules = super::root().join("server/packaging/monitoring/alerts.yml");
+    command.args(["check", "rules"]).arg(&rules);
+    let output = super::run(command).await;
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let count = std::fs::read_to_string(&rules).unwrap().matches("- alert:").count();
+    assert!(output.status.success() && said.contains(&format!("{count} rules found")), "{said}");
+}
