@@ -654,6 +654,10 @@ pub struct Metrics {
     pub handsets_offline: Gauge,
     /// Bytes of recordings and clips that are kept.
     pub media_bytes: Gauge,
+    /// How old the last good backup is; -1 where there is none.
+    pub backup_age_seconds: Gauge,
+    /// 1 while backups that the server makes by itself fail, else 0.
+    pub backup_failing: Gauge,
     /// 1 while files of detail records cannot be written, else 0.
     pub shout_logs_failing: Gauge,
     /// Times the engine's tick came too late to be trusted.
@@ -755,6 +759,8 @@ impl Metrics {
             lock_unavailable: Gauge::default(),
             handsets_offline: Gauge::default(),
             media_bytes: Gauge::default(),
+            backup_age_seconds: Gauge::default(),
+            backup_failing: Gauge::default(),
             shout_logs_failing: Gauge::default(),
             tick_late: Counter::default(),
             notices: OutboxGauges::default(),
@@ -813,6 +819,17 @@ impl Metrics {
         registry.register("lock_round_trips", "Requests to Redis", metrics.lock_round_trips.clone());
         registry.register("lock_unavailable", "1 while Redis is away", metrics.lock_unavailable.clone());
         registry.register("media_bytes", "Bytes of recordings and clips that are kept", metrics.media_bytes.clone());
+        metrics.backup_age_seconds.set(-1);
+        registry.register(
+            "backup_age_seconds",
+            "Age of the last good backup; -1 where there is none",
+            metrics.backup_age_seconds.clone(),
+        );
+        registry.register(
+            "backup_failing",
+            "1 while backups that the server makes by itself fail",
+            metrics.backup_failing.clone(),
+        );
         registry.register(
             "shout_logs_failing",
             "1 while files of detail records of shouts cannot be written",
@@ -961,6 +978,8 @@ mod tests {
             "autocall_lock_unavailable",
             "autocall_handsets_offline",
             "autocall_media_bytes",
+            "autocall_backup_age_seconds",
+            "autocall_backup_failing",
             "autocall_tick_late_total",
             "autocall_connections_open",
             "autocall_connections_waiting",

@@ -74,7 +74,7 @@ impl Access {
             guard: Guard::default(),
             keys: Keys::new(store.subscribe()),
             rates: Rates::default(),
-            received: LastBodies::default(),
+            received: LastBodies::kept_for(config.retention.bodies_minutes),
             knocks: Knocks::default(),
             proxy_seen: AtomicBool::new(false),
             open_rights,

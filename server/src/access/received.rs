@@ -1,4 +1,4 @@
-//! The last bodies that each sender has sent, for an hour, so that nobody who connects one is blind. In the memory of this node alone: they
+//! The last bodies that each sender has sent, for an hour at most, so that nobody who connects one is blind. In the memory of this node alone: they
 //! hold what should be written nowhere.
 //!
 //! While a message is taken in, nothing is done but to copy its beginning; what looks like a secret is left out when somebody looks.
@@ -23,8 +23,6 @@ use super::coming_in::is_of_senders;
 
 /// So many of one sender.
 const MOST: usize = 50;
-/// For so long.
-const KEPT: TimeDelta = TimeDelta::hours(1);
 /// So much of a body.
 pub const LONGEST_BODY: usize = 16 * 1024;
 /// So much of an answer.
@@ -70,12 +68,8 @@ impl Received {
 pub struct LastBodies {
     kept: Mutex<Kept>,
     room: usize,
-}
-
-impl Default for LastBodies {
-    fn default() -> Self {
-        Self { kept: Mutex::default(), room: ROOM }
-    }
+    /// For so long.
+    time: TimeDelta,
 }
 
 #[derive(Debug, Default)]
@@ -85,10 +79,19 @@ struct Kept {
 }
 
 impl LastBodies {
+    /// That are kept for so many minutes; 0: none are.
+    #[must_use]
+    pub fn kept_for(minutes: u32) -> Self {
+        Self { kept: Mutex::default(), room: ROOM, time: TimeDelta::minutes(minutes.into()) }
+    }
+
     /// Keeps one; the oldest make room for it.
     pub fn keep(&self, sender: &str, received: Received) {
+        if self.time.is_zero() {
+            return;
+        }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = received.at - KEPT;
+        let until = received.at - self.time;
         kept.bytes += received.bytes();
         let own = kept.by_sender.entry(sender.to_owned()).or_default();
         own.push_back(Arc::new(received));
@@ -110,7 +113,7 @@ impl LastBodies {
     pub fn of(&self, sender: &str, now: DateTime<Utc>) -> Vec<Arc<Received>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let own = kept.by_sender.get(sender).into_iter().flatten();
-        own.rev().filter(|one| one.at > now - KEPT).cloned().collect()
+        own.rev().filter(|one| one.at > now - self.time).cloned().collect()
     }
 
     /// Forgets those that are too old, also of senders that send nothing more.
@@ -118,7 +121,7 @@ impl LastBodies {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = &mut *kept;
         for own in kept.by_sender.values_mut() {
-            while own.front().is_some_and(|first| first.at <= now - KEPT) {
+            while own.front().is_some_and(|first| first.at <= now - self.time) {
                 kept.bytes -= own.pop_front().map_or(0, |one| one.bytes());
             }
         }
@@ -270,6 +273,8 @@ impl HttpBody for Copied {
 mod tests {
     use super::*;
 
+    const KEPT: TimeDelta = TimeDelta::hours(1);
+
     fn received(at: DateTime<Utc>, body: &str) -> Received {
         let (method, address) = (Method::POST, "/x".to_owned());
         Received { at, method, address, body: body.into(), length: body.len(), status: 200, answer: Vec::new() }
@@ -281,7 +286,7 @@ mod tests {
 
     #[test]
     fn the_last_fifty_of_each_are_kept_for_an_hour() {
-        let (last, now) = (LastBodies::default(), DateTime::UNIX_EPOCH);
+        let (last, now) = (LastBodies::kept_for(60), DateTime::UNIX_EPOCH);
         for number in 0..60 {
             last.keep("a", received(now, &number.to_string()));
         }
@@ -296,8 +301,19 @@ mod tests {
     }
 
     #[test]
+    fn none_are_kept_where_that_is_configured() {
+        let (last, now) = (LastBodies::kept_for(0), DateTime::UNIX_EPOCH);
+        last.keep("a", received(now, "secret"));
+        assert_eq!(bodies(&last, "a", now), Vec::<Vec<u8>>::new());
+        let last = LastBodies::kept_for(10);
+        last.keep("a", received(now, "secret"));
+        assert_eq!(bodies(&last, "a", now + TimeDelta::minutes(9)).len(), 1);
+        assert_eq!(bodies(&last, "a", now + TimeDelta::minutes(10)).len(), 0);
+    }
+
+    #[test]
     fn who_sends_most_makes_room() {
-        let (last, now) = (LastBodies { room: 4 * (BESIDE + 102), ..LastBodies::default() }, DateTime::UNIX_EPOCH);
+        let (last, now) = (LastBodies { room: 4 * (BESIDE + 102), ..LastBodies::kept_for(60) }, DateTime::UNIX_EPOCH);
         last.keep("quiet", received(now, &"q".repeat(100)));
         for _ in 0..20 {
             last.keep("loud", received(now, &"l".repeat(100)));

@@ -5,6 +5,7 @@
 )]
 
 mod alarm;
+mod backup;
 mod coming;
 mod demo;
 mod first_steps;
@@ -70,6 +71,12 @@ enum Command {
     Demo(demo::Demo),
     /// Bring the database tables up to date and stop
     Migrate,
+    /// Write everything into one file while the server runs, or look whether such a file is whole
+    Backup(backup::Backup),
+    /// Make a database from a backup, whichever kind of database that was made of
+    Restore(backup::Restore),
+    /// Move everything into another database, from SQLite to Postgres or back, and compare it there
+    Move(backup::Move),
     /// Forget alarms that ended long ago
     Prune(prune::Prune),
     /// Look whether all is well: each line is good, or says what to do; fails if something is bad
@@ -197,6 +204,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve { .. } => serve::serve(settings, loaded).await,
         Command::Demo(demo) => demo::run(demo).await,
         Command::Migrate => migrate(&loaded).await,
+        Command::Backup(asked) => backup::backup(asked, &loaded.config).await,
+        Command::Restore(asked) => backup::restore(asked, &loaded.config).await,
+        Command::Move(asked) => backup::move_to(asked, &loaded.config).await,
         Command::Prune(prune) => prune::run(prune, &loaded.config).await,
         Command::People(command) => keep::people::run(command, &loaded.config).await,
         Command::Alarm(command) => alarm::run(command, &loaded.config).await,

@@ -64,7 +64,7 @@ pub fn begins_like_ours(path: &str) -> bool {
 }
 
 /// Variables of ours that are no keys: the command line reads them.
-const OTHER_VARIABLES: &[&str] = &["AUTOCALL_CONFIG", "AUTOCALL_KEY", "AUTOCALL_URL"];
+const OTHER_VARIABLES: &[&str] = &["AUTOCALL_BACKUP_PASSPHRASE", "AUTOCALL_CONFIG", "AUTOCALL_KEY", "AUTOCALL_URL"];
 
 /// What the command line says, which wins over everything else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

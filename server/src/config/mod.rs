@@ -42,6 +42,7 @@ use crate::numbers::Region;
 pub use self::alarms::AlarmConfig;
 pub use self::handsets::{HandsetConfig, IdleForm, PlainPath, ProfileChoice};
 pub use self::http::{HttpConfig, ProxySign};
+pub use self::kept::backup::BackupConfig;
 pub use self::kept::media::MediaConfig;
 pub use self::kept::phonecalls::{PhonecallsConfig, UnknownNumber};
 pub use self::kept::retention::RetentionConfig;
@@ -104,6 +105,8 @@ pub struct Config {
     pub records: RecordsConfig,
     /// Calls that other systems list.
     pub phonecalls: PhonecallsConfig,
+    /// Copies of everything that the server makes by itself.
+    pub backup: BackupConfig,
 }
 
 impl Default for Config {
@@ -130,6 +133,7 @@ impl Default for Config {
             retention: RetentionConfig::default(),
             records: RecordsConfig::default(),
             phonecalls: PhonecallsConfig::default(),
+            backup: BackupConfig::default(),
         }
     }
 }
@@ -205,7 +209,7 @@ const KEYS: &[Key] = &[
     },
 ];
 
-const TABLES: [&[Key]; 17] = [
+const TABLES: [&[Key]; 18] = [
     KEYS,
     self::log::KEYS,
     self::http::KEYS,
@@ -220,6 +224,7 @@ const TABLES: [&[Key]; 17] = [
     self::kept::retention::KEYS,
     self::records::KEYS,
     self::kept::phonecalls::KEYS,
+    self::kept::backup::KEYS,
     self::programs::shouts::KEYS,
     self::programs::cti::KEYS,
     self::programs::mail::KEYS,

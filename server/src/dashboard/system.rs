@@ -10,18 +10,19 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::TimeDelta;
 
-use super::alarm::trouble::{Trouble, of_node};
+use super::alarm::trouble::{Trouble, of_backups, of_node};
 use super::frame::page::{Frame, ago, at_second, html};
 use super::frame::reader::Reader;
-use super::frame::words::Bit::Html;
+use super::frame::words::Bit::{Html, Text};
 use super::frame::words::{Words, escape, fill, fill_text};
 use crate::app::App;
 use crate::engine::watch::health::{Outbox, wrong};
 use crate::lock::LockKind;
+use crate::store::backup::state::BackupState;
 use crate::store::dialect::Dialect;
 
 /// What to read on, below `docs`.
-const DOCUMENTS: [&str; 3] = ["docs/operating.md", "docs/configuration.md", "docs/security.md"];
+const DOCUMENTS: [&str; 4] = ["docs/operating.md", "docs/backup.md", "docs/configuration.md", "docs/security.md"];
 
 #[derive(Template)]
 #[template(path = "system.html")]
@@ -31,7 +32,7 @@ struct SystemPage<'r> {
     troubles: Vec<Trouble>,
     /// What it is about, and how it is; HTML.
     facts: Vec<(&'static str, String)>,
-    documents: [&'static str; 3],
+    documents: [&'static str; 4],
 }
 
 /// `GET /system`. It asks nobody, so it answers while nothing can be stored; while nothing can be read, nobody is let in.
@@ -58,6 +59,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Extension(reader): Extensi
         0 => words.system_kept_for_ever.clone(),
         days => fill_text(&words.system_kept, &[("days", &days.to_string())]),
     };
+    let backups = last_backup(words, engine.health.backups().as_ref());
     let clock = fill(&words.system_clock_shows, &[("at", Html(&at_second(now)))]);
     let clock = if engine.clock.is_sure() { clock } else { format!("{clock} {}", escape(&words.system_clock_doubted)) };
     let facts = vec![
@@ -69,14 +71,33 @@ pub(super) async fn show(State(app): State<Arc<App>>, Extension(reader): Extensi
         (&words.system_locks, escape(locks)),
         (&words.system_clock, clock),
         (&words.system_retention, escape(&kept)),
+        (&words.system_backup, backups),
         (&words.system_reached, escape(config.http.public_url.as_deref().unwrap_or(&words.system_reached_nowhere))),
     ];
+    let mut troubles: Vec<Trouble> = wrong(&engine.facts()).into_iter().map(|wrong| of_node(&reader, wrong)).collect();
+    troubles.extend(engine.backup_trouble().map(|trouble| of_backups(&reader, &trouble)));
     let page = SystemPage {
         frame: Frame::new(&reader, "system", words.nav_system.as_str(), now),
         words,
-        troubles: wrong(&engine.facts()).into_iter().map(|wrong| of_node(&reader, wrong)).collect(),
+        troubles,
         facts,
         documents: DOCUMENTS,
     };
     html(StatusCode::OK, &page)
+}
+
+/// Of when the last good backup is and where, and what became of the last attempt; HTML.
+fn last_backup(words: &Words, state: Option<&BackupState>) -> String {
+    let made = state.and_then(|state| Some((state.made_at?, state.place.as_deref()?, state.bytes?)));
+    let told = match made {
+        Some((made_at, place, bytes)) => {
+            let megabytes = format!("{:.1}", f64::from(u32::try_from(bytes / 1_000).unwrap_or(u32::MAX)) / 1_000.0);
+            fill(&words.system_backup_is, &[("ago", Html(&ago(made_at))), ("file", Text(place)), ("size", Text(&megabytes))])
+        }
+        None => escape(&words.system_backup_none),
+    };
+    match state.and_then(|state| state.failure.as_deref()) {
+        Some(failure) => format!("{told} {}", fill(&words.system_backup_failed, &[("why", Text(failure))])),
+        None => told,
+    }
 }

@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod alarm;
+pub mod backup;
 mod columns;
 pub mod dialect;
 pub mod duty;
@@ -481,7 +482,7 @@ impl Store {
     async fn open_sqlite(data_dir: &Path, usage: open::sqlite_folder::Use) -> Result<Self> {
         let lock = open::sqlite_folder::FolderLock::take(data_dir, usage)?;
         let options = SqliteConnectOptions::new()
-            .filename(data_dir.join("autocall.sqlite"))
+            .filename(data_dir.join(open::sqlite_folder::DATABASE))
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // An accepted alarm survives a power cut.
@@ -502,6 +503,9 @@ impl Store {
             }
             open::sqlite_folder::make_private(data_dir)?;
             let mut migrator = options.connect().await.map_err(|error| open::sqlite_folder::unusable(data_dir, error))?;
+            if let Some(later) = migrations::of_a_later_version(applied(&mut migrator).await?) {
+                return Err(StoreError::Unfit(format!("{}: {later}", data_dir.join(open::sqlite_folder::DATABASE).display())));
+            }
             migrations::SQLITE.run(&mut migrator).await?;
             migrator.close().await.map_err(StoreError::Connection)?;
         }
@@ -695,6 +699,7 @@ impl Store {
             alarm::alarms::ALL,
             alarm::answers::ALL,
             alarm::barista::ALL,
+            backup::state::ALL,
             alarm::board::ALL,
             alarm::call_records::ALL,
             watch::channels::ALL,
@@ -770,6 +775,18 @@ impl Store {
         };
         done.map_err(|error| StoreError::statement(sql, error))
     }
+}
+
+/// The last migration that the embedded database has; `None` where it has no tables yet.
+async fn applied(connection: &mut SqliteConnection) -> Result<Option<i64>> {
+    let there = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')";
+    let (there,): (bool,) = sqlx::query_as(there).fetch_one(&mut *connection).await.map_err(StoreError::Connection)?;
+    if !there {
+        return Ok(None);
+    }
+    let last = "SELECT max(version) FROM _sqlx_migrations";
+    let (last,): (Option<i64>,) = sqlx::query_as(last).fetch_one(connection).await.map_err(StoreError::Connection)?;
+    Ok(last)
 }
 
 /// Whether a session may change anything.

@@ -7,6 +7,7 @@
 
 mod alarms;
 mod api_shape;
+mod backups;
 mod barista;
 mod bodies;
 mod calendar_files;
@@ -74,4 +75,5 @@ mod text_gateways;
 mod text_times;
 mod told;
 mod trust;
+mod upgrades;
 mod ways;

@@ -154,7 +154,7 @@ async fn every_example_works() {
 /// A backup is made every night: the second one must not fail, and nobody else may read either.
 #[tokio::test]
 async fn the_backup_can_be_made_again_and_is_private() {
-    let text = fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    let text = fs::read_to_string(root().join("docs/backup.md")).unwrap();
     let found: Vec<Example> = examples(&text).into_iter().filter(|example| example.name == "backup").collect();
     let [backup] = &found[..] else { panic!("one backup is documented, not {}", found.len()) };
     let server = Binary::spawn(ServeOptions::new()).await;

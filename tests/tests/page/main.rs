@@ -29,4 +29,5 @@ mod settings;
 mod shouts;
 mod sights;
 mod spoken;
+mod system_backups;
 mod views;

@@ -1,5 +1,6 @@
 //! What is kept, how much of it and for how long.
 
+pub mod backup;
 pub mod media;
 pub mod phonecalls;
 pub mod retention;

@@ -12,6 +12,7 @@ use super::health::Health;
 use super::standing::{self, Standing, Steps};
 use crate::app::App;
 use crate::engine::Engine;
+use crate::engine::watch::backups::BackupTrouble;
 use crate::engine::watch::handsets::plain_path_is_open;
 use crate::engine::watch::health::{Backlog, Wrong};
 use crate::ids::{HandsetId, HuntId};
@@ -63,6 +64,8 @@ pub(in crate::dashboard) struct Board {
     pub(in crate::dashboard) locks: LockHealth,
     /// What waits to be told or sent.
     pub(in crate::dashboard) backlogs: Vec<Backlog>,
+    /// What is wrong with backups.
+    pub(in crate::dashboard) backup: Option<BackupTrouble>,
     /// What keeps this node from doing its work.
     pub(in crate::dashboard) wrong: Vec<Wrong>,
     /// A reverse proxy stands in front, and the configuration does not say which.
@@ -164,6 +167,7 @@ impl Board {
             duties: db.current_duties().await?,
             locks: engine.locks.health(),
             backlogs: engine.health.backlogs(),
+            backup: engine.backup_trouble(),
             wrong: engine.known_wrong(),
             unlisted_proxy: engine.config.http.has_unlisted_proxy(),
             first_steps: None,

@@ -9,6 +9,7 @@ use crate::dashboard::frame::page::{at, since};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{escape, fill, isolated};
+use crate::engine::watch::backups::BackupTrouble;
 use crate::engine::watch::health::{Backlog, Outbox, Wrong};
 use crate::store::watch::handsets::HandsetRow;
 
@@ -53,6 +54,7 @@ pub(in crate::dashboard) fn all(reader: &Reader, board: &Board) -> Vec<Trouble> 
     found.extend(handsets(reader, board).into_iter().map(|trouble| Trouble { stops_ringing: !some_serve, ..trouble }));
     found.extend(backlogs(reader, board));
     found.extend(locks(reader, board));
+    found.extend(board.backup.as_ref().map(|trouble| of_backups(reader, trouble)));
     found
 }
 
@@ -163,6 +165,21 @@ fn backlogs(reader: &Reader, board: &Board) -> Vec<Trouble> {
         }
     };
     long.map(trouble).collect()
+}
+
+/// Backups that fail, or have grown old.
+pub(in crate::dashboard) fn of_backups(reader: &Reader, trouble: &BackupTrouble) -> Trouble {
+    let words = reader.words;
+    let (what, why, from) = match trouble {
+        BackupTrouble::Fails { since, .. } => (&words.trouble_backup_fails, &words.trouble_backup_fails_why, *since),
+        BackupTrouble::Old { made_at } => (&words.trouble_backup_old, &words.trouble_backup_old_why, *made_at),
+    };
+    Trouble {
+        what: escape(what),
+        why: fill(why, &[("at", Html(&at(from)))]),
+        link: reader.administers().then(|| ("/system".to_owned(), words.nav_system.as_str())),
+        stops_ringing: false,
+    }
 }
 
 fn behind_proxy(reader: &Reader, board: &Board) -> Option<Trouble> {

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::engine::Engine;
 use crate::ids::InstallationId;
+use crate::store::backup::state::BackupState;
 use crate::store::dialect::Dialect;
 use crate::store::{Cause, Waiting};
 
@@ -147,6 +148,8 @@ struct Memory {
     ticked: Instant,
     notices: Looked,
     messages: Looked,
+    /// What came of backups, when that was last looked at.
+    backups: Option<BackupState>,
     /// The counts of the store when they were last looked at: written, undone, broken.
     counts: (u64, u64, u64),
 }
@@ -192,6 +195,7 @@ impl Health {
             ticked: began,
             notices: looked(),
             messages: looked(),
+            backups: None,
             counts: (0, 0, 0),
         }))
     }
@@ -211,6 +215,17 @@ impl Health {
             Outbox::Notices => memory.notices = looked,
             Outbox::Messages => memory.messages = looked,
         }
+    }
+
+    /// Somebody has looked what came of backups.
+    pub(in crate::engine) fn note_backups(&self, state: BackupState) {
+        self.lock().backups = Some(state);
+    }
+
+    /// What came of backups, when that was last looked at.
+    #[must_use]
+    pub fn backups(&self) -> Option<BackupState> {
+        self.lock().backups.clone()
     }
 
     /// What waits, by target, as it was when it was last looked at.

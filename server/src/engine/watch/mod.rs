@@ -1,5 +1,6 @@
 //! What happens without a request: deadlines, silence, windows, outages, forgetting; and who is woken.
 
+pub mod backups;
 pub mod duty_log;
 pub mod handsets;
 pub mod health;

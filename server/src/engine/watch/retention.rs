@@ -52,7 +52,7 @@ pub(in crate::engine) enum Lines {
     HandsetEvents,
     /// Commands to handsets.
     Commands,
-    /// Text messages that came in.
+    /// Text messages that came in or went out.
     InboundSms,
     /// Hand-overs of public numbers, but for the last two of each.
     HandOvers,

@@ -164,7 +164,8 @@ impl Engine {
 
     /// Runs until dropped: a tick every second, and beside it, so that no call waits for that, what is long over is forgotten.
     pub async fn run(&self) {
-        tokio::join!(self.tick_on(), self.watch_on(), self.keep_figures_on(), self.keep_house());
+        let backups = Box::pin(self.keep_backups_on());
+        tokio::join!(self.tick_on(), self.watch_on(), self.keep_figures_on(), self.keep_house(), backups);
     }
 
     /// Beside the tick, which must not wait until ten thousand handsets are written down. Whoever moves the clock by hand looks themselves:
@@ -470,6 +471,10 @@ impl Engine {
         }
         if let Some(first) = self.phone_calls_kept_from() {
             retention::forget(&self.store, Lines::PhoneCalls, first).await?;
+        }
+        let texts = self.config.retention.days_of_texts();
+        if texts > 0 {
+            retention::forget(&self.store, Lines::InboundSms, now - TimeDelta::days(i64::from(texts))).await?;
         }
         let days = self.config.retention.days;
         // One node at a time, if that can be known; several would only do the same twice.

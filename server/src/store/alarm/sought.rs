@@ -17,7 +17,7 @@ use crate::store::{Db, Result, StoreError};
 /// So many are looked at in one transaction.
 const SOUGHT_AT_ONCE: usize = 50;
 /// How far the alarms that were there before have been looked at.
-const CAUGHT_UP: &str = "sought";
+pub(in crate::store) const CAUGHT_UP: &str = "sought";
 
 /// Somebody who was rung or answered.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

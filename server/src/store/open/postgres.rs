@@ -57,6 +57,9 @@ pub(in crate::store) async fn open(
         Err(_) => return Err(StoreError::Unfit(format!("{} has stopped answering", address.place()))),
     }
     may_open(installation(&mut migrator).await?, &address.place())?;
+    if let Some(later) = migrations::of_a_later_version(applied(&mut migrator).await?) {
+        return Err(StoreError::Unfit(format!("{}: {later}", address.place())));
+    }
     if usage != Use::Look {
         migrate(&mut migrator).await?;
     }
@@ -82,6 +85,50 @@ pub(in crate::store) async fn open(
         })
         .connect_lazy_with(address.options.clone().disable_statement_logging());
     Ok(Opened { pool, schema, read_only, place: address.place() })
+}
+
+/// A connection to a database as it is, and what people call it: nothing is brought up to date.
+pub(in crate::store) async fn connect_as_it_is(url: &str) -> Result<(PgConnection, String)> {
+    let mut address = postgres_url::parse(url).map_err(StoreError::Address)?;
+    let mut connection = connect(&mut address, Use::Beside).await?;
+    match tokio::time::timeout(CONNECT_WITHIN * 2, fit(&mut connection, &address)).await {
+        Ok(fit) => fit?,
+        Err(_) => return Err(StoreError::Unfit(format!("{} has stopped answering", address.place()))),
+    }
+    Ok((connection, address.place()))
+}
+
+/// Whether a node runs on the tables of this session's schema: one that listens for what others change, or one of another user, whose
+/// sessions say nothing, while something was written just now.
+pub(in crate::store) async fn is_served(connection: &mut PgConnection) -> Result<bool> {
+    let listening = "SELECT EXISTS (
+           SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+             AND position('LISTEN \"autocall_' || current_schema()::text || '\"' in query) > 0)";
+    let (listening,): (bool,) =
+        sqlx::query_as(listening).persistent(false).fetch_one(&mut *connection).await.map_err(StoreError::Connection)?;
+    if listening || installation(connection).await?.is_none() {
+        return Ok(listening);
+    }
+    let written = "SELECT EXISTS (SELECT 1 FROM installation WHERE wrote_at > clock_timestamp() - interval '45 seconds')
+                     AND EXISTS (SELECT 1 FROM pg_stat_activity
+                                 WHERE datname = current_database() AND usename <> current_user AND backend_type = 'client backend')";
+    let (written,): (bool,) =
+        sqlx::query_as(written).persistent(false).fetch_one(connection).await.map_err(StoreError::Connection)?;
+    Ok(written)
+}
+
+/// The last migration that the tables have; `None` where there are none yet.
+async fn applied(connection: &mut PgConnection) -> Result<Option<i64>> {
+    let there = "SELECT to_regclass(quote_ident(current_schema()::text) || '._sqlx_migrations') IS NOT NULL";
+    let (there,): (bool,) =
+        sqlx::query_as(there).persistent(false).fetch_one(&mut *connection).await.map_err(StoreError::Connection)?;
+    if !there {
+        return Ok(None);
+    }
+    let last = "SELECT max(version) FROM _sqlx_migrations";
+    let (last,): (Option<i64>,) =
+        sqlx::query_as(last).persistent(false).fetch_one(connection).await.map_err(StoreError::Connection)?;
+    Ok(last)
 }
 
 /// What every session is told first.

@@ -55,7 +55,7 @@ pub(in crate::store) fn is_there(folder: &Path) -> Result<bool> {
     let file = folder.join(DATABASE);
     match std::fs::metadata(&file) {
         Ok(found) if found.len() == 0 => Err(StoreError::Unfit(format!(
-            "{} is empty (0 bytes), so everything in it is gone. Put the backup into its place; or remove it to begin anew",
+            "{} is empty (0 bytes), so everything in it is gone. Restore the last backup (autocall restore FILE); or remove it to begin anew",
             file.display()
         ))),
         Ok(_) => Ok(true),
@@ -88,7 +88,10 @@ pub(in crate::store) fn unusable(folder: &Path, error: sqlx::Error) -> StoreErro
         error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| matches!(&*code, "11" | "26"));
     if damaged {
         let file = folder.join(DATABASE);
-        return StoreError::Unfit(format!("{} is not a database, or damaged: put the backup into its place", file.display()));
+        return StoreError::Unfit(format!(
+            "{} is not a database, or damaged: move it away, and restore the last backup (autocall restore FILE)",
+            file.display()
+        ));
     }
     StoreError::Connection(error)
 }
