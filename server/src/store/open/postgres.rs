@@ -57,10 +57,10 @@ pub(in crate::store) async fn open(
         Err(_) => return Err(StoreError::Unfit(format!("{} has stopped answering", address.place()))),
     }
     may_open(installation(&mut migrator).await?, &address.place())?;
-    if let Some(later) = migrations::of_a_later_version(applied(&mut migrator).await?) {
-        return Err(StoreError::Unfit(format!("{}: {later}", address.place())));
-    }
     if usage != Use::Look {
+        if let Some(later) = migrations::of_a_later_version(applied(&mut migrator).await?) {
+            return Err(StoreError::Unfit(format!("{}: {later}", address.place())));
+        }
         migrate(&mut migrator).await?;
     }
     let (schema,): (String,) =
