@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod alarm;
+pub mod audit;
 mod columns;
 pub mod dialect;
 pub mod duty;
@@ -690,6 +691,10 @@ impl Store {
     pub fn statements() -> Vec<&'static Sql> {
         [
             ALL,
+            audit::ALL,
+            audit::erasing::ALL,
+            audit::kept_of::ALL,
+            audit::pruning::ALL,
             alarm::alarms::ALL,
             alarm::answers::ALL,
             alarm::barista::ALL,
