@@ -1,6 +1,7 @@
 //! One person at a time: added, changed, removed; checked like an import.
 
 use super::people_import::LONGEST_NAME;
+use crate::audit::{Line, Operation};
 use crate::ids::PersonId;
 use crate::keep::roster::{log, told};
 use crate::numbers::{Number, Region, same_phone};
@@ -8,6 +9,7 @@ use crate::store::duty::people::PersonRow;
 use crate::store::edits::Edited;
 use crate::store::{Announcement, StoreError, Work};
 use crate::versions::{Expected, Stale, Version};
+use serde_json::{Value, json};
 
 const LONGEST_LANGUAGE: usize = 35;
 const MOST_NUMBERS: usize = 20;
@@ -66,6 +68,13 @@ struct Checked {
     language: String,
 }
 
+impl Checked {
+    /// What a line of the audit log says of them.
+    fn told(&self) -> Value {
+        json!({ "name": self.name, "numbers": self.numbers, "language": self.language })
+    }
+}
+
 impl PersonForm {
     fn checked(&self, region: Region) -> Result<Checked, PersonError> {
         let name = self.name.trim().to_owned();
@@ -110,6 +119,7 @@ pub async fn add(work: &mut Work, form: &PersonForm, region: Region) -> Result<P
     }
     let id = work.db().upsert_person(PersonId::new(now), &person.name, &person.language, now).await?;
     give_numbers(work, id, &person).await?;
+    work.note(Line::new(Operation::PersonAdded).of(id).named(person.name.as_str()).about(Some(id)).after(person.told()));
     work.announce(Announcement::People);
     Ok(id)
 }
@@ -129,7 +139,8 @@ pub async fn change(
     let person = form.checked(region)?;
     work.db().lock_edits(Edited::People).await?;
     let old = work.db().person(id).await?.ok_or(PersonError::Gone)?;
-    expected.check(Some(&version(&old, &work.db().numbers_of(id).await?)))?;
+    let numbers = work.db().numbers_of(id).await?;
+    expected.check(Some(&version(&old, &numbers)))?;
     match work.db().update_person(id, &person.name, &person.language, now).await {
         Ok(true) => {}
         Ok(false) => return Err(PersonError::Gone),
@@ -137,6 +148,9 @@ pub async fn change(
         Err(error) => return Err(error.into()),
     }
     give_numbers(work, id, &person).await?;
+    let before = Checked { name: old.name, numbers, language: old.language }.told();
+    let line = Line::new(Operation::PersonChanged).of(id).named(person.name.as_str()).about(Some(id));
+    work.note(line.before(before).after(person.told()));
     work.announce(Announcement::People);
     Ok(())
 }
@@ -148,16 +162,7 @@ pub async fn change(
 /// When there is no such person, they have changed meanwhile, or the database fails.
 pub async fn remove(work: &mut Work, id: PersonId, expected: &Expected) -> Result<(), PersonError> {
     let now = work.now();
-    let before = loop {
-        // Each portion lets go of the locks, so that they are taken anew: people first, then the roster.
-        work.db().lock_edits(Edited::People).await?;
-        let kept = log::keep(&mut work.db(), now).await?;
-        if !kept.behind {
-            break kept.roster;
-        }
-        work.announce(Announcement::Roster);
-        work.go_on().await?;
-    };
+    let before = caught_up(work).await?;
     remove_in(work, id, expected).await?;
     let after = log::keep(&mut work.db(), now).await?.roster;
     told::of_change(work, &before, &after).await?;
@@ -165,17 +170,49 @@ pub async fn remove(work: &mut Work, id: PersonId, expected: &Expected) -> Resul
     Ok(())
 }
 
+/// The last part of an erasure: whoever is erased is taken out of the list, and out of the plan, without a word of who that was.
+pub(in crate::keep) async fn erase_row(work: &mut Work, id: PersonId) -> Result<(), PersonError> {
+    let now = work.now();
+    let before = caught_up(work).await?;
+    if !work.db().delete_person(id).await? {
+        return Err(PersonError::Gone);
+    }
+    work.announce(Announcement::People);
+    let after = log::keep(&mut work.db(), now).await?.roster;
+    told::of_change(work, &before, &after).await?;
+    work.announce(Announcement::Roster);
+    Ok(())
+}
+
+/// The roster as it is, once all of who was on duty until now is written down, with people and roster locked.
+async fn caught_up(work: &mut Work) -> Result<crate::roster::Roster, PersonError> {
+    let now = work.now();
+    loop {
+        // Each portion lets go of the locks, so that they are taken anew: people first, then the roster.
+        work.db().lock_edits(Edited::People).await?;
+        let kept = log::keep(&mut work.db(), now).await?;
+        if !kept.behind {
+            return Ok(kept.roster);
+        }
+        work.announce(Announcement::Roster);
+        work.go_on().await?;
+    }
+}
+
 /// The same as a part of a change that sees to the roster.
 pub(in crate::keep) async fn remove_in(work: &mut Work, id: PersonId, expected: &Expected) -> Result<(), PersonError> {
     let now = work.now();
     work.db().lock_edits(Edited::People).await?;
     let old = work.db().person(id).await?.ok_or(PersonError::Gone)?;
-    expected.check(Some(&version(&old, &work.db().numbers_of(id).await?)))?;
+    let numbers = work.db().numbers_of(id).await?;
+    expected.check(Some(&version(&old, &numbers)))?;
     // What they said goes with them; what is said of an answer keeps their name.
     work.db().let_recordings_of_person_go(id, now).await?;
     if !work.db().delete_person(id).await? {
         return Err(PersonError::Gone);
     }
+    let line = Line::new(Operation::PersonRemoved).of(id).named(old.name.as_str()).about(Some(id));
+    work.note(line.before(Checked { name: old.name, numbers, language: old.language }.told()));
     work.announce(Announcement::People);
     Ok(())
 }
