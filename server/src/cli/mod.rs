@@ -5,6 +5,7 @@
 )]
 
 mod alarm;
+mod audit;
 mod coming;
 mod demo;
 mod first_steps;
@@ -71,6 +72,8 @@ enum Command {
     Migrate,
     /// Forget alarms that ended long ago
     Prune(prune::Prune),
+    /// Who changed what, the latest first
+    Audit(audit::Audit),
     /// People and their numbers
     #[command(subcommand)]
     People(keep::people::PeopleCommand),
@@ -183,6 +186,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(demo) => demo::run(demo).await,
         Command::Migrate => migrate(&loaded).await,
         Command::Prune(prune) => prune::run(prune, &loaded.config).await,
+        Command::Audit(audit) => audit::run(audit, &loaded.config).await,
         Command::People(command) => keep::people::run(command, &loaded.config).await,
         Command::Alarm(command) => alarm::run(command, &loaded.config).await,
         Command::Policy(command) => keep::policy::run(command, &loaded.config).await,
