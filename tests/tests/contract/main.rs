@@ -7,6 +7,7 @@
 
 mod alarms;
 mod api_shape;
+mod audit;
 mod barista;
 mod bodies;
 mod calendar_files;
@@ -48,6 +49,7 @@ mod openapi;
 mod outages;
 mod overwriting;
 mod pairing;
+mod personal;
 mod phone_calls;
 mod plans;
 mod pressing;
