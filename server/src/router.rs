@@ -23,7 +23,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::{doors, received, refusals, senders, signed};
+use crate::access::{doors, received, refusals, senders, signed, whence};
 use crate::api;
 use crate::app::App;
 use crate::compat::{barista, blast, cti, nimbox, opsgenie, pagerduty};
@@ -119,6 +119,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .layer(middleware::from_fn(opsgenie::in_its_words))
         // Kept as they are answered.
         .layer(middleware::from_fn_with_state(Arc::clone(&app.access), received::kept))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.access), whence::noted))
         // Before it is packed.
         .layer(middleware::map_response_with_state(app.prefix.clone(), put_below))
         .layer(packed());
@@ -168,6 +169,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&app.access), refusals::counted))
         .layer(middleware::from_fn(cti::in_its_words));
     let pages = dashboard::router(pages)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.access), whence::noted))
         .layer(middleware::from_fn(refusals::with_host))
         .layer(middleware::map_response(refusals::with_time_to_try_again));
     let all = handsets.merge(api).merge(calls).merge(described).merge(watch).fallback(nothing_here).with_state(app).merge(pages);
@@ -316,6 +318,10 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::policies::rules, api::policies::put_rules))
         .routes(routes!(api::people::list, api::people::add))
         .routes(routes!(api::people::show, api::people::change, api::people::patch, api::people::remove))
+        .routes(routes!(api::personal::person::export))
+        .routes(routes!(api::personal::person::erase))
+        .routes(routes!(api::personal::audit::list))
+        .routes(routes!(api::personal::audit::table))
         .routes(routes!(api::roster::told::show, api::roster::told::put, api::roster::told::patch))
         .routes(routes!(api::shouts::records::list))
         .routes(routes!(api::call_records::list))

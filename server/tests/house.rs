@@ -20,6 +20,7 @@ const ROOMS: [&str; 46] = [
     "rights",
     "sheet",
     "alarm",
+    "audit",
     "shout",
     "roster",
     "reports",
@@ -382,4 +383,50 @@ fn no_line_of_a_template_is_too_long_to_be_read_and_none_cuts_what_is_typed() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What changes or takes away lines of the audit log: retention and erasure, each in a file of its own, and nothing else.
+const MAY_CHANGE_AUDIT: [(&str, &[&str]); 2] =
+    [("store/audit/pruning.rs", &["DELETE FROM audit "]), ("store/audit/erasing.rs", &["UPDATE audit_personal "])];
+
+#[test]
+fn no_statement_but_those_of_retention_and_erasure_changes_the_audit_log() {
+    let mut found = BTreeSet::new();
+    for file in sources() {
+        let text = code(&file).split_whitespace().collect::<Vec<_>>().join(" ");
+        let upper = text.to_uppercase();
+        let changing = ["DELETE FROM ", "UPDATE ", "TRUNCATE ", "DROP TABLE ", "ALTER TABLE ", "REPLACE INTO "];
+        for verb in changing {
+            for (at, _) in upper.match_indices(verb) {
+                let table: String =
+                    text[at + verb.len()..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                if table.starts_with("audit") {
+                    found.insert((file.strip_prefix(here("src")).unwrap().display().to_string(), format!("{verb}{table} ")));
+                }
+            }
+        }
+        // What is written over on the way in would be a change as well.
+        for (at, _) in upper.match_indices("INSERT INTO AUDIT") {
+            let rest = &upper[at..];
+            let statement = &rest[..rest.find('"').unwrap_or(rest.len())];
+            assert!(!statement.contains("ON CONFLICT"), "{}: {statement}", file.display());
+        }
+    }
+    let allowed: BTreeSet<(String, String)> = MAY_CHANGE_AUDIT
+        .iter()
+        .flat_map(|(file, statements)| statements.iter().map(move |own| ((*file).to_owned(), (*own).to_owned())))
+        .collect();
+    assert_eq!(found, allowed, "lines of the audit log are only added");
+}
+
+#[test]
+fn every_operation_of_the_audit_log_is_noted_somewhere() {
+    let all: Vec<String> = sources().iter().filter(|file| room_of(file) != "audit").map(|file| code(file)).collect();
+    let noted = |word: &str| all.iter().any(|code| code.contains(word));
+    let lost: Vec<String> = autocall::audit::Operation::ALL
+        .iter()
+        .map(|operation| format!("Operation::{operation:?}"))
+        .filter(|word| !noted(word))
+        .collect();
+    assert!(lost.is_empty(), "nobody notes {lost:?}");
 }

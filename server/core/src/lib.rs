@@ -3,6 +3,7 @@
 //! It is a package of its own so that the compiler holds this: neither a database nor a network is among its dependencies.
 
 pub mod alarm;
+pub mod audit;
 pub mod backoff;
 pub mod call_log;
 pub mod coming;

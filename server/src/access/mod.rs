@@ -12,6 +12,7 @@ pub mod received;
 pub mod refusals;
 pub mod senders;
 pub mod signed;
+pub mod whence;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -449,10 +449,15 @@ pub struct TestJson {
         (status = 404, description = "There is no such gateway", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn test_gateway(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
+pub async fn test_gateway(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let TestBody { phone_number } = alarm_request::read_json(&body)?;
-    let id = app.engine.send_test_text(&id, &phone_number).await?;
+    let id = app.engine.send_test_text(&id, &phone_number, sender.doer()).await?;
     let state = gateways::tried(&app.engine.store, id).await?;
     let shown = TestJson { id, state: gateways::state_of(&state), last_result: state.last_result };
     Ok(json(StatusCode::OK, json!(shown).to_string()))

@@ -12,6 +12,7 @@ pub mod maintenance;
 pub mod media;
 pub mod page;
 pub mod people;
+pub mod personal;
 pub mod policies;
 pub mod problems;
 pub mod quiet_hours;

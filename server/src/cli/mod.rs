@@ -5,6 +5,7 @@
 )]
 
 mod alarm;
+mod audit;
 mod backup;
 mod coming;
 mod demo;
@@ -85,6 +86,8 @@ enum Command {
     Completions(upkeep::manual::Completions),
     /// Write the manual as man pages into a folder
     Man(upkeep::manual::Man),
+    /// Who changed what, the latest first
+    Audit(audit::Audit),
     /// People and their numbers
     #[command(subcommand)]
     People(keep::people::PeopleCommand),
@@ -208,6 +211,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Restore(asked) => backup::restore(asked, &loaded.config).await,
         Command::Move(asked) => backup::move_to(asked, &loaded.config).await,
         Command::Prune(prune) => prune::run(prune, &loaded.config).await,
+        Command::Audit(audit) => audit::run(audit, &loaded.config).await,
         Command::People(command) => keep::people::run(command, &loaded.config).await,
         Command::Alarm(command) => alarm::run(command, &loaded.config).await,
         Command::Policy(command) => keep::policy::run(command, &loaded.config).await,

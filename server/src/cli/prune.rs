@@ -4,6 +4,8 @@ use chrono::TimeDelta;
 use clap::Args;
 
 use super::{agreed_clock, open};
+use crate::alarm::doer::Doer;
+use crate::audit::{Line, Operation};
 use crate::config::Config;
 use crate::engine::watch::retention;
 use crate::keep::media;
@@ -32,6 +34,10 @@ pub(super) async fn run(prune: Prune, config: &Config) -> anyhow::Result<()> {
     } else {
         let count = retention::prune(&store, before).await?;
         media::sweep(&store, now).await?;
+        let line = Line::new(Operation::Pruned).after(serde_json::json!({ "older_than_days": days, "alarms": count }));
+        let mut work = store.work(now, Doer::CommandLine, None).await?;
+        work.note(line);
+        work.commit().await?;
         println!("{count} alarms that ended more than {days} days ago are forgotten");
     }
     store.close().await;

@@ -13,13 +13,14 @@ use super::secret_files::{self, SECRETS};
 use super::{Config, Key, Switch, Value, ValueKind, gone, keys};
 
 /// What the first part of the server's own paths may be.
-const OWN_PATHS: [&str; 41] = [
+const OWN_PATHS: [&str; 42] = [
     "alarms",
     "alarms.csv",
     "alarms.json",
     "alert",
     "api",
     "assets",
+    "audit",
     "c",
     "calendar",
     "calls",

@@ -508,7 +508,7 @@ pub(super) async fn test(
     let Ok(number) = Number::parse(fields.get("number"), app.config().default_region) else {
         return Ok(again(Wrong::new("number", &words.bad_number), fields));
     };
-    app.engine.test_call(&handset, number.number.as_str(), number.known_to_plan).await?;
+    app.engine.test_call_by(&handset, number.number.as_str(), number.known_to_plan, reader.doer()).await?;
     Ok(go_to("/handsets?done=testing"))
 }
 

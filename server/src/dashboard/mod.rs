@@ -4,6 +4,7 @@
 //! then, when it is a form, [`frame::csrf::own_forms`]. Handlers meet only people who may, with forms that are ours.
 
 pub mod alarm;
+mod audit;
 mod connect;
 pub mod duty;
 pub mod frame;
@@ -207,6 +208,11 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/connect/use", post(connect::choose::own))
         .route("/connect/file", post(connect::choose::download))
         .route("/system", get(system::show))
+        .route("/audit", get(audit::show))
+        .route("/audit.csv", get(audit::csv))
+        .route("/people/{id}/personal", get(people::personal::show))
+        .route("/people/{id}/personal.json", get(people::personal::file))
+        .route("/people/{id}/erase", post(people::personal::erase))
         .route("/users/add", post(people::users::add))
         .route("/users/role", post(people::users::change_role))
         .route("/users/disable", post(people::users::disable))

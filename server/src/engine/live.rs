@@ -14,6 +14,7 @@ use crate::alarm::call_record::CallOrigin;
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::Event;
 use crate::alarm::{live_command, script};
+use crate::audit::{Line, Operation};
 use crate::ids::{HandsetId, KeyId, LiveCommandId, short_mid};
 use crate::store::alarm::call_records::CallRecordRow;
 use crate::store::alarm::dials::DialRow;
@@ -188,6 +189,8 @@ impl Engine {
         if let Some(hunt) = record.hunt_id {
             work.db().insert_event(None, Some(hunt), now, &event).await?;
         }
+        let line = Line::new(Operation::CallCommanded).of(record.id).about(record.person_id).in_name_of(by.name.as_deref());
+        work.note(line.after(serde_json::json!({ "order": live_command::word(order), "name": record.name })));
         work.announce(Announcement::Live);
         work.announce(Announcement::Calls);
         let made = work.db().live_command(id).await?.ok_or(EngineError::NoSuchCall)?;

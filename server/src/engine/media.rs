@@ -12,6 +12,7 @@ use super::{Engine, EngineError};
 use crate::alarm::consequences;
 use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
+use crate::audit::{Line, Operation};
 use crate::ids::{HuntId, MediaId};
 use crate::keep::media::recordings::{self, Spoken};
 use crate::links::{Hearing, Listener};
@@ -254,6 +255,7 @@ impl Engine {
             done_by: Some(work.by().clone()),
         };
         work.db().insert_event(None, Some(heard.hunt_id), now, &event).await?;
+        work.note(Line::new(Operation::RecordingHeard).of(heard.id));
         work.announce(Announcement::Calls);
         work.commit().await?;
         self.heard.remember(what, now);

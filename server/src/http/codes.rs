@@ -106,6 +106,9 @@ catalogue! {
         "What the address or a name in it stands for is not there, or not any more.", "Look at the address and the id.";
     NotTaken = "not_taken", "Nobody has it",
         "Nobody has taken this alarm, so nobody can give it back.", "Read the alarm again; `answer` says who has it.";
+    PersonIsNeeded = "person_is_needed", "Somebody needs this person now",
+        "They are on duty, an open alarm may ring them, a public number is bound to them, or nobody else could log in as an admin.",
+        "Do what `detail` says, then ask again.";
     SameKeyUnderWay = "same_key_under_way", "The first request is under way",
         "A request with this `Idempotency-Key` came before and has not been answered yet.", "Ask again in a few seconds.";
     StillRinging = "still_ringing", "It still rings",

@@ -2,11 +2,13 @@
 
 use super::checks;
 use super::refused::Refused;
+use crate::audit::{Line, Operation};
 use crate::numbers::{Number, Region};
 use crate::store::Work;
 use crate::store::duty::do_not_call::DoNotCallRow;
 use crate::store::edits::Edited;
 use crate::versions::{Expected, Version};
+use serde_json::json;
 
 /// A number must not be called from now on, whoever names it. A call under way is not cut off.
 ///
@@ -24,6 +26,7 @@ pub async fn forbid(
     let reason = checks::optional_text("reason", reason, checks::LONGEST_NOTE)?.unwrap_or_default();
     check(work, &number, expected).await?;
     work.db().forbid_number(number.as_str(), &reason, now).await?;
+    work.note(Line::new(Operation::NumberForbidden).named(number.as_str()).after(json!({ "reason": reason })));
     Ok(number)
 }
 
@@ -35,6 +38,9 @@ pub async fn allow(work: &mut Work, number: &str, region: Region, expected: &Exp
     let number = parse(number, region)?;
     check(work, &number, expected).await?;
     let was = work.db().allow_number(number.as_str()).await?;
+    if was {
+        work.note(Line::new(Operation::NumberAllowed).named(number.as_str()));
+    }
     Ok(was)
 }
 

@@ -1,5 +1,6 @@
 //! Heartbeats as operators say them: made, changed and removed.
 
+use serde_json::json;
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
@@ -7,6 +8,7 @@ use sqlx::types::Json;
 
 use super::refused::{self, Faults, Refused};
 use crate::alarm::Priority;
+use crate::audit::{Line, Operation};
 use crate::config::Config;
 use crate::ids::HeartbeatId;
 use crate::numbers::Number;
@@ -102,6 +104,7 @@ pub async fn add(work: &mut Work, config: &Config, new: &NewHeartbeat) -> Result
         missed_since: None,
     };
     work.db().insert_heartbeat(&beat).await.map_err(|error| Refused::insert("heartbeat", &beat.name, error))?;
+    work.note(Line::new(Operation::HeartbeatAdded).of(beat.id).named(beat.name.as_str()).after(told(&beat)));
     Ok((beat, token))
 }
 
@@ -142,6 +145,7 @@ pub async fn change(
     work.db().lock_edits(Edited::Heartbeats).await?;
     let mut beat = find(&mut work.db(), which).await?;
     expected.check(Some(&beat.version()))?;
+    let before = told(&beat);
     beat.period_s = new.period_s;
     beat.grace_s = new.grace_s;
     beat.phones = Json(new.phones.clone());
@@ -151,6 +155,8 @@ pub async fn change(
         beat.due_at = beat.last_ping_at.map(|last| last + beat.allowed_silence());
     }
     work.db().change_heartbeat(&beat).await?;
+    let line = Line::new(Operation::HeartbeatChanged).of(beat.id).named(beat.name.as_str());
+    work.note(line.before(before).after(told(&beat)));
     Ok(beat)
 }
 
@@ -164,7 +170,16 @@ pub async fn remove(work: &mut Work, which: &str, expected: &Expected) -> Result
     let beat = find(&mut work.db(), which).await?;
     expected.check(Some(&beat.version()))?;
     work.db().remove_heartbeat(beat.id).await?;
+    work.note(Line::new(Operation::HeartbeatRemoved).of(beat.id).named(beat.name.as_str()).before(told(&beat)));
     Ok(beat.id)
+}
+
+/// What a line of the audit log says of one.
+fn told(beat: &HeartbeatRow) -> serde_json::Value {
+    json!({
+        "period_s": beat.period_s, "grace_s": beat.grace_s, "phones": beat.phones.0, "labels": beat.labels.0,
+        "priority": beat.priority.as_str(),
+    })
 }
 
 /// One heartbeat, by its id or its name.

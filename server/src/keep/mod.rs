@@ -12,6 +12,7 @@ pub mod media;
 pub mod pairing;
 pub mod people;
 pub mod people_import;
+pub mod personal;
 pub mod phone_calls;
 pub mod policies;
 pub mod quiet_hours;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
+use crate::audit::{Line, Operation};
 use crate::config::{Config, HandsetConfig};
 use crate::ids::HandsetId;
 use crate::kinds::gateways::GatewaySettings;
@@ -10,6 +11,7 @@ use crate::secrets;
 use crate::store::watch::handsets::{HandsetRow, IdleForm, MOST_CHANNELS, NewHandset, Profile};
 use crate::store::{Announcement, Store, StoreError, Work};
 use crate::visible;
+use serde_json::{Value, json};
 
 /// 32 letters to the power of 12 are 60 bits; wrong ones are limited to 20 in ten minutes for each address.
 const TOKEN_LENGTH: usize = 12;
@@ -119,6 +121,9 @@ async fn insert(
     if !work.db().insert_handset(&handset).await? {
         return Err(PairingError::NameTaken(pairing.name.clone()));
     }
+    let after =
+        json!({ "country": handset.country, "by_token": handset.token_hash.is_some(), "ring_seconds": handset.ring_seconds });
+    work.note(Line::new(Operation::HandsetAdded).of(handset.id).named(handset.name.as_str()).after(after));
     work.announce(Announcement::Handsets);
     Ok(())
 }
@@ -138,6 +143,7 @@ pub async fn rotate(work: &mut Work, name: &str, at_once: bool) -> Result<String
     if at_once {
         work.db().take_next_token(&token_hash(&token)).await?;
     }
+    note(work, Operation::HandsetRotated, name, json!({ "at_once": at_once })).await?;
     work.announce(Announcement::Handsets);
     Ok(token)
 }
@@ -163,6 +169,7 @@ pub async fn rename(work: &mut Work, name: &str, new_name: &str) -> Result<(), P
             work.db().change_gateway(&gateway).await?;
         }
     }
+    note(work, Operation::HandsetRenamed, new_name.trim(), json!({ "was": name })).await?;
     work.announce(Announcement::Handsets);
     Ok(())
 }
@@ -178,6 +185,7 @@ pub async fn set_channels(work: &mut Work, name: &str, channels: i32) -> Result<
     if !work.db().set_handset_channels(name, channels).await? {
         return Err(PairingError::NoSuchHandset(name.to_owned()));
     }
+    note(work, Operation::HandsetChanged, name, json!({ "channels": channels })).await?;
     work.announce(Announcement::Handsets);
     Ok(())
 }
@@ -190,6 +198,7 @@ pub async fn set_inbound(work: &mut Work, name: &str, inbound: bool) -> Result<(
     if !work.db().set_handset_inbound(name, inbound).await? {
         return Err(PairingError::NoSuchHandset(name.to_owned()));
     }
+    note(work, Operation::HandsetChanged, name, json!({ "inbound": inbound })).await?;
     work.announce(Announcement::Handsets);
     Ok(())
 }
@@ -202,6 +211,7 @@ pub async fn set_bulk(work: &mut Work, name: &str, bulk: bool) -> Result<(), Pai
     if !work.db().set_handset_bulk(name, bulk).await? {
         return Err(PairingError::NoSuchHandset(name.to_owned()));
     }
+    note(work, Operation::HandsetChanged, name, json!({ "bulk": bulk })).await?;
     work.announce(Announcement::Handsets);
     Ok(())
 }
@@ -219,6 +229,8 @@ pub async fn set_disabled(work: &mut Work, name: &str, disabled: bool) -> Result
         true => work.db().disable_handset(name, now).await?,
         false => work.db().enable_handset(name).await?,
     };
+    let operation = if disabled { Operation::HandsetDisabled } else { Operation::HandsetEnabled };
+    note(work, operation, name, Value::Null).await?;
     work.announce(Announcement::Handsets);
     Ok(())
 }
@@ -232,10 +244,23 @@ pub async fn remove(work: &mut Work, name: &str) -> Result<(), PairingError> {
     let now = work.now();
     // To the second: nobody pairs and removes two of one name within one.
     let last_name = format!("{name} †{}", now.format("%F %T"));
+    note(work, Operation::HandsetRemoved, name, Value::Null).await?;
     if !work.db().remove_handset(name, &last_name, now).await? {
         return Err(PairingError::NoSuchHandset(name.to_owned()));
     }
     work.announce(Announcement::Handsets);
+    Ok(())
+}
+
+/// Notes what was done with the handset of a name, and what is so since.
+async fn note(work: &mut Work, operation: Operation, name: &str, after: Value) -> Result<(), StoreError> {
+    let id = work.db().handset_by_name(name).await?.map(|handset| handset.id);
+    let line = Line::new(operation).named(name);
+    let line = match id {
+        Some(id) => line.of(id),
+        None => line,
+    };
+    work.note(if after.is_null() { line } else { line.after(after) });
     Ok(())
 }
 

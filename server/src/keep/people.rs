@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::people_import::LONGEST_NAME;
+use crate::audit::{Line, Operation};
 use crate::ids::PersonId;
 use crate::keep::roster::preview::Plans;
 use crate::keep::roster::{self, log, told};
@@ -13,6 +14,7 @@ use crate::store::duty::people::PersonRow;
 use crate::store::edits::Edited;
 use crate::store::{Announcement, Db, StoreError, Work};
 use crate::versions::{Expected, Stale, Version};
+use serde_json::{Value, json};
 
 const LONGEST_LANGUAGE: usize = 35;
 const MOST_NUMBERS: usize = 20;
@@ -73,6 +75,13 @@ struct Checked {
     language: String,
 }
 
+impl Checked {
+    /// What a line of the audit log says of them.
+    fn told(&self) -> Value {
+        json!({ "name": self.name, "numbers": self.numbers, "language": self.language })
+    }
+}
+
 impl PersonForm {
     fn checked(&self, region: Region) -> Result<Checked, PersonError> {
         let name = self.name.trim().to_owned();
@@ -120,6 +129,7 @@ pub async fn add(work: &mut Work, form: &PersonForm, region: Region) -> Result<P
     }
     let id = work.db().upsert_person(PersonId::new(now), &person.name, &person.language, now).await?;
     give_numbers(work, id, &person).await?;
+    work.note(Line::new(Operation::PersonAdded).of(id).named(person.name.as_str()).about(Some(id)).after(person.told()));
     work.announce(Announcement::People);
     Ok(id)
 }
@@ -138,7 +148,7 @@ pub async fn change(
     let now = work.now();
     let person = form.checked(region)?;
     work.db().lock_edits(Edited::People).await?;
-    there_as_expected(&mut work.db(), id, expected).await?;
+    let (old, numbers) = there_as_expected(&mut work.db(), id, expected).await?;
     match work.db().update_person(id, &person.name, &person.language, now).await {
         Ok(true) => {}
         Ok(false) => return Err(PersonError::Gone),
@@ -146,6 +156,9 @@ pub async fn change(
         Err(error) => return Err(error.into()),
     }
     give_numbers(work, id, &person).await?;
+    let before = Checked { name: old.name, numbers, language: old.language }.told();
+    let line = Line::new(Operation::PersonChanged).of(id).named(person.name.as_str()).about(Some(id));
+    work.note(line.before(before).after(person.told()));
     work.announce(Announcement::People);
     Ok(())
 }
@@ -157,10 +170,12 @@ pub async fn change(
 pub async fn set_language(work: &mut Work, id: PersonId, language: &str, expected: &Expected) -> Result<(), PersonError> {
     let (now, language) = (work.now(), checked_language(language)?);
     work.db().lock_edits(Edited::People).await?;
-    let old = there_as_expected(&mut work.db(), id, expected).await?;
+    let (old, _) = there_as_expected(&mut work.db(), id, expected).await?;
     if !work.db().update_person(id, &old.name, &language, now).await? {
         return Err(PersonError::Gone);
     }
+    let line = Line::new(Operation::PersonChanged).of(id).named(old.name.as_str()).about(Some(id));
+    work.note(line.before(json!({ "language": old.language })).after(json!({ "language": language })));
     work.announce(Announcement::People);
     Ok(())
 }
@@ -180,6 +195,20 @@ pub async fn remove(work: &mut Work, id: PersonId, expected: &Expected) -> Resul
     Ok(())
 }
 
+/// The last part of an erasure: whoever is erased is taken out of the list, and out of the plan, without a word of who that was.
+pub(in crate::keep) async fn erase_row(work: &mut Work, id: PersonId) -> Result<(), PersonError> {
+    let now = work.now();
+    let before = roster::locked(work, &REMOVAL).await?;
+    if !work.db().delete_person(id).await? {
+        return Err(PersonError::Gone);
+    }
+    work.announce(Announcement::People);
+    let after = log::keep(&mut work.db(), now).await?.roster;
+    told::of_change(work, &before, &after).await?;
+    work.announce(Announcement::Roster);
+    Ok(())
+}
+
 /// What a removal would do to the plan. Nothing is locked for it and nothing made: whoever only looks keeps nobody waiting.
 ///
 /// # Errors
@@ -192,21 +221,24 @@ pub async fn removal(db: &mut Db<'_>, id: PersonId, expected: &Expected, now: Da
 }
 
 /// Somebody, who must be as whoever acts has seen them.
-async fn there_as_expected(db: &mut Db<'_>, id: PersonId, expected: &Expected) -> Result<PersonRow, PersonError> {
+async fn there_as_expected(db: &mut Db<'_>, id: PersonId, expected: &Expected) -> Result<(PersonRow, Vec<String>), PersonError> {
     let old = db.person(id).await?.ok_or(PersonError::Gone)?;
-    expected.check(Some(&version(&old, &db.numbers_of(id).await?)))?;
-    Ok(old)
+    let numbers = db.numbers_of(id).await?;
+    expected.check(Some(&version(&old, &numbers)))?;
+    Ok((old, numbers))
 }
 
 /// The same as a part of a change that sees to the roster, and has locked what a removal changes before it.
 pub(in crate::keep) async fn remove_in(work: &mut Work, id: PersonId, expected: &Expected) -> Result<(), PersonError> {
     let now = work.now();
-    there_as_expected(&mut work.db(), id, expected).await?;
+    let (old, numbers) = there_as_expected(&mut work.db(), id, expected).await?;
     // What they said goes with them; what is said of an answer keeps their name.
     work.db().let_recordings_of_person_go(id, now).await?;
     if !work.db().delete_person(id).await? {
         return Err(PersonError::Gone);
     }
+    let line = Line::new(Operation::PersonRemoved).of(id).named(old.name.as_str()).about(Some(id));
+    work.note(line.before(Checked { name: old.name, numbers, language: old.language }.told()));
     work.announce(Announcement::People);
     Ok(())
 }

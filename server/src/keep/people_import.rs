@@ -1,10 +1,12 @@
 //! Importing people from a file: a table, an address book or JSON, checked as a whole before anything is stored.
 
+use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::audit::{Line, Operation};
 use crate::ids::PersonId;
 use crate::numbers::{Number, Region, phone_of, same_phone};
 use crate::sheet::contacts::{self, Contact, Contacts};
@@ -289,6 +291,9 @@ pub async fn import(work: &mut Work, people: &[ImportedPerson]) -> Result<Import
             work.db().set_emails(id, emails).await?;
         }
     }
+    let told =
+        json!({ "new": imported.new, "changed": imported.known, "unchanged": imported.unchanged, "changes": imported.changes });
+    work.note(Line::new(Operation::PeopleImported).after(told));
     work.announce(Announcement::People);
     Ok(imported)
 }

@@ -1,5 +1,6 @@
 //! Escalation policies, and the rules that say which alarms they are for: read, checked, stored.
 
+use serde_json::json;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use super::refused::{Faults, Refused};
 use super::whom::{self, Named};
 use crate::alarm::policy::{MOST_ROUNDS, MOST_STEPS, Policy, Step};
 use crate::alarm::{Confirm, Confirmation, Mode};
+use crate::audit::{Line, Operation};
 use crate::numbers::Region;
 use crate::store::duty::policies::{PolicyRow, PolicyRuleRow};
 use crate::store::edits::Edited;
@@ -107,7 +109,9 @@ pub async fn forget(work: &mut Work, name: &str, expected: &Expected) -> Result<
     work.db().lock_edits(Edited::Policies).await?;
     let row = work.db().policy_by_name(name).await?.ok_or_else(|| unknown(name))?;
     expected.check(Some(&version(&row)))?;
+    let before = written(&mut work.db(), &row.definition).await?;
     work.db().delete_policy(name).await?;
+    work.note(Line::new(Operation::PolicyRemoved).of(row.id).named(name).before(json!(before)));
     Ok(())
 }
 
@@ -163,9 +167,18 @@ pub async fn set(work: &mut Work, name: &str, body: &PolicyBody, region: Region,
     faults.none()?;
     let policy =
         Policy { steps, rounds: rounds.unwrap_or(1), confirm_within_s: wanted.within, wants_key: wanted.key, texts: body.texts };
+    let old = match &before {
+        Some(row) => Some(written(&mut work.db(), &row.definition).await?),
+        None => None,
+    };
     let id = work.db().upsert_policy(name, &policy, now).await?;
     let row = work.db().policy(id).await?.ok_or_else(|| unknown(name))?;
     let body = written(&mut work.db(), &row.definition).await?;
+    let line = match old {
+        Some(old) => Line::new(Operation::PolicyChanged).before(json!(old)),
+        None => Line::new(Operation::PolicyAdded),
+    };
+    work.note(line.of(id).named(name).after(json!(body)));
     Ok(Stored { row, body, is_new: before.is_none() })
 }
 
@@ -245,7 +258,8 @@ pub async fn set_rules(work: &mut Work, body: &RulesBody, expected: &Expected) -
     // A policy that is removed takes its rules along.
     work.db().lock_edits(Edited::Policies).await?;
     work.db().lock_edits(Edited::PolicyRules).await?;
-    expected.check(Some(&version_of_rules(&work.db().policy_rules().await?)))?;
+    let before = work.db().policy_rules().await?;
+    expected.check(Some(&version_of_rules(&before)))?;
     let keys: Vec<String> = work.db().keys().await?.into_iter().map(|key| key.name).collect();
     let mut rows = Vec::with_capacity(body.rules.len());
     let mut faults = Faults::default();
@@ -267,6 +281,11 @@ pub async fn set_rules(work: &mut Work, body: &RulesBody, expected: &Expected) -
     }
     faults.none()?;
     work.db().set_policy_rules(&rows).await?;
+    let told = |rules: &[PolicyRuleRow]| {
+        let one = |rule: &PolicyRuleRow| json!({ "policy": rule.policy_id, "sender": rule.sender, "labels": rule.labels.0 });
+        json!({ "rules": rules.iter().map(one).collect::<Vec<_>>() })
+    };
+    work.note(Line::new(Operation::RulesChanged).before(told(&before)).after(told(&rows)));
     Ok(version_of_rules(&rows))
 }
 

@@ -2,10 +2,12 @@
 
 use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::refused::{Faults, Refused};
 use crate::alarm::Priority;
+use crate::audit::{Line, Operation};
 use crate::roster::quiet::{self, QuietHours};
 use crate::store::edits::Edited;
 use crate::store::{Announcement, Store, Work};
@@ -68,6 +70,15 @@ fn version(all: &[QuietHours]) -> Version {
     Version::of(&all.iter().map(|one| (one.person, one.from, one.to, one.zone.name(), one.up_to)).collect::<Vec<_>>())
 }
 
+/// Quiet hours as they stand in a line of the audit log: people by their ids.
+fn told(all: &[QuietHours]) -> Value {
+    let one = |own: &QuietHours| {
+        let (from, to) = (own.from.format(TIME).to_string(), own.to.format(TIME).to_string());
+        json!({ "person": own.person, "from": from, "to": to, "zone": own.zone.name(), "up_to": own.up_to.as_str() })
+    };
+    json!({ "quiet_hours": all.iter().map(one).collect::<Vec<_>>() })
+}
+
 /// Checks and stores all quiet hours, and gives their version.
 ///
 /// # Errors
@@ -78,7 +89,8 @@ pub async fn set(work: &mut Work, body: &AllQuiet, expected: &Expected) -> Resul
         return Err(Refused::at("quiet_hours", format!("there are at most {MOST} quiet hours")));
     }
     work.db().lock_edits(Edited::QuietHours).await?;
-    expected.check(Some(&version(&work.db().quiet_hours().await?)))?;
+    let before = work.db().quiet_hours().await?;
+    expected.check(Some(&version(&before)))?;
     let mut all = Vec::with_capacity(body.quiet_hours.len());
     let mut faults = Faults::default();
     for (index, one) in body.quiet_hours.iter().enumerate() {
@@ -113,6 +125,7 @@ pub async fn set(work: &mut Work, body: &AllQuiet, expected: &Expected) -> Resul
         return Err(Refused::at(format!("quiet_hours[{index}].to"), why));
     }
     work.db().set_quiet_hours(&all).await?;
+    work.note(Line::new(Operation::QuietHoursChanged).before(told(&before)).after(told(&all)));
     work.announce(Announcement::Hunts);
     Ok(version(&all))
 }

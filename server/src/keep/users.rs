@@ -2,8 +2,10 @@
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
+use serde_json::json;
 use tokio::sync::Semaphore;
 
+use crate::audit::{Line, Operation};
 use crate::ids::{PersonId, UserId};
 use crate::secrets;
 use crate::store::access::users::{NewUser, Role, UserRow};
@@ -160,6 +162,8 @@ pub async fn add(work: &mut Work, login: Login, role: Role, person_id: Option<Pe
     if !work.db().insert_user(&user).await? {
         return Err(UserError::NameTaken(user.name));
     }
+    let line = Line::new(Operation::UserAdded).of(user.id).named(user.name.as_str()).about(person_id);
+    work.note(line.after(json!({ "role": role.as_str() })));
     Ok(user.id)
 }
 
@@ -177,7 +181,14 @@ pub async fn find(db: &mut Db<'_>, name: &str) -> Result<UserRow, UserError> {
 /// # Errors
 /// When the database fails.
 pub async fn set_password(work: &mut Work, user: UserId, Hashed(hash): &Hashed) -> Result<(), UserError> {
-    Ok(work.db().set_password(user, hash).await?)
+    let row = work.db().user(user).await?;
+    work.db().set_password(user, hash).await?;
+    let line = Line::new(Operation::UserPasswordSet).of(user);
+    work.note(match row {
+        Some(row) => line.named(row.name).about(row.person_id),
+        None => line,
+    });
+    Ok(())
 }
 
 /// Lets a user do what another role may, from their next request on.
@@ -187,6 +198,8 @@ pub async fn set_password(work: &mut Work, user: UserId, Hashed(hash): &Hashed) 
 pub async fn set_role(work: &mut Work, name: &str, role: Role) -> Result<(), UserError> {
     let user = find(&mut work.db(), name).await?;
     work.db().set_role(user.id, role).await?;
+    let line = Line::new(Operation::UserRoleSet).of(user.id).named(user.name).about(user.person_id);
+    work.note(line.before(json!({ "role": user.role.as_str() })).after(json!({ "role": role.as_str() })));
     Ok(())
 }
 
@@ -198,6 +211,8 @@ pub async fn set_disabled(work: &mut Work, name: &str, disabled: bool) -> Result
     let now = work.now();
     let user = find(&mut work.db(), name).await?;
     work.db().set_user_disabled(user.id, disabled.then_some(now)).await?;
+    let operation = if disabled { Operation::UserDisabled } else { Operation::UserEnabled };
+    work.note(Line::new(operation).of(user.id).named(user.name).about(user.person_id));
     Ok(())
 }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::types::Json;
 
+use crate::audit::{Line, Operation};
 use crate::ids::{DeliveryId, WebhookId};
 use crate::kinds::guard::{AddressError, GuardedResolver, check_mail_url, check_url};
 use crate::kinds::notices::{self, WebhookSettings, WebhookShape, WrongSetting};
@@ -81,7 +82,10 @@ pub async fn add(work: &mut Work, new: &NewWebhook, guard: &GuardedResolver) -> 
     let row = row_of(WebhookId::new(now), new, now)?;
     check(&row, guard)?;
     match work.db().insert_webhook(&row).await {
-        Ok(()) => Ok(row.id),
+        Ok(()) => {
+            work.note(Line::new(Operation::WebhookAdded).of(row.id).named(row.name.as_str()).after(told(&row)));
+            Ok(row.id)
+        }
         Err(error) if error.is_unique_violation() => Err(WebhookError::NameTaken(row.name)),
         Err(error) => Err(error.into()),
     }
@@ -108,11 +112,25 @@ pub async fn change(
     let row = row_of(id, new, old.created_at)?;
     check(&row, guard)?;
     match work.db().change_webhook(&row).await {
-        Ok(true) => Ok(()),
+        Ok(true) => {
+            let line = Line::new(Operation::WebhookChanged).of(id).named(row.name.as_str());
+            let (before, mut after) = (told(&old), told(&row));
+            if row.url != old.url {
+                // Where it goes may be all that is needed to send there.
+                after["address"] = json!(crate::audit::kept::OTHER);
+            }
+            work.note(line.before(before).after(after));
+            Ok(())
+        }
         Ok(false) => Err(WebhookError::NoSuchWebhook(old.name)),
         Err(error) if error.is_unique_violation() => Err(WebhookError::NameTaken(row.name)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What a line of the audit log says of one: neither where it goes nor what it is told there.
+fn told(row: &WebhookRow) -> Value {
+    json!({ "shape": row.shape.as_str(), "kinds": row.kinds.trim_matches(','), "language": row.language })
 }
 
 /// A webhook in use.
@@ -168,9 +186,15 @@ fn check(row: &WebhookRow, guard: &GuardedResolver) -> Result<(), WebhookError> 
 /// When there is none of that name, or the database fails.
 pub async fn remove(work: &mut Work, name: &str) -> Result<(), WebhookError> {
     let now = work.now();
+    let id = work.db().webhooks().await?.into_iter().find(|webhook| webhook.name == name).map(|webhook| webhook.id);
     if !work.db().remove_webhook(name, now).await? {
         return Err(WebhookError::NoSuchWebhook(name.to_owned()));
     }
+    let line = Line::new(Operation::WebhookRemoved).named(name);
+    work.note(match id {
+        Some(id) => line.of(id),
+        None => line,
+    });
     Ok(())
 }
 
@@ -193,6 +217,7 @@ pub async fn test(work: &mut Work, name: &str) -> Result<DeliveryId, WebhookErro
     let now = work.now();
     let webhook = work.db().webhooks().await?.into_iter().find(|webhook| webhook.name == name);
     let webhook = webhook.ok_or_else(|| WebhookError::NoSuchWebhook(name.to_owned()))?;
+    work.note(Line::new(Operation::WebhookTested).of(webhook.id).named(name));
     Ok(work.db().enqueue_test(webhook.id, &json!({ "test": true }), now).await?)
 }
 

@@ -1,11 +1,13 @@
 //! Maintenance windows as operators say them: made and ended.
 
+use serde_json::json;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::types::Json;
 
 use super::refused::{self, Faults, Refused};
+use crate::audit::{Line, Operation};
 use crate::ids::WindowId;
 use crate::store::Work;
 use crate::store::watch::maintenance::WindowRow;
@@ -58,6 +60,10 @@ pub async fn add(work: &mut Work, new: &NewWindow) -> Result<WindowRow, Refused>
     let labels = Json(new.labels.clone());
     let window = WindowRow { id: WindowId::new(now), reason, starts_at, ends_at: new.ends_at, team, labels, created_at: now };
     work.db().insert_window(&window).await?;
+    let after = json!({
+        "starts_at": window.starts_at, "ends_at": window.ends_at, "team": window.team, "labels": window.labels.0,
+    });
+    work.note(Line::new(Operation::MaintenanceAdded).of(window.id).named(window.reason.as_str()).after(after));
     Ok(window)
 }
 
@@ -72,5 +78,6 @@ pub async fn end(work: &mut Work, id: &str) -> Result<(), Refused> {
     if !work.db().end_window(window, now).await? {
         return Err(missing());
     }
+    work.note(Line::new(Operation::MaintenanceEnded).of(window));
     Ok(())
 }

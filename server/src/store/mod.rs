@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod alarm;
+pub mod audit;
 pub mod backup;
 mod columns;
 pub mod dialect;
@@ -696,6 +697,10 @@ impl Store {
     pub fn statements() -> Vec<&'static Sql> {
         [
             ALL,
+            audit::ALL,
+            audit::erasing::ALL,
+            audit::kept_of::ALL,
+            audit::pruning::ALL,
             alarm::alarms::ALL,
             alarm::answers::ALL,
             alarm::barista::ALL,

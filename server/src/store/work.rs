@@ -1,15 +1,18 @@
 //! A unit of work: one transaction, the moment that it is of, who acts in it, and what is told and counted once it is committed.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::audit::whence;
 use super::{Announcement, Db, Result, Store, StoreError, Tx};
 use crate::alarm::call_record::CallResult;
 use crate::alarm::doer::Doer;
 use crate::alarm::{AlarmKind, DialOutcome, EndReason, HuntOutcome};
+use crate::audit::Line;
 
 /// What a unit of work did, as far as it is counted.
 #[derive(Debug, Default)]
@@ -53,6 +56,10 @@ pub struct Work {
     tx: Tx,
     now: DateTime<Utc>,
     by: Doer,
+    /// From where whoever acts asks.
+    address: Option<IpAddr>,
+    /// What of it stands in the audit log, and is not written yet.
+    lines: Vec<Line>,
     counted_by: Option<Arc<dyn Counts>>,
     /// What it did so far.
     pub tally: Tally,
@@ -86,11 +93,23 @@ impl Work {
         self.tx.announce(announcement);
     }
 
+    /// Remembers a line for the audit log: it is committed with what it tells of, or not at all.
+    pub fn note(&mut self, line: Line) {
+        self.lines.push(line);
+    }
+
+    /// Writes down what was noted so far.
+    async fn write_lines(&mut self) -> Result<()> {
+        let lines = std::mem::take(&mut self.lines);
+        self.tx.db().insert_audit(self.now, &self.by, self.address, lines).await
+    }
+
     /// Makes the changes permanent that were made so far, and goes on at the same moment: for what is done in portions.
     ///
     /// # Errors
     /// As [`Work::commit`].
     pub async fn go_on(&mut self) -> Result<()> {
+        self.write_lines().await?;
         self.tx.go_on().await
     }
 
@@ -99,6 +118,7 @@ impl Work {
     /// # Errors
     /// As [`Work::commit`].
     pub async fn go_on_after(&mut self, pause: Duration) -> Result<()> {
+        self.write_lines().await?;
         self.tx.go_on_after(pause).await
     }
 
@@ -106,7 +126,8 @@ impl Work {
     ///
     /// # Errors
     /// When the database cannot commit; nothing was changed then, unless the connection broke at the commit itself.
-    pub async fn commit(self) -> Result<()> {
+    pub async fn commit(mut self) -> Result<()> {
+        self.write_lines().await?;
         self.tx.commit().await?;
         if let Some(counts) = self.counted_by {
             counts.count(&self.tally);
@@ -137,6 +158,14 @@ impl Store {
     /// # Errors
     /// When no connection can be had.
     pub async fn work(&self, now: DateTime<Utc>, by: Doer, counted_by: Option<Arc<dyn Counts>>) -> Result<Work> {
-        Ok(Work { tx: self.begin().await?, now, by, counted_by, tally: Tally::default() })
+        Ok(Work {
+            tx: self.begin().await?,
+            now,
+            by,
+            address: whence::address(),
+            lines: Vec::new(),
+            counted_by,
+            tally: Tally::default(),
+        })
     }
 }

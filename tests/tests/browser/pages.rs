@@ -278,6 +278,7 @@ async fn pages_fit_a_small_screen_and_have_no_small_targets() {
         "/senders/one?sender=(unknown)",
         "/connect",
         "/system",
+        "/audit",
     ];
     for path in ["/", alarm].iter().chain(&others) {
         browser.open(&format!("{}{path}", server.url())).await;

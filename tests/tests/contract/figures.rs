@@ -736,7 +736,7 @@ async fn what_a_node_of_before_raised_is_counted_too(home: Home) {
 }
 
 /// What may change rows that count, and why figures are right after it.
-const CHANGES_WHAT_COUNTS: [(&str, &str); 26] = [
+const CHANGES_WHAT_COUNTS: [(&str, &str); 32] = [
     ("alarms::INSERT", "counted"),
     ("alarms::REPEAT", "counted"),
     ("answers::CONFIRM", "counted"),
@@ -746,6 +746,12 @@ const CHANGES_WHAT_COUNTS: [(&str, &str); 26] = [
     ("call_records::COMPLETE", "counted"),
     ("call_records::PRUNE", "figures stay when records go"),
     ("call_records::UNKNOWN_PERSON", "whoever is removed takes their figures along"),
+    ("erasing::ERASE_ANSWERS", "whoever is erased takes their figures along, and sums of all stay"),
+    ("erasing::ERASE_RECORDS", "whoever is erased takes their figures along, and sums of all stay"),
+    ("erasing::ERASE_RECORDS_BY_NUMBER", "whoever is erased takes their figures along, and sums of all stay"),
+    ("erasing::FORGET_REPLICATED", "other systems' calls are in no figures"),
+    ("erasing::FORGET_REPLICATED_BY_CALLER", "other systems' calls are in no figures"),
+    ("erasing::FORGET_REPLICATED_BY_NUMBER", "other systems' calls are in no figures"),
     ("hunts::ANSWERED_AFTER_ALL", "counted"),
     ("hunts::CLEAR_ANSWERED", "that somebody answered is counted by their answer"),
     ("hunts::COPY", "counted"),

@@ -7,6 +7,7 @@
 
 mod alarms;
 mod api_shape;
+mod audit;
 mod backups;
 mod barista;
 mod bodies;
@@ -49,6 +50,7 @@ mod openapi;
 mod outages;
 mod overwriting;
 mod pairing;
+mod personal;
 mod phone_calls;
 mod plans;
 mod pressing;

@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 
 use autocall::alarm::call_record::{CallOrigin, CallResult};
 use autocall::alarm::{AlarmKind, AlarmState, Priority};
+use autocall::audit::{Kind as AuditKind, Operation};
 use autocall::ids::{AlarmId, HandsetId, KeyId, PersonId};
 use autocall::rights::Bounds;
 use autocall::store::Store;
 use autocall::store::alarm::alarms::{self, AlarmFilter, Whose};
 use autocall::store::alarm::call_records::{self, CallFilter};
+use autocall::store::audit::{self, AuditFilter, AuditPlace};
 use autocall::store::dialect::Dialect;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
@@ -29,6 +31,8 @@ const GROWING: &[&str] = &[
     "dials",
     "dial_targets",
     "answers",
+    "audit",
+    "audit_personal",
     "events",
     "barista_calls",
     "call_records",
@@ -123,6 +127,8 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("list resolved", "alarms", "what most alarms are: a page of them is near"),
     ("first_steps::THERE", "alarms", "the first there is, and not even that once there was one"),
     ("first_steps::THERE", "answers", "the first there is, in the order of an index"),
+    ("audit lines", "audit", "without a filter, the newest few in the order of an index"),
+    ("audit lines cursor", "audit", "the newest few behind one, in the order of an index"),
     ("exceptions::VACATIONS", "vacations", "all that count are wanted"),
 ];
 
@@ -151,7 +157,7 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
     let mut all: Vec<_> = Store::statements()
         .into_iter()
         // Has no end: what it is for is appended.
-        .filter(|sql| !(["alarms", "call_records"].contains(&&*module(sql)) && sql.name == "LIST"))
+        .filter(|sql| !(["alarms", "audit", "call_records"].contains(&&*module(sql)) && sql.name == "LIST"))
         .map(|sql| Statement {
             name: format!("{}::{}", module(sql), sql.name),
             text: sql.on(dialect).to_owned(),
@@ -240,6 +246,21 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
     list(" cursor", CallFilter { below, ..none() }, &["'2026-02-01'", "7", "51"]);
     list(" own shouts", CallFilter { shouts_of: Whose::Key(KeyId(nobody)), ..none() }, &[NOBODY, "51"]);
     list(" no shouts", CallFilter { shouts_of: Whose::Nobody, ..none() }, &["51"]);
+    let none = AuditFilter::default;
+    let mut list = |name: &str, filter: AuditFilter, asked_with| {
+        all.push(Statement { name: format!("audit lines{name}"), text: audit::list_text(dialect, &filter, 51), asked_with });
+    };
+    list("", none(), &["51"]);
+    list(" operation", AuditFilter { operations: vec![Operation::KeyAdded], ..none() }, &["'key_added'", "51"]);
+    list(" kind", AuditFilter { kinds: vec![AuditKind::Key], ..none() }, &["'key'", "51"]);
+    list(" who", AuditFilter { who: Some("nobody".to_owned()), ..none() }, &["'nobody'", "'nobody'", "51"]);
+    list(" what", AuditFilter { what: Some("nothing".to_owned()), ..none() }, &["'nothing'", "'nothing'", "51"]);
+    list(" person", AuditFilter { person: Some(PersonId(nobody)), ..none() }, &[NOBODY, NOBODY, "51"]);
+    list(" from", AuditFilter { from: then, ..none() }, &["'2026-02-01'", "51"]);
+    list(" before", AuditFilter { before: then, ..none() }, &["'2026-02-01'", "51"]);
+    let below = then.map(|at| AuditPlace { at, id: 7 });
+    list(" cursor", AuditFilter { below, ..none() }, &["'2026-02-01'", "7", "51"]);
+    list(" cursor upwards", AuditFilter { above: below, oldest_first: true, ..none() }, &["'2026-02-01'", "7", "51"]);
     all
 }
 
@@ -518,6 +539,10 @@ INSERT INTO events (alarm_id, hunt_id, at, kind, body)
 INSERT INTO events (at, kind, body) SELECT at, 'handset_back', '{}' FROM past WHERE n % 5 = 0;
 INSERT INTO events (alarm_id, hunt_id, at, kind, body)
   SELECT pg_temp.past_id(id, '2', n), pg_temp.past_id(id, '1', n), at, k, '{}' FROM past, (VALUES ('given_back'), ('noted')) AS k (k) WHERE n % 2 = 0;
+INSERT INTO audit (id, at, operation, kind, subject, doer)
+  SELECT n, at, 'alarm_acknowledged', 'alarm', n::text, 'user' FROM past;
+INSERT INTO audit_personal (audit_id, at, person_id, doer_name, name)
+  SELECT n, at, pg_temp.past_id('00000000000070008', '0', n % 20 + 1), 'user ' || n % 20, n::text FROM past;
 INSERT INTO webhooks (id, name, url, shape, kinds, language, created_at)
   VALUES (pg_temp.past_id('00000000000070008', '2', 1), 'chat', 'http://chat', 'json', ',raised,', 'en', now());
 INSERT INTO deliveries (id, webhook_id, kind, alarm_id, hunt_id, body, at, due_at, attempts, delivered_at)

@@ -832,7 +832,9 @@ async fn a_message_comes_as_a_file(home: Home) {
     let store = &server.app.engine.store;
     let sound = autocall::keep::media::anew(voice()).await.unwrap();
     let any = autocall::versions::Expected::Anything;
-    autocall::keep::media::clips::set(store, "drill", &sound, u64::MAX, server.now(), &any).await.unwrap();
+    autocall::keep::media::clips::set(store, "drill", &sound, u64::MAX, server.now(), &any, autocall::engine::Doer::CommandLine)
+        .await
+        .unwrap();
     let clip = shout(&server, &key, &[A], json!({ "message": null, "recording": "drill" })).await;
     assert_eq!(get(&server, &key, &format!("/api/v1/shouts/{clip}")).await["voc"]["length"], 2);
     // Another key hears neither.

@@ -4,6 +4,7 @@
 
 mod actions;
 mod alarm_list;
+mod audit;
 mod calls;
 mod client;
 mod connect;

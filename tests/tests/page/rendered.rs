@@ -429,6 +429,8 @@ async fn all_pages(world: &World, who: &str, visitor: &mut Visitor, album: &mut 
         }
         let store = &world.server.app.engine.store;
         paths.push(format!("/people/{}", store.read().await.unwrap().db().people().await.unwrap()[0].0.id));
+        paths.push(format!("/people/{}/personal", people[0].0.id));
+        paths.push("/audit?who=nobody".to_owned());
         paths.push(format!("/policies/{}", store.read().await.unwrap().db().policies().await.unwrap()[0].id));
     }
     for path in paths {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::bodies::BODY_WITHIN;
 use crate::http::listing::{Listed, Paged, Paging, escaped, located};
@@ -104,6 +105,7 @@ pub struct SoundFile(Vec<u8>);
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn put(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -119,7 +121,8 @@ pub async fn put(
     };
     let sound = media::anew(file).await.map_err(ClipError::from)?;
     let (now, expected) = (app.engine.clock.now(), Expected::of(&headers));
-    let stored = kept::set(&app.engine.store, &name, &sound, app.config().media.most_bytes, now, &expected).await?;
+    let stored =
+        kept::set(&app.engine.store, &name, &sound, app.config().media.most_bytes, now, &expected, sender.doer()).await?;
     let status = if stored.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let at = format!("/api/v1/media/{}", escaped(&stored.row.name));
     let version = kept::version(&stored.row);
@@ -132,7 +135,13 @@ pub async fn put(
     responses((status = 204, description = "Removed"),
         (status = 404, description = "There is no such clip", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
-    kept::remove(&app.engine.store, &name, &Expected::of(&headers)).await?;
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let made = (app.engine.clock.now(), sender.doer());
+    kept::remove(&app.engine.store, &name, &Expected::of(&headers), made).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -29,6 +29,7 @@ use crate::http::problem::{Code, Problem};
 use crate::intake::alarm_request::{IdempotencyKey, read_body};
 use crate::store::StoreError;
 use crate::store::access::repeats::RepeatedRow;
+use crate::store::audit::whence;
 
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// A longer answer is not kept, in bytes: whoever asks again is told that it was done.
@@ -72,13 +73,13 @@ pub async fn once(
     }
     // It goes on when whoever asked has gone away, which is when they ask again; but no longer than any other request.
     let longest = once.app.config().http.request_timeout;
-    let done = tokio::spawn(async move {
+    let done = tokio::spawn(whence::asked_from(whence::address(), async move {
         match in_time(longest, next.run(Request::from_parts(parts, Body::from(body)))).await {
             Some(answer) => once.end(answer).await,
             // It may have been done all the same: its key is free again once it counts as given up.
             None => Ok(took_too_long().into_response()),
         }
-    });
+    }));
     done.await.unwrap_or_else(|_| Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, FAILED)))
 }
 

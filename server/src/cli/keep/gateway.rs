@@ -290,7 +290,7 @@ pub(in crate::cli) async fn run(command: GatewayCommand, config: &Config) -> any
             }
         }
         GatewayCommand::Test { gateway, number } => {
-            let id = engine.send_test_text(&gateway, &number).await?;
+            let id = engine.send_test_text(&gateway, &number, Doer::CommandLine).await?;
             let state = gateways::tried(&engine.store, id).await?;
             let why = state.last_result.clone().unwrap_or_default();
             match gateways::state_of(&state) {

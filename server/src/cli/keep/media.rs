@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use crate::alarm::doer::Doer;
 use crate::cli::{agreed_clock, open, read_file, refused_plainly};
 use crate::config::Config;
 use crate::keep::media::{self, clips};
@@ -34,7 +35,8 @@ pub(in crate::cli) async fn run(command: MediaCommand, config: &Config) -> anyho
             clips::checked(&name).map_err(refused_plainly)?;
             let sound = media::anew(read_file(&file)?).await?;
             let now = agreed_clock(&store).await?.now();
-            let stored = clips::set(&store, &name, &sound, config.media.most_bytes, now, &Expected::Anything).await?;
+            let stored =
+                clips::set(&store, &name, &sound, config.media.most_bytes, now, &Expected::Anything, Doer::CommandLine).await?;
             let how = if stored.is_new { "kept" } else { "replaced" };
             println!("{name} is {how}: {}; media.announcement = {name:?} has calls play it", length(stored.row.milliseconds));
         }
@@ -50,7 +52,8 @@ pub(in crate::cli) async fn run(command: MediaCommand, config: &Config) -> anyho
             }
         }
         MediaCommand::Remove { name } => {
-            clips::remove(&store, &name, &Expected::Anything).await.map_err(refused_plainly)?;
+            let made = (agreed_clock(&store).await?.now(), Doer::CommandLine);
+            clips::remove(&store, &name, &Expected::Anything, made).await.map_err(refused_plainly)?;
             println!("{name} is kept no longer");
         }
     }

@@ -1,21 +1,34 @@
 //! `autocall people`: import and list, and how they are told.
 
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Subcommand;
 
 use crate::alarm::policy::AlarmTexts;
 use crate::alarm::ways::{By, Way};
-use crate::cli::{open, refused_plainly};
+use crate::cli::{agreed_clock, open, refused_plainly};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Doer;
+use crate::ids::PersonId;
 use crate::keep::people_import;
+use crate::keep::personal::erasing;
+use crate::keep::personal::export::{self, Export};
 use crate::keep::roster::told;
-use crate::store::Work;
 use crate::store::duty::told::ToldRow;
+use crate::store::{Store, Work};
 use crate::versions::Expected;
+
+/// Erasing goes on for so long before it is looked whether anything is left.
+const ERASES_FOR: Duration = Duration::from_secs(60);
+
+async fn named(store: &Store, name: &str) -> anyhow::Result<PersonId> {
+    let person = store.read().await?.db().person_by_name(name).await?;
+    Ok(person.with_context(|| format!("there is no person {name:?}: `autocall people list` shows them"))?.id)
+}
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PeopleCommand {
@@ -33,6 +46,22 @@ pub(in crate::cli) enum PeopleCommand {
     },
     /// Print everybody with their numbers
     List,
+    /// Write all that is kept of somebody into one JSON file, or to the terminal
+    Export {
+        /// Their name
+        name: String,
+        /// Where to; the terminal where none is given
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Erase somebody: their name and numbers go wherever they stand, what happened stays
+    Erase {
+        /// Their name; without one, go on with what was broken off
+        name: Option<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Print how somebody is told by text message, or change what is given
     Told {
         /// Their name
@@ -146,6 +175,40 @@ pub(in crate::cli) async fn run(command: PeopleCommand, config: &Config) -> anyh
             println!("{verb} {all} people: {} new, {} updated, {} unchanged", done.new, done.known, done.unchanged);
             for number in done.doubtful {
                 println!("note: {number} is unknown to the numbering plan and will be dialled as it is");
+            }
+        }
+        PeopleCommand::Export { name, to } => {
+            let store = open(config).await?;
+            let person = named(&store, &name).await?;
+            store
+                .carry_out(agreed_clock(&store).await?.now(), Doer::CommandLine, async |work| export::note(work, person).await)
+                .await?;
+            let mut file = Export::begin(store.clone(), person).await?;
+            let mut out: Box<dyn std::io::Write> = match &to {
+                Some(path) => {
+                    Box::new(std::fs::File::create(path).with_context(|| format!("{} cannot be written", path.display()))?)
+                }
+                None => Box::new(std::io::stdout()),
+            };
+            while let Some(piece) = file.piece().await? {
+                out.write_all(piece.as_bytes())?;
+            }
+            out.flush()?;
+            store.close().await;
+        }
+        PeopleCommand::Erase { name, yes } => {
+            let store = open(config).await?;
+            let now = agreed_clock(&store).await?.now();
+            if let Some(name) = &name {
+                let person = named(&store, name).await?;
+                anyhow::ensure!(yes, "this cannot be taken back: say --yes to erase {name}");
+                store.carry_out(now, Doer::CommandLine, async |work| erasing::begin(work, person).await).await?;
+            }
+            while !erasing::go_on(&store, now, ERASES_FOR).await? {}
+            store.close().await;
+            match name {
+                Some(_) => println!("they are erased"),
+                None => println!("nothing is left of whoever was to be erased"),
             }
         }
         PeopleCommand::List => {

@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 
 use super::bar::Bar;
 use super::place::{self, Place};
+use crate::audit::{Line, Operation};
 use crate::call_log::reading::Rule;
 use crate::call_log::rows::{Layout, Told, whole_records};
 use crate::cli::keep::key::Reading;
@@ -348,6 +349,10 @@ impl Running {
             if let Some((name, place)) = noted.filter(|_| portions.peek().is_none()) {
                 let now = work.now();
                 work.db().note_place(name, &place.noted(), now).await?;
+            }
+            // Once for each time that it is run: it may go on for ever.
+            if self.sum.new == 0 && done.new > 0 {
+                work.note(Line::new(Operation::PhoneCallsImported).after(serde_json::json!({ "begins_with": done.new })));
             }
             work.commit().await?;
             self.count(done)?;

@@ -11,6 +11,10 @@ pub struct RetentionConfig {
     pub texts_days: u32,
     /// The last bodies of senders are kept in memory for so many minutes; 0: none are.
     pub bodies_minutes: u32,
+    /// Lines of the audit log are forgotten after so many days; 0 keeps them.
+    pub audit_days: u32,
+    /// Numbers in alarms that ended so many days ago are masked; 0 leaves them.
+    pub mask_numbers_days: u32,
 }
 
 impl RetentionConfig {
@@ -27,7 +31,7 @@ impl RetentionConfig {
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { days: 400, texts_days: 0, bodies_minutes: 60 }
+        Self { days: 400, texts_days: 0, bodies_minutes: 60, audit_days: 730, mask_numbers_days: 0 }
     }
 }
 
@@ -53,6 +57,20 @@ pub(in crate::config) const KEYS: &[Key] = &[
         (0, 60),
         retention.bodies_minutes,
         "What senders sent last is kept in the memory of a node for so many minutes, 0 to 60; 0 keeps none of it."
+    ),
+    count_key!(
+        "retention.audit_days",
+        "AUTOCALL_RETENTION_AUDIT_DAYS",
+        (0, 36_500),
+        retention.audit_days,
+        "Lines of the audit log are forgotten after so many days, 0 to 36500; 0 keeps them."
+    ),
+    count_key!(
+        "retention.mask_numbers_days",
+        "AUTOCALL_RETENTION_MASK_NUMBERS_DAYS",
+        (0, 36_500),
+        retention.mask_numbers_days,
+        "Numbers in alarms that ended so many days ago are masked, 0 to 36500; 0 leaves them."
     ),
 ];
 

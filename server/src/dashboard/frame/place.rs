@@ -24,6 +24,8 @@ pub(in crate::dashboard) enum Place {
     Sender,
     Connect,
     System,
+    Audit,
+    PersonalOf(PersonId),
     Password,
     Policies,
     NewPolicy,
@@ -56,7 +58,7 @@ pub(in crate::dashboard) enum Place {
 }
 
 /// The pages that are about nothing single, and where they are.
-const FIXED: [(&str, Place); 33] = [
+const FIXED: [(&str, Place); 34] = [
     ("/", Place::Now),
     ("/alarms", Place::Alarms),
     ("/handsets", Place::Handsets),
@@ -68,6 +70,7 @@ const FIXED: [(&str, Place); 33] = [
     ("/senders/one", Place::Sender),
     ("/connect", Place::Connect),
     ("/system", Place::System),
+    ("/audit", Place::Audit),
     ("/password", Place::Password),
     ("/policies", Place::Policies),
     ("/policies/new", Place::NewPolicy),
@@ -121,6 +124,7 @@ pub(in crate::dashboard) const ADMIN_MENU: &[Entry] = &[
     (Place::Notices, "notices", |words| &words.nav_notices),
     (Place::Gateways, "gateways", |words| &words.gateways),
     (Place::QuietHours, "quiet-hours", |words| &words.nav_quiet_hours),
+    (Place::Audit, "audit", |words| &words.nav_audit),
     (Place::System, "system", |words| &words.nav_system),
 ];
 /// About whoever is logged in, in the menu of their name.
@@ -139,6 +143,7 @@ impl Place {
             "people" => match id.split_once('/') {
                 Some((id, "calls")) => id.parse().ok().map(Self::CallsOf),
                 Some((id, "about")) => id.parse().ok().map(Self::About),
+                Some((id, "personal")) => id.parse().ok().map(Self::PersonalOf),
                 Some(_) => None,
                 None => id.parse().ok().map(Self::Person),
             },
@@ -165,6 +170,7 @@ impl fmt::Display for Place {
             Self::Alarm(id) => write!(f, "/alarms/{id}"),
             Self::Person(id) => write!(f, "/people/{id}"),
             Self::CallsOf(id) => write!(f, "/people/{id}/calls"),
+            Self::PersonalOf(id) => write!(f, "/people/{id}/personal"),
             Self::About(id) => write!(f, "/people/{id}/about"),
             Self::Policy(id) => write!(f, "/policies/{id}"),
             Self::Schedule(id) => write!(f, "/roster/{id}"),

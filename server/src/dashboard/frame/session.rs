@@ -12,12 +12,15 @@ use sha2::{Digest, Sha256};
 use super::answer::{Refusal, go_to};
 use super::place::Place;
 use super::reader::{Reader, Visitor};
+use crate::alarm::doer::Doer;
+use crate::audit::{Line, Operation};
 use crate::config::HttpConfig;
+use crate::dashboard::Dashboard;
 use crate::engine::Engine;
 use crate::ids::UserId;
 use crate::secrets;
 use crate::store::StoreError;
-use crate::store::access::users::Role;
+use crate::store::access::users::{Role, UserRow};
 
 /// Holds the session's token.
 pub(in crate::dashboard) const COOKIE: &str = "autocall_session";
@@ -65,13 +68,14 @@ async fn touch(engine: &Engine, token_hash: &[u8; 32], now: DateTime<Utc>) -> Re
 ///
 /// # Errors
 /// When the database fails.
-pub(in crate::dashboard) async fn begin(engine: &Engine, user: UserId) -> Result<String, StoreError> {
+pub(in crate::dashboard) async fn begin(engine: &Engine, user: UserId, name: &str) -> Result<String, StoreError> {
     let token = secrets::random::<32>();
     let now = engine.clock.now();
-    let mut tx = engine.store.begin().await?;
-    tx.db().forget_sessions(now, now - LONGEST_IDLE).await?;
-    tx.db().insert_session(&hash(&token), user, now, now + LONGEST).await?;
-    tx.commit().await?;
+    let mut work = engine.work(Doer::User { name: name.to_owned() }).await?;
+    work.db().forget_sessions(now, now - LONGEST_IDLE).await?;
+    work.db().insert_session(&hash(&token), user, now, now + LONGEST).await?;
+    work.note(Line::new(Operation::UserLoggedIn).of(user).named(name));
+    work.commit().await?;
     Ok(token)
 }
 
@@ -80,9 +84,29 @@ pub(in crate::dashboard) async fn begin(engine: &Engine, user: UserId) -> Result
 /// # Errors
 /// When the database fails.
 pub(in crate::dashboard) async fn end(engine: &Engine, visitor: &Visitor) -> Result<(), StoreError> {
-    let mut tx = engine.store.begin().await?;
-    tx.db().delete_session(&visitor.token_hash).await?;
-    tx.commit().await
+    let mut work = engine.work(Doer::User { name: visitor.name.clone() }).await?;
+    work.db().delete_session(&visitor.token_hash).await?;
+    work.note(Line::new(Operation::UserLoggedOut).named(visitor.name.as_str()));
+    work.commit().await
+}
+
+/// Notes that somebody was not let in, unless that has been noted too often lately: whoever guesses passwords must not fill the log.
+///
+/// # Errors
+/// When the database fails.
+pub(in crate::dashboard) async fn refused(pages: &Dashboard, name: &str, user: Option<&UserRow>) -> Result<(), StoreError> {
+    let engine = &pages.app.engine;
+    if !pages.throttle.may_be_noted(engine.clock.now()) {
+        return Ok(());
+    }
+    let line = Line::new(Operation::UserRefused).named(name);
+    let line = match user {
+        Some(user) => line.of(user.id).about(user.person_id),
+        None => line,
+    };
+    let mut work = engine.work(Doer::Server).await?;
+    work.note(line);
+    work.commit().await
 }
 
 /// Gives the browser a session's token.

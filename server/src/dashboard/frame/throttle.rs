@@ -23,6 +23,8 @@ const MANY_FROM_NETWORK: u32 = 20;
 const MANY_FOR_NAME: u32 = 50;
 /// The longest time between two tries, in seconds.
 const LONGEST_PAUSE: i64 = 30;
+/// So many refusals are noted in an hour.
+const MOST_NOTED: u32 = 100;
 /// Remembered at most.
 const MOST: usize = 10_000;
 
@@ -53,6 +55,8 @@ struct Tries {
     places: Counts<(String, Place)>,
     networks: Counts<IpAddr>,
     names: Counts<String>,
+    /// Since when refusals are counted that are noted, and how many those are.
+    noted: Option<(DateTime<Utc>, u32)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -114,6 +118,17 @@ impl<K: Eq + Hash> Counts<K> {
 }
 
 impl Throttle {
+    /// Whether another refusal may be noted in the audit log.
+    pub(in crate::dashboard) fn may_be_noted(&self, now: DateTime<Utc>) -> bool {
+        let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, count) = match tries.noted {
+            Some((since, count)) if now - since < TimeDelta::hours(1) => (since, count),
+            _ => (now, 0),
+        };
+        tries.noted = Some((since, count.saturating_add(1)));
+        count < MOST_NOTED
+    }
+
     /// Counts a try as failed until [`Throttle::good`] takes it back. Counting first keeps many tries at once from slipping
     /// through.
     ///

@@ -185,7 +185,7 @@ pub(in crate::dashboard) async fn test(
 ) -> Result<Response, Refusal> {
     let id = gateway_id(&id)?;
     let mut below = Below { number: fields.get("number").trim().to_owned(), ..Below::default() };
-    match app.engine.send_test_text(&id, &below.number).await {
+    match app.engine.send_test_text(&id, &below.number, reader.doer()).await {
         Ok(sms) => below.tried = Some(gateway_test::tried(&reader, &gateways::tried(&app.engine.store, sms).await?)),
         Err(refused) => below.wrong = Some(gateway_test::wrong(&reader, refused)?),
     }

@@ -153,7 +153,7 @@ pub(in crate::dashboard) async fn make(
         Ok(user) => {
             pages.first_login.forget();
             let mut response = go_to("/");
-            session::give(&mut response, &session::begin(engine, user).await?, reader.secure);
+            session::give(&mut response, &session::begin(engine, user, name.trim()).await?, reader.secure);
             return Ok(response);
         }
         Err(UserError::BadName | UserError::NameTaken(_)) => Wrong::new("name", &words.setup_bad_name),

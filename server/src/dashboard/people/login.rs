@@ -74,10 +74,11 @@ pub(in crate::dashboard) async fn enter(
         // A name that nobody has may be a password in the wrong field.
         let known = user.as_ref().map_or("(nobody's)", |user| user.name.as_str());
         tracing::warn!(user.name = known, client.address = %reader.address, "a login failed");
+        session::refused(&pages, known, user.as_ref()).await?;
         return page(app, &reader, StatusCode::UNAUTHORIZED, name, next, Some(reader.words.login_wrong.clone())).await;
     };
     dashboard.throttle.good(from, name);
-    let token = session::begin(&app.engine, user.id).await?;
+    let token = session::begin(&app.engine, user.id, &user.name).await?;
     tracing::info!(user.name = %user.name, "logged in");
     let mut response = go_to(&next.to_string());
     session::give(&mut response, &token, reader.secure);

@@ -7,5 +7,6 @@ pub mod list;
 pub mod login;
 pub mod me;
 pub mod person;
+pub mod personal;
 pub mod told;
 pub mod users;

@@ -131,6 +131,7 @@ pub(in crate::dashboard) async fn show(
     if reader.administers() {
         links.push((format!("/people/{id}/told"), &words.told_link));
         links.push((format!("/people/{id}"), &words.edit));
+        links.push((format!("/people/{id}/personal"), &words.personal_title));
     }
     let name = reader.name(&person.name);
     let page = PersonPage {

@@ -276,7 +276,7 @@ pub(in crate::dashboard) async fn change_mine(
     };
     engine.carry_out(reader.doer(), async |work| users::set_password(work, user.id, &hashed).await).await?;
     let mut response = go_to("/?done=password");
-    session::give(&mut response, &session::begin(engine, user.id).await?, reader.secure);
+    session::give(&mut response, &session::begin(engine, user.id, &user.name).await?, reader.secure);
     Ok(response)
 }
 

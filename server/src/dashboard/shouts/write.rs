@@ -94,7 +94,7 @@ pub(in crate::dashboard) async fn send(
         return page(&app, &reader, &draft, None, Some(wrong)).await;
     }
     if let (Way::File, Some((name, sound))) = (draft.way, file.0) {
-        match keep_file(&app, reader.words, &name, sound).await? {
+        match keep_file(&app, &reader, &name, sound).await? {
             Ok(name) => (draft.way, draft.clip) = (Way::Clip, name),
             Err(wrong) => return page(&app, &reader, &draft, None, Some(wrong)).await,
         }
@@ -211,7 +211,8 @@ fn not_taken(words: &Words, why: NotTaken) -> Result<Wrong, Refusal> {
 }
 
 /// Keeps a file as a clip under its own name; gives that.
-async fn keep_file(app: &App, words: &Words, name: &str, file: Vec<u8>) -> Result<Result<String, Wrong>, Refusal> {
+async fn keep_file(app: &App, reader: &Reader, name: &str, file: Vec<u8>) -> Result<Result<String, Wrong>, Refusal> {
+    let words = reader.words;
     let sound = match media::anew(file).await {
         Ok(sound) => sound,
         Err(why) => return Ok(Err(not_taken(words, why)?)),
@@ -221,7 +222,7 @@ async fn keep_file(app: &App, words: &Words, name: &str, file: Vec<u8>) -> Resul
         let name = if number == 1 { stem.clone() } else { format!("{stem}-{number}") };
         let most = app.config().media.most_bytes;
         let now = app.engine.clock.now();
-        match clips::set(&app.engine.store, &name, &sound, most, now, &Expected::Nothing).await {
+        match clips::set(&app.engine.store, &name, &sound, most, now, &Expected::Nothing, reader.doer()).await {
             Ok(_) => return Ok(Ok(name)),
             Err(ClipError::Sound(why)) => return Ok(Err(not_taken(words, why)?)),
             Err(ClipError::Refused(refused)) if refused.field().is_some() => break,

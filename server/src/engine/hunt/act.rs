@@ -1,6 +1,7 @@
 //! What people do about one alarm: confirm, decline, go on to the next step, put it off, ring again, write a note.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 
 use super::closing;
 use super::ladder::who_want_no_more;
@@ -11,8 +12,9 @@ use super::returns::{add_to, leave_in_peace};
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::{Confirmation, DialOutcome, Verdict, hunt};
+use crate::audit::Operation;
 use crate::engine::watch::windows;
-use crate::engine::{Engine, EngineError, NewCallee, seconds};
+use crate::engine::{Engine, EngineError, NewCallee, noted, seconds};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId};
 use crate::store::Work;
 use crate::store::alarm::alarms::AlarmRow;
@@ -74,6 +76,7 @@ impl Engine {
             let given: Vec<AnswerId> = work.db().answers_of(hunt.id).await?.iter().map(|answer| answer.id).collect();
             lapse(work, hunt, &given).await?;
             work.db().end_step_now(hunt.id, now).await?;
+            work.note(noted::line(Operation::AlarmEscalated, alarm, by));
             let event = Event::Escalated { by: by.name.clone(), done_by: Some(by.doer.clone()) };
             work.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
             engine.settle(work, hunt.id).await
@@ -101,6 +104,8 @@ impl Engine {
                 wanted => wanted,
             };
             work.db().set_hunt_policy(hunt.id, policy.id, wanted).await?;
+            let before = json!({ "policy": hunt.policy_id });
+            work.note(noted::line(Operation::AlarmPolicySet, alarm, by).before(before).after(json!({ "policy": policy.id })));
             let event = Event::PolicySet { policy: name.to_owned(), by: by.name.clone(), done_by: Some(by.doer.clone()) };
             work.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
             engine.settle(work, hunt.id).await
@@ -119,6 +124,7 @@ impl Engine {
             if until <= now || until > now + MOST_SNOOZE {
                 return Err(EngineError::BadTime);
             }
+            work.note(noted::line(Operation::AlarmSnoozed, alarm, by).after(json!({ "until": until })));
             let event = Event::Snoozed { until, by: by.name.clone(), done_by: Some(by.doer.clone()) };
             work.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
             if hunt.ended_at.is_some() {
@@ -145,8 +151,9 @@ impl Engine {
     /// # Errors
     /// When the database fails or there is no such alarm.
     pub async fn note(&self, id: AlarmId, text: &str, by: &Actor) -> Result<AlarmRow, EngineError> {
-        self.change(id, &by.doer, async |_, work, _, hunt| {
+        self.change(id, &by.doer, async |_, work, alarm, hunt| {
             let now = work.now();
+            work.note(noted::line(Operation::AlarmRemarked, alarm, by).after(json!({ "text": text })));
             let event = Event::Noted { text: text.to_owned(), by: by.name.clone(), done_by: Some(by.doer.clone()) };
             Ok(work.db().insert_event(Some(id), Some(hunt.id), now, &event).await?)
         })
@@ -161,6 +168,7 @@ impl Engine {
         self.change(id, &by.doer, async |engine, work, alarm, hunt| {
             let now = work.now();
             refuse_if_over(alarm)?;
+            work.note(noted::line(Operation::AlarmRungAgain, alarm, by));
             if hunt.ended_at.is_some() {
                 engine.ring_afresh(work, std::slice::from_ref(alarm), hunt, RingsAgain::Asked).await?;
                 return rung_again_by(work, id, by).await;
@@ -336,6 +344,8 @@ fn again(callees: Vec<CalleeRow>, no_more: &[SaidNo], why: RingsAgain) -> Vec<Ne
     let all = why == RingsAgain::Asked || left.iter().all(|callee| callee.said_no_by_any(&left));
     let said_no: Vec<bool> = callees.iter().map(|callee| callee.said_no_by_any(&callees)).collect();
     let wanted = callees.into_iter().zip(said_no).filter(|(_, said_no)| all || !said_no).map(|(callee, _)| callee);
+    // A number that was masked or erased is none that can be dialled.
+    let wanted = wanted.filter(|callee| !callee.number.contains('*'));
     wanted
         .map(|callee| NewCallee {
             number: callee.number,

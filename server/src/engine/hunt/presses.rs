@@ -4,6 +4,7 @@
 pub mod giving_back;
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 
 use super::closing;
 use super::raise::refuse_if_over;
@@ -13,7 +14,8 @@ use crate::alarm::consequences::{self, OfRefusal, Off};
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::{AlarmKind, DialOutcome, HuntOutcome, hunt};
-use crate::engine::{Engine, EngineError, seconds};
+use crate::audit::Operation;
+use crate::engine::{Engine, EngineError, noted, seconds};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
 use crate::numbers::same_phone;
 use crate::store::alarm::alarms::AlarmRow;
@@ -232,6 +234,11 @@ impl Engine {
                 }
                 acted.push(Acted { alarm: alarm.id, effect: Effect::Done });
             }
+            let own = Actor { name: by.name.clone(), doer: by.doer.clone() };
+            for alarm in &alarms {
+                let line = noted::line(Operation::AlarmAcknowledged, alarm, &own).by_person(answer.person_id);
+                work.note(line.after(json!({ "name": answer.name, "number": answer.number, "note": by.note })));
+            }
             let event = Event::Acknowledged {
                 name: answer.name,
                 number: answer.number,
@@ -328,6 +335,16 @@ impl Engine {
                     }
                 }
                 OfRefusal::TellOff => {
+                    let operation = match off {
+                        Off::Declined => Operation::AlarmDeclined,
+                        Off::Skipped => Operation::AlarmCalleeSkipped,
+                    };
+                    for alarm in &meant.alarms {
+                        let line = noted::line(operation, alarm, by);
+                        let line =
+                            if off == Off::Declined { line.by_person(first.person_id) } else { line.about(first.person_id) };
+                        work.note(line.after(json!({ "name": first.name, "number": first.number })));
+                    }
                     let only = (!meant.alone).then(|| meant.ids());
                     work.db().insert_event(None, Some(hunt.id), now, &came_off(off, first, by, only)).await?;
                 }

@@ -9,11 +9,13 @@ use super::report::{Hearing, Speaker};
 use super::serves::ring_of;
 use crate::alarm::call_record;
 use crate::alarm::consequences::{self, Pressed};
-use crate::alarm::doer::Doer;
+use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::ringing;
 use crate::alarm::{AlarmKind, KeyAction, Until, script};
-use crate::engine::{Engine, EngineError};
+use crate::audit::Operation;
+use crate::engine::{Engine, EngineError, noted};
 use crate::ids::short_mid;
+use crate::numbers::{Number, Region};
 use crate::store::alarm::alarms::foremost;
 use crate::store::alarm::answers;
 use crate::store::alarm::dials::DialRow;
@@ -104,6 +106,30 @@ impl Engine {
         Ok(())
     }
 
+    /// Whoever was called has taken the alarms of the call, or declined them, with a key.
+    async fn note_key(
+        &self,
+        work: &mut Work,
+        dial: &DialRow,
+        number: &str,
+        action: KeyAction,
+        region: Region,
+    ) -> Result<(), EngineError> {
+        let operation = match action {
+            KeyAction::Accept => Operation::AlarmAcknowledged,
+            _ => Operation::AlarmDeclined,
+        };
+        let callees = work.db().callees(dial.hunt_id).await?;
+        let callee = callees.into_iter().find(|callee| Number::from_stored(callee.number.as_str()).matches(number, region));
+        let by = Actor { name: callee.as_ref().and_then(|callee| callee.name.clone()), doer: work.by().clone() };
+        for alarm in work.db().alarms_of(dial.hunt_id).await? {
+            let person = callee.as_ref().and_then(|callee| callee.person_id);
+            let after = serde_json::json!({ "key": action.as_str(), "number": callee.as_ref().map(|callee| &callee.number) });
+            work.note(noted::line(operation, &alarm, &by).by_person(person).after(after));
+        }
+        Ok(())
+    }
+
     async fn take_key(
         &self,
         dial: &DialRow,
@@ -113,6 +139,7 @@ impl Engine {
     ) -> Result<Heard, EngineError> {
         let number = progress.number.as_str();
         let Speaker { region, by, .. } = self.speaker_of(dial).await?;
+        let region_of_key = region;
         let mut work = self.work_at(now, by).await?;
         let Some(mut hearing) = self.hearing(&mut work, dial, region).await? else { return Ok(Heard::default()) };
         let Hearing { standing, rung, region, .. } = &hearing;
@@ -135,6 +162,9 @@ impl Engine {
             (false, KeyAction::Accept) => self.why_too_late(&mut work, &hearing).await?,
             _ => None,
         };
+        if pressed == Pressed::Word {
+            self.note_key(&mut work, &hearing.dial, number, action, region_of_key).await?;
+        }
         work.announce(if pressed == Pressed::Word { Announcement::Hunts } else { Announcement::Calls });
         work.commit().await?;
         if pressed == Pressed::Word {

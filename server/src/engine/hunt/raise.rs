@@ -11,8 +11,9 @@ use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::Event;
 use crate::alarm::policy::{Step, Whom};
 use crate::alarm::{AlarmKind, AlarmState, Confirm, Confirmation, HuntOutcome, Mode, Priority, Until, hunt};
+use crate::audit::Operation;
 use crate::engine::watch::windows;
-use crate::engine::{Engine, EngineError, delta};
+use crate::engine::{Engine, EngineError, delta, noted};
 use crate::ids::{AlarmId, HandsetId, HuntId, hex};
 use crate::keep::whom::{self, Named};
 use crate::needs::Words;
@@ -289,6 +290,14 @@ impl Engine {
             work.db().insert_idempotent_request(&request.integration_id, key, hash, id, repeated, now).await?;
         }
         let alarm = load(&mut work.db(), id).await?;
+        if noted::by_hand(&request.by) {
+            let operation = match request.only_handset {
+                Some(_) => Operation::HandsetTested,
+                None => Operation::AlarmRaised,
+            };
+            let after = serde_json::json!({ "kind": request.kind.as_str(), "summary": request.summary, "as": raised_as.word() });
+            work.note(noted::line(operation, &alarm, &Actor::nameless(request.by.clone())).after(after));
+        }
         work.announce(Announcement::Hunts);
         work.commit().await?;
         Ok(Raised { alarm, raised_as })
@@ -476,6 +485,7 @@ impl Engine {
             if !work.db().cancel_alarm(id, now).await? {
                 return Err(EngineError::Over("resolved"));
             }
+            work.note(noted::line(Operation::AlarmCancelled, alarm, by));
             let event = Event::Cancelled { by: by.name.clone(), done_by: Some(by.doer.clone()) };
             work.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
             engine.stop_unless_wanted(work, hunt, HuntOutcome::Cancelled).await
@@ -488,7 +498,13 @@ impl Engine {
     /// # Errors
     /// When the database fails or there is no such alarm. An alarm that is over stays as it is.
     pub async fn resolve(&self, id: AlarmId, by: &Doer) -> Result<AlarmRow, EngineError> {
-        self.change(id, by, async |engine, work, _, hunt| engine.over(work, id, hunt, None).await).await
+        self.change(id, by, async |engine, work, alarm, hunt| {
+            if noted::by_hand(by) && alarm.resolved_at.is_none() {
+                work.note(noted::line(Operation::AlarmResolved, alarm, &Actor::nameless(by.clone())));
+            }
+            engine.over(work, id, hunt, None).await
+        })
+        .await
     }
 
     /// An alarm is over, whose hunt is locked; its source said so, or has said nothing more since then.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
+use crate::audit::{Line, Operation};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::SmsId;
 use crate::keep::lines::gateways;
@@ -74,20 +76,22 @@ impl Engine {
     ///
     /// # Errors
     /// When there is no such gateway, the number cannot be rung, or the database fails.
-    pub async fn send_test_text(&self, which: &str, number: &str) -> Result<SmsId, Refused> {
+    pub async fn send_test_text(&self, which: &str, number: &str, by: Doer) -> Result<SmsId, Refused> {
         let now = self.clock.now();
         let number = Number::parse(number, self.region()).map_err(|error| Refused::wrong("number", error.to_string()))?.number;
-        let mut tx = self.store.begin().await?;
-        let gateway = gateways::find(&mut tx.db(), which).await?;
-        let language = match tx.db().person_with_number(number.as_str()).await? {
+        let mut work = self.work_at(now, by).await?;
+        let gateway = gateways::find(&mut work.db(), which).await?;
+        let language = match work.db().person_with_number(number.as_str()).await? {
             Some(person) => person.language,
             None => String::new(),
         };
         let sentence = Sentence { name: "test".to_owned(), language, places: BTreeMap::new() };
         let sms = SmsRow::saying(sentence, Purpose::Test, gateway.id, number.as_str(), now, now + TEST_EXPIRES);
-        tx.db().insert_sms(&sms).await?;
-        tx.announce(Announcement::Handsets);
-        tx.commit().await?;
+        work.db().insert_sms(&sms).await?;
+        let line = Line::new(Operation::GatewayTested).of(gateway.id).named(gateway.name);
+        work.note(line.after(serde_json::json!({ "number": number.as_str() })));
+        work.announce(Announcement::Handsets);
+        work.commit().await?;
         Ok(sms.id)
     }
 }

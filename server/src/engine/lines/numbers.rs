@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::hand_over::{Known, OnDuty, known, on_duty, test_call};
+use crate::audit::{Line, Operation};
 use crate::engine::{Engine, EngineError};
 use crate::ids::HandsetId;
 use crate::keep::lines::numbers::{self, NewLine, Preview};
@@ -124,6 +125,8 @@ impl Engine {
         let name = person.map(str::to_owned).or(known).unwrap_or_else(|| number.as_str().to_owned());
         let target = OnDuty { name: refused::person_name(&name)?, number: number.as_str().to_owned() };
         let id = self.hand_over(work, &line, &target, HandOverWhy::Person).await?.ok_or(EngineError::Contended)?;
+        let after = serde_json::json!({ "person": target.name, "number": target.number });
+        work.note(Line::new(Operation::LineForwarded).of(line.id).named(line.name.as_str()).after(after));
         Ok(work.db().hand_over(id).await?.ok_or(EngineError::Contended)?)
     }
 

@@ -13,6 +13,7 @@ use super::texts;
 use crate::alarm::AlarmKind;
 use crate::alarm::AlarmState;
 use crate::alarm::event::Event;
+use crate::audit::{Line, Operation};
 use crate::backoff::Backoff;
 use crate::engine::{Acknowledgement, Actor, Doer, Effect, Engine, EngineError, delta};
 use crate::ids::{AlarmId, CommandId, GatewayId, HandsetId, InboundSmsId, SmsId};
@@ -620,6 +621,7 @@ async fn opt_out(work: &mut Work, word: &Word<'_>, about: Option<AlarmId>) -> Re
     if let Some(number) = word.numbers.first().filter(|_| newly) {
         let name = work.db().person_with_number(number.as_str()).await?.map(|person| person.name);
         let number = number.as_str().to_owned();
+        work.note(Line::new(Operation::OptedOutAdded).named(number.as_str()));
         let event = Event::OptedOut { name: name.unwrap_or_else(|| number.clone()), number };
         work.db().insert_event(about, None, word.now, &event).await?;
     }
@@ -650,6 +652,7 @@ async fn leaves_in_peace(work: &mut Work, word: &Word<'_>) -> Result<Did, Engine
                     shout_id: shout.id,
                     at: word.now,
                 };
+                work.note(Line::new(Operation::OptedOutAdded).named(row.number.as_str()));
                 work.db().opt_out_of_shouts(&row).await?
             }
             // Whoever speaks a message for a shout is no recipient.
@@ -667,7 +670,10 @@ async fn opt_in(work: &mut Work, word: &Word<'_>) -> Result<Did, EngineError> {
     }
     let mut any = false;
     for number in word.numbers {
-        any |= work.db().take_back_by_text(number.as_str()).await?;
+        if work.db().take_back_by_text(number.as_str()).await? {
+            any = true;
+            work.note(Line::new(Operation::OptedOutRemoved).named(number.as_str()));
+        }
     }
     Ok(if any { TextEffect::Allowed } else { TextEffect::Nothing }.into())
 }

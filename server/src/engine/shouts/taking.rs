@@ -10,6 +10,7 @@ use super::{OF_PAGES, needs};
 use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
 use crate::alarm::{AlarmKind, Mode, Priority, Until};
+use crate::audit::{Line, Operation};
 use crate::costly;
 use crate::engine::{Engine, EngineError};
 use crate::ids::{AlarmId, HuntId, KeyId, MediaId};
@@ -208,6 +209,11 @@ impl Engine {
             }
         }
         work.db().insert_recipients(id, &recipients, now).await?;
+        let line = Line::new(Operation::ShoutSent).of(id).after(serde_json::json!({ "recipients": recipients.len() }));
+        work.note(match &request.title {
+            Some(title) => line.named(title.as_str()),
+            None => line,
+        });
         let shout = self.begun(&mut work, id, &course).await?;
         work.announce(Announcement::Shouts);
         work.commit().await?;
@@ -311,6 +317,7 @@ impl Engine {
             let event = Event::Cancelled { by: None, done_by: Some(work.by().clone()) };
             let now = work.now();
             work.db().insert_event(Some(shout.alarm_id), Some(shout.hunt_id), now, &event).await?;
+            work.note(Line::new(Operation::ShoutCancelled).of(id));
             tracing::info!(shout = id, "a shout was taken back");
         }
         work.commit().await?;
@@ -326,6 +333,9 @@ impl Engine {
         let Some(number) = comparable(phone, rule, self.region()) else { return Ok(false) };
         let mut work = self.work(by).await?;
         let done = work.db().opt_in_to_shouts(key, userdata, &number).await?;
+        if done {
+            work.note(Line::new(Operation::OptedOutRemoved).named(number.as_str()));
+        }
         work.commit().await?;
         Ok(done)
     }

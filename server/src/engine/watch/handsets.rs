@@ -234,6 +234,20 @@ impl Engine {
     /// # Errors
     /// When the database fails.
     pub async fn test_call(&self, handset: &HandsetRow, number: &str, known_to_plan: bool) -> Result<Raised, EngineError> {
+        self.test_call_by(handset, number, known_to_plan, Doer::CommandLine).await
+    }
+
+    /// The same, asked for by whoever.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn test_call_by(
+        &self,
+        handset: &HandsetRow,
+        number: &str,
+        known_to_plan: bool,
+        by: Doer,
+    ) -> Result<Raised, EngineError> {
         let callee = NewCallee {
             number: number.to_owned(),
             known_to_plan,
@@ -255,6 +269,7 @@ impl Engine {
             callees: vec![callee],
             named_by: NamedBy::Alarm,
             only_handset: Some(handset.id),
+            by,
             ..RaiseRequest::default()
         };
         let raised = self.raise(&request).await?;

@@ -86,6 +86,8 @@ pub(in crate::engine) enum Lines {
     RpcConsumers,
     /// What was recorded for programs.
     RpcRecordings,
+    /// Who changed what.
+    Audit,
 }
 
 /// Forgets what is older than that, in portions until nothing is left.
@@ -117,11 +119,43 @@ pub(in crate::engine) async fn forget(store: &Store, lines: Lines, before: DateT
             Lines::LiveCommands => db.forget_live_commands(before).await?,
             Lines::InboundCalls => db.forget_inbound_calls(before).await?,
             Lines::LiveEvents => db.forget_heard_live(before).await?,
+            Lines::Audit => db.forget_audit(before).await?,
         };
         tx.commit().await?;
         if gone < LINES_AT_ONCE {
             return Ok(());
         }
+        pause(began).await;
+    }
+}
+
+/// How far numbers have been masked, in the order in which hunts ended.
+const MASKED: &str = "numbers masked";
+/// So many hunts at a time: each may have hundreds of lines.
+const MASKED_AT_ONCE: usize = 20;
+
+/// Masks the numbers in alarms that ended before then. It goes on where it was, so that nothing is looked at twice.
+///
+/// # Errors
+/// When the database fails; what was masked until then stays so.
+pub(super) async fn mask_numbers(store: &Store, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let reached = store.read().await?.db().place(MASKED).await?;
+    let place = reached.and_then(|(reached, _)| {
+        let (at, id) = reached.split_once(' ').map(|(at, id)| (at.to_owned(), id.to_owned()))?;
+        Some(EndedHunt { ended_at: at.parse().ok()?, id: id.parse().ok()? })
+    });
+    let mut after = place.unwrap_or(EndedHunt::FIRST);
+    loop {
+        let began = tokio::time::Instant::now();
+        let mut tx = store.begin().await?;
+        let mut hunts = tx.db().hunts_ended(before, after).await?;
+        hunts.truncate(MASKED_AT_ONCE);
+        let Some(last) = hunts.last().copied() else { return Ok(()) };
+        let ids: Vec<_> = hunts.iter().map(|hunt| hunt.id).collect();
+        tx.db().mask_numbers_in(&ids).await?;
+        tx.db().note_place(MASKED, &format!("{} {}", last.ended_at.to_rfc3339(), last.id), now).await?;
+        tx.commit().await?;
+        after = last;
         pause(began).await;
     }
 }

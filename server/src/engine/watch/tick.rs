@@ -20,6 +20,7 @@ use crate::engine::hunt::serves::ring_of;
 use crate::engine::lines::forbidden::bar_forbidden;
 use crate::engine::{Engine, EngineError, seconds};
 use crate::keep::media::{self, Kept};
+use crate::keep::personal::erasing;
 use crate::store::Announcement;
 use crate::store::alarm::dials::DialRow;
 
@@ -45,6 +46,8 @@ const WATCH_AGAIN: Duration = Duration::from_secs(5);
 const COUNT_AGAIN: Duration = Duration::from_secs(5);
 /// What is long over is forgotten so often.
 const HOUSEKEEPING: Duration = Duration::from_hours(1);
+/// Erasures go on for so long at a time.
+const ERASES_FOR: Duration = Duration::from_secs(20);
 const RETENTION_LOCK: Duration = Duration::from_mins(1);
 /// At most this many dry runs are moved on in one tick.
 const DRY_RUNS_PER_TICK: usize = 200;
@@ -483,6 +486,17 @@ impl Engine {
             if alarms > 0 {
                 tracing::info!(alarms, days, "forgot what is long over");
             }
+        }
+        let own = &self.config.retention;
+        if own.audit_days > 0 {
+            retention::forget(&self.store, Lines::Audit, now - TimeDelta::days(i64::from(own.audit_days))).await?;
+        }
+        if own.mask_numbers_days > 0 {
+            retention::mask_numbers(&self.store, now - TimeDelta::days(i64::from(own.mask_numbers_days)), now).await?;
+        }
+        // One that was broken off goes on.
+        if let Err(error) = erasing::go_on(&self.store, now, ERASES_FOR).await {
+            tracing::warn!(%error, "somebody who is to be erased could not be forgotten any further: it is tried again within the hour");
         }
         let kept = Kept { days: self.config.media.keep_days, debug_days: self.config.media.debug_keep_days };
         media::let_go(&self.store, kept, now).await?;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono_tz::Tz;
 
 use super::kept::{self, Followed};
+use crate::audit::{Line, Operation};
 use crate::coming::file::{
     LayerEntry, OverrideEntry, PersonEntry, PolicyEntry, QuietEntry, Ring, RuleEntry, ScheduleEntry, StepEntry, TeamEntry,
     TemporaryEntry, VacationEntry,
@@ -137,6 +138,7 @@ pub async fn apply(work: &mut Work, wish: &Wish, planned: &Plan, by: &str) -> Re
         Ok(_) | Err(ComingError::Wrong(_)) => return Err(ComingError::Meanwhile),
         Err(other) => return Err(other),
     }
+    work.note(Line::new(Operation::EverythingApplied).in_name_of(Some(by)));
     for policy in &planned.policies.removed {
         of(policy, policies::forget(work, &policy.name, &Expected::Anything).await)?;
     }

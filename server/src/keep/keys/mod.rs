@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use serde_json::json;
 
+use crate::audit::{Line, Operation};
 use crate::call_log::reading::{self, Said};
 use crate::ids::KeyId;
 use crate::kinds::signing::{Scheme, Signing, WrongSecret};
@@ -167,6 +169,9 @@ pub async fn may_call(work: &mut Work, name: &str, beginnings: &str) -> Result<O
         }
     };
     work.db().set_rpc_may_call(key.id, may.as_deref()).await?;
+    work.note(
+        Line::new(Operation::KeyChanged).of(key.id).named(name).after(json!({ "may_call": may.as_deref().unwrap_or("any") })),
+    );
     Ok(may)
 }
 
@@ -181,9 +186,12 @@ pub async fn place(
 ) -> Result<Places, KeyError> {
     let key = that_raises(work, name).await?;
     let mut places = key.places.map(|places| places.0).unwrap_or_default();
+    let before = json!({ "places": places });
     change(&mut places)?;
     places.check()?;
     work.db().place_key(key.id, (!places.is_empty()).then_some(&places)).await?;
+    let line = Line::new(Operation::KeyChanged).of(key.id).named(name);
+    work.note(line.before(before).after(json!({ "places": places })));
     work.announce(Announcement::Keys);
     Ok(places)
 }
@@ -201,6 +209,9 @@ pub async fn sign(work: &mut Work, name: &str, scheme: Scheme, secret: Option<&s
     };
     let signing = Signing::new(scheme, secret.or(made.as_deref()).unwrap_or_default())?;
     work.db().sign_key(key.id, Some(&signing)).await?;
+    let before = key.signing.as_ref().map(|own| json!({ "scheme": own.scheme, "secret": own.secret }));
+    let line = Line::new(Operation::KeyChanged).of(key.id).named(name).before(before.unwrap_or_else(|| json!({})));
+    work.note(line.after(json!({ "scheme": signing.scheme, "secret": signing.secret })));
     work.announce(Announcement::Keys);
     Ok(made)
 }
@@ -212,6 +223,9 @@ pub async fn sign(work: &mut Work, name: &str, scheme: Scheme, secret: Option<&s
 pub async fn unsign(work: &mut Work, name: &str) -> Result<(), KeyError> {
     let key = that_raises(work, name).await?;
     work.db().sign_key(key.id, None).await?;
+    let before = key.signing.as_ref().map_or_else(|| json!({}), |own| json!({ "scheme": own.scheme }));
+    let line = Line::new(Operation::KeyChanged).of(key.id).named(name);
+    work.note(line.before(before).after(json!({ "scheme": null })));
     work.announce(Announcement::Keys);
     Ok(())
 }
@@ -309,12 +323,15 @@ async fn insert(work: &mut Work, name: &str, what: (&[String], Grant, Option<&Sa
         return Err(KeyError::BadName);
     }
     let (key, hash) = secrets::new(PREFIX);
-    let new = NewKey { id: KeyId::new(now), name, hash: &hash, phones, rights, phonecalls, bounds, expires_at };
+    let id = KeyId::new(now);
+    let new = NewKey { id, name, hash: &hash, phones, rights, phonecalls, bounds, expires_at };
     match work.db().insert_key(&new, now).await {
         Ok(()) => {}
         Err(error) if error.is_unique_violation() => return Err(KeyError::NameTaken(name.to_owned())),
         Err(error) => return Err(error.into()),
     }
+    let after = json!({ "phones": phones, "rights": rights.to_string() });
+    work.note(Line::new(Operation::KeyAdded).of(id).named(name).after(after));
     work.announce(Announcement::Keys);
     Ok(key)
 }
@@ -338,9 +355,15 @@ pub async fn revoke_read(work: &mut Work, id: KeyId, expected: &Expected) -> Res
 /// When there is no such key, or the database fails.
 pub async fn revoke(work: &mut Work, name: &str) -> Result<(), KeyError> {
     let now = work.now();
+    let id = work.db().key_by_name(name).await?.map(|key| key.id);
     if !work.db().revoke_key(name, now).await? {
         return Err(KeyError::NoSuchKey(name.to_owned()));
     }
+    let line = Line::new(Operation::KeyRevoked).named(name);
+    work.note(match id {
+        Some(id) => line.of(id),
+        None => line,
+    });
     work.announce(Announcement::Keys);
     Ok(())
 }

@@ -2,7 +2,9 @@
 //! here, for the pages, for commands, and for whoever checks an installation.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 
+use crate::audit::{Line, Operation};
 use crate::config::Config;
 use crate::ids::KeyId;
 use crate::rights::{Bounds, Right, Rights};
@@ -102,6 +104,9 @@ pub async fn change(work: &mut Work, name: &str, change: Change) -> Result<KeyRo
         work.db().give_key(key.id, &rights).await?;
     }
     work.db().bind_key(key.id, &bounds, expires_at).await?;
+    let line = Line::new(Operation::KeyChanged).of(key.id).named(name);
+    let before = json!({ "rights": key.rights.to_string(), "bounds": key.bound_to(), "expires_at": key.expires_at });
+    work.note(line.before(before).after(json!({ "rights": rights.to_string(), "bounds": bounds, "expires_at": expires_at })));
     work.announce(Announcement::Keys);
     good(work, name).await
 }
@@ -164,6 +169,8 @@ pub async fn narrow(work: &mut Work, name: &str) -> Result<Narrowing, KeyError> 
     let narrowing = foresee(&mut work.db(), &key, now).await?;
     // Also where nothing is taken away: somebody has looked at it.
     work.db().give_key(key.id, &narrowing.becomes).await?;
+    let line = Line::new(Operation::KeyChanged).of(key.id).named(name).before(json!({ "rights": key.rights.to_string() }));
+    work.note(line.after(json!({ "rights": narrowing.becomes.to_string() })));
     work.announce(Announcement::Keys);
     Ok(narrowing)
 }
@@ -193,6 +200,8 @@ pub async fn rotate(work: &mut Work, name: &str, overlap: TimeDelta) -> Result<S
     let (secret, hash) = secrets::new(PREFIX);
     let old_until = (overlap > TimeDelta::zero()).then(|| now + overlap);
     work.db().rotate_key(key.id, &hash, old_until).await?;
+    let line = Line::new(Operation::KeyChanged).of(key.id).named(name);
+    work.note(line.after(json!({ "rotated_at": now, "old_until": old_until })));
     work.announce(Announcement::Keys);
     Ok(secret)
 }

@@ -1,13 +1,15 @@
 //! The gateways through which text messages are sent, as operators say them: made, changed and removed.
 
+use serde_json::json;
 use std::time::Duration;
 
 use chrono_tz::Tz;
 
+use crate::audit::{Line, Operation};
 use crate::config::Config;
 use crate::ids::{GatewayId, SmsId};
 use crate::keep::refused::{self, Faults, Refused};
-use crate::kinds::gateways::{self, GatewaySettings};
+use crate::kinds::gateways::{self, GatewayKind, GatewaySettings};
 use crate::kinds::guard::GuardedResolver;
 use crate::links::Links;
 use crate::secrets;
@@ -37,6 +39,11 @@ pub fn inbound_path(token: &str) -> String {
     format!("/api/v1/sms/inbound/{token}")
 }
 
+/// What a line of the audit log says of one: not what it is reached by, which may hold secrets.
+fn told(gateway: &GatewayRow) -> serde_json::Value {
+    json!({ "name": gateway.name, "kind": GatewayKind::of(&gateway.settings.0).as_str() })
+}
+
 /// Makes a gateway, and gives the token under which it reports received messages, which is shown once.
 ///
 /// # Errors
@@ -64,6 +71,7 @@ pub async fn add(work: &mut Work, config: &Config, new: NewGateway) -> Result<(G
     }
     let now = work.now();
     work.db().insert_gateway(&gateway, &hash, now).await.map_err(|error| Refused::insert("gateway", &gateway.name, error))?;
+    work.note(Line::new(Operation::GatewayAdded).of(gateway.id).named(gateway.name.as_str()).after(told(&gateway)));
     Ok((gateway, token))
 }
 
@@ -96,8 +104,16 @@ pub async fn change(
     let inbound = faults.note(inbound.of(old.inbound.0.clone()))?;
     faults.none()?;
     let (name, inbound) = (name.unwrap_or_default(), sqlx::types::Json(inbound.unwrap_or_default()));
+    let before = told(&old);
+    let others = old.settings.0 != settings;
     let gateway = GatewayRow { name, settings: sqlx::types::Json(settings), inbound, ..old };
     work.db().change_gateway(&gateway).await.map_err(|error| Refused::insert("gateway", &gateway.name, error))?;
+    let mut after = told(&gateway);
+    if others {
+        after["settings"] = json!(crate::audit::kept::OTHER);
+    }
+    let line = Line::new(Operation::GatewayChanged).of(gateway.id).named(gateway.name.as_str());
+    work.note(line.before(before).after(after));
     Ok(gateway)
 }
 
@@ -114,6 +130,7 @@ pub async fn remove(work: &mut Work, links: &Links, which: &str, expected: &Expe
     }
     let now = work.now();
     work.db().remove_gateway(&gateway, now).await?;
+    work.note(Line::new(Operation::GatewayRemoved).of(gateway.id).named(gateway.name.as_str()));
     Ok(())
 }
 

@@ -1,8 +1,10 @@
 //! Public numbers as operators say them: made, changed, bound and removed, and what their phones would be told.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 
 use super::gateways::{self, handset_named};
+use crate::audit::{Line, Operation};
 use crate::config::Config;
 use crate::ids::{HandsetId, LineId};
 use crate::keep::refused::{self, Faults, Refused};
@@ -103,6 +105,7 @@ pub async fn add(work: &mut Work, config: &Config, new: &NewLine) -> Result<Line
     let line = named(&mut work.db(), config, new, now).await?;
     compose(&mut work.db(), config, &line, &Number::from_stored(line.number.as_str())).await?;
     work.db().insert_line(&line).await.map_err(|error| Refused::insert("line", &line.name, error))?;
+    work.note(Line::new(Operation::LineAdded).of(line.id).named(line.name.as_str()).after(told(&line)));
     Ok(line)
 }
 
@@ -125,7 +128,17 @@ pub async fn change(
     let line = named(&mut work.db(), config, new, now).await?.keeping(&old);
     compose(&mut work.db(), config, &line, &Number::from_stored(line.number.as_str())).await?;
     work.db().change_line(&line).await.map_err(|error| Refused::insert("line", &line.name, error))?;
+    let noted = Line::new(Operation::LineChanged).of(line.id).named(line.name.as_str());
+    work.note(noted.before(told(&old)).after(told(&line)));
     Ok(Changed { told_otherwise: line.is_told_otherwise_than(&old), line })
+}
+
+/// What a line of the audit log says of one.
+fn told(line: &LineRow) -> serde_json::Value {
+    json!({
+        "name": line.name, "team": line.team, "number": line.number, "sms_number": line.sms_number, "carrier": line.carrier,
+        "gateway": line.gateway_id, "handset": line.handset_id, "verify_handset": line.verify_handset_id, "text": line.text,
+    })
 }
 
 /// What an operator says of a line, with its name, as a line that was never handed over.
@@ -203,6 +216,7 @@ pub async fn remove(work: &mut Work, which: &str, expected: &Expected) -> Result
     let now = work.now();
     work.db().supersede_sms(line.id, line.latest_seq + 1, now).await?;
     work.db().remove_line(&line, now).await?;
+    work.note(Line::new(Operation::LineRemoved).of(line.id).named(line.name.as_str()).before(told(&line)));
     Ok(())
 }
 
@@ -224,6 +238,10 @@ pub async fn bind(
     work.db().lock_edits(Edited::Lines).await?;
     let line = locked(work, which).await?;
     expected.check(Some(&line.version()))?;
+    let noted = Line::new(Operation::LineBound).of(line.id).named(line.name.as_str());
+    let before = json!({ "person": line.bound_name, "number": line.bound_number });
+    let after = json!({ "person": person.as_ref().map(|(name, _)| name.as_str()), "number": person.as_ref().map(|(_, number)| number.as_str()) });
+    work.note(noted.before(before).after(after));
     Ok(work.db().bind_line(line.id, person.as_ref().map(|(name, number)| (name.as_str(), number.as_str()))).await?)
 }
 

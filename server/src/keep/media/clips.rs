@@ -4,6 +4,8 @@ use android_protocol::voice::rewritten::{LARGEST, Rewritten};
 use chrono::{DateTime, Utc};
 
 use super::{NotTaken, is_name, write};
+use crate::alarm::doer::Doer;
+use crate::audit::{Line, Operation};
 use crate::keep::refused::Refused;
 use crate::store::Store;
 use crate::store::edits::Edited;
@@ -67,14 +69,15 @@ pub async fn set(
     most: u64,
     now: DateTime<Utc>,
     expected: &Expected,
+    by: Doer,
 ) -> Result<Stored, ClipError> {
     checked(name)?;
     // Looked at first, so that nothing is written for nothing; and once more where it counts.
     let there = store.read().await.map_err(NotTaken::from)?.db().clip(name).await.map_err(NotTaken::from)?;
     expected.check(there.as_ref().map(version).as_ref()).map_err(Refused::from)?;
     let media = write(store, sound, most, now).await?;
-    let mut tx = store.begin().await.map_err(NotTaken::from)?;
-    let mut db = tx.db();
+    let mut work = store.work(now, by, None).await.map_err(NotTaken::from)?;
+    let mut db = work.db();
     db.lock_edits(Edited::Clips).await.map_err(NotTaken::from)?;
     let old = db.clip(name).await.map_err(NotTaken::from)?;
     expected.check(old.as_ref().map(version).as_ref()).map_err(Refused::from)?;
@@ -84,7 +87,10 @@ pub async fn set(
     db.media_is_whole(media.id, now).await.map_err(NotTaken::from)?;
     db.set_clip(name, media.id, now).await.map_err(NotTaken::from)?;
     let row = db.clip(name).await.map_err(NotTaken::from)?.ok_or_else(|| unknown(name))?;
-    tx.commit().await.map_err(NotTaken::from)?;
+    work.note(
+        Line::new(Operation::ClipSet).named(name).after(serde_json::json!({ "bytes": row.bytes, "is_new": old.is_none() })),
+    );
+    work.commit().await.map_err(NotTaken::from)?;
     Ok(Stored { row, is_new: old.is_none() })
 }
 
@@ -92,15 +98,16 @@ pub async fn set(
 ///
 /// # Errors
 /// When there is none, somebody else has changed it, or the database fails.
-pub async fn remove(store: &Store, name: &str, expected: &Expected) -> Result<(), Refused> {
-    let mut tx = store.begin().await?;
-    tx.db().lock_edits(Edited::Clips).await?;
-    let row = tx.db().clip(name).await?;
+pub async fn remove(store: &Store, name: &str, expected: &Expected, (now, by): (DateTime<Utc>, Doer)) -> Result<(), Refused> {
+    let mut work = store.work(now, by, None).await?;
+    work.db().lock_edits(Edited::Clips).await?;
+    let row = work.db().clip(name).await?;
     expected.check(row.as_ref().map(version).as_ref())?;
-    if !tx.db().remove_clip(name).await? {
+    if !work.db().remove_clip(name).await? {
         return Err(unknown(name));
     }
-    tx.commit().await?;
+    work.note(Line::new(Operation::ClipRemoved).named(name));
+    work.commit().await?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The calls that a key has listed are read anew, by another zone, country or area code.
 
+use serde_json::json;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{calls_in, whose};
 use crate::alarm::call_record::CallDirection;
+use crate::audit::{Line, Operation};
 use crate::call_log::reading::{self, Rule, Said};
 use crate::ids::KeyId;
 use crate::keep::keys::KeyError;
@@ -74,6 +76,8 @@ pub async fn change(work: &mut Work, name: &str, change: &Change, reread: bool, 
         return Err(KeyError::HasCalls(name.to_owned()));
     }
     work.db().read_key_otherwise(key.id, &said).await?;
+    let line = Line::new(Operation::KeyChanged).of(key.id).named(name);
+    work.note(line.before(json!(before)).after(json!(said)));
     work.announce(Announcement::Keys);
     let mut done = Reread::default();
     if !reread {

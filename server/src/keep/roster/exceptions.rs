@@ -1,10 +1,12 @@
 //! What differs for some time: overrides, temporary schedules, vacations.
 
 use chrono_tz::Tz;
+use serde_json::json;
 
 use super::forms::{HolidaysForm, OverrideForm, SPAN, TemporaryForm, VacationForm, times};
 use super::{Editing, Faults, RosterError, find_person, find_schedule, in_field, name, note};
-use crate::ids::{OverrideId, TemporaryId, VacationId};
+use crate::audit::{Line, Operation};
+use crate::ids::{OverrideId, ScheduleId, TemporaryId, VacationId};
 use crate::roster::{Override, Temporary, text};
 use crate::store::Work;
 use crate::store::duty::exceptions::{Made, VacationRow};
@@ -46,6 +48,8 @@ pub(in crate::keep) async fn add_override_to(
     let own = own.id;
     editing.next_version(own, expected).await?;
     editing.work.db().insert_override(own, &made, Made { by, at: now }).await?;
+    let after = json!({ "schedule": own, "starts_at": made.from, "ends_at": made.to, "action": form.action, "person": form.person, "instead_of": form.instead_of, "note": made.note });
+    editing.work.note(Line::new(Operation::OverrideAdded).of(made.id).named(schedule).in_name_of(Some(by)).after(after));
     Ok(made.id)
 }
 
@@ -70,6 +74,7 @@ pub(in crate::keep) async fn remove_override_from(
     if !editing.work.db().delete_override(own, id).await? {
         return Err(RosterError::NoEntry);
     }
+    editing.work.note(Line::new(Operation::OverrideRemoved).of(id).named(schedule));
     editing.next_version(own, expected).await
 }
 
@@ -111,6 +116,7 @@ pub(in crate::keep) async fn add_temporary_to(
     let own = own.id;
     editing.next_version(own, expected).await?;
     editing.work.db().insert_temporary(own, &made, Made { by, at: now }).await?;
+    editing.work.note(temporary_line(own, &made).in_name_of(Some(by)));
     Ok(made.id)
 }
 
@@ -165,6 +171,7 @@ pub async fn add_holidays(
         let rule = one.rule(&editing.roster, zone, from)?;
         let made = Temporary { id: TemporaryId::new(now), name: own_name.clone(), from, to, rule };
         editing.work.db().insert_temporary(schedule, &made, Made { by, at: now }).await?;
+        editing.work.note(temporary_line(schedule, &made).in_name_of(Some(by)));
         ids.push(made.id);
     }
     editing.finish().await?;
@@ -192,6 +199,7 @@ pub(in crate::keep) async fn remove_temporary_from(
     if !editing.work.db().delete_temporary(own, id).await? {
         return Err(RosterError::NoEntry);
     }
+    editing.work.note(Line::new(Operation::TemporaryRemoved).of(id).named(schedule));
     editing.next_version(own, expected).await
 }
 
@@ -221,6 +229,8 @@ pub(in crate::keep) async fn add_vacation_to(
     let ((starts_at, ends_at), person_id, note) = (Faults::sound(times)?, Faults::sound(person)?, Faults::sound(note)?);
     let made = VacationRow { id: VacationId::new(now), person_id, starts_at, ends_at, note };
     editing.work.db().insert_vacation(&made, Made { by, at: now }).await?;
+    let line = Line::new(Operation::VacationAdded).of(made.id).about(Some(made.person_id)).in_name_of(Some(by));
+    editing.work.note(line.after(json!({ "starts_at": made.starts_at, "ends_at": made.ends_at, "note": made.note })));
     Ok(made.id)
 }
 
@@ -237,7 +247,15 @@ pub async fn remove_vacation(work: &mut Work, id: VacationId) -> Result<(), Rost
 /// The same as a part of a change.
 pub(in crate::keep) async fn remove_vacation_from(editing: &mut Editing<'_>, id: VacationId) -> Result<(), RosterError> {
     match editing.work.db().delete_vacation(id).await? {
-        true => Ok(()),
+        true => {
+            editing.work.note(Line::new(Operation::VacationRemoved).of(id));
+            Ok(())
+        }
         false => Err(RosterError::NoEntry),
     }
+}
+
+fn temporary_line(schedule: ScheduleId, made: &Temporary) -> Line {
+    let after = json!({ "schedule": schedule, "starts_at": made.from, "ends_at": made.to, "rule": made.rule });
+    Line::new(Operation::TemporaryAdded).of(made.id).named(made.name.as_str()).after(after)
 }

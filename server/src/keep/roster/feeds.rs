@@ -1,9 +1,11 @@
 //! Calendar feeds: made, read and revoked. A token is shown once; only its hash is stored.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{RosterError, find_person, find_schedule};
+use crate::audit::{Line, Operation};
 use crate::costly;
 use crate::ids::{FeedId, PersonId};
 use crate::roster::feed::{self, Whose};
@@ -41,6 +43,8 @@ pub async fn add(work: &mut Work, subject: Subject<'_>, by: &str) -> Result<(Fee
     let token = secrets::random::<20>();
     let row = FeedRow { id: FeedId::new(now), schedule_id, person_id, created_at: now, created_by: by.to_owned() };
     work.db().insert_feed(&row, &hash(&token)).await?;
+    let line = Line::new(Operation::FeedAdded).of(row.id).about(person_id).in_name_of(Some(by));
+    work.note(line.after(json!({ "schedule": schedule_id })));
     Ok((row.id, format!("/calendar/{token}.ics")))
 }
 
@@ -52,6 +56,7 @@ pub async fn revoke(work: &mut Work, id: FeedId) -> Result<(), RosterError> {
     if !work.db().revoke_feed(id).await? {
         return Err(RosterError::NoEntry);
     }
+    work.note(Line::new(Operation::FeedRevoked).of(id));
     Ok(())
 }
 

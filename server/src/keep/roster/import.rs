@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 
 use super::schedules::put_layer;
 use super::{RosterError, find_schedule, name};
+use crate::audit::Operation;
 use crate::costly;
 use crate::effort::{Effort, Stop};
 use crate::ids::LayerId;
@@ -112,7 +113,7 @@ pub async fn begin(
 pub async fn finish(work: &mut Work, import: Import) -> Result<Imported, RosterError> {
     let now = work.now();
     let Import { schedule, layer, version, zone, shifts, done } = import;
-    put_layer(work, &schedule, version, |roster, own| {
+    put_layer(work, &schedule, version, Operation::ShiftsImported, |roster, own| {
         // The file was read a moment ago: meanwhile the schedule may have moved, and people may have left.
         if own.zone != zone {
             return Err(RosterError::Meanwhile);

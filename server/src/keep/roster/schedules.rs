@@ -6,11 +6,13 @@ use chrono_tz::Tz;
 use super::forms::{LayerForm, ScheduleForm, too_many};
 use super::teams::taken;
 use super::{Editing, Faults, RosterError, find_schedule, find_team, in_field, name};
+use crate::audit::{Line, Operation};
 use crate::ids::{LayerId, ScheduleId};
 use crate::roster::{Layer, Roster, Schedule, text};
 use crate::store::Work;
 use crate::store::duty::roster::ScheduleRow;
 use crate::versions::Expected;
+use serde_json::{Value, json};
 
 /// Adds a schedule.
 ///
@@ -29,6 +31,8 @@ pub(in crate::keep) async fn add_to(editing: &mut Editing<'_>, form: &ScheduleFo
     let (row, layers) = checked(&editing.roster, form, ScheduleId::new(now), 1, &[], now)?;
     editing.work.db().insert_schedule(&row, now).await.map_err(|error| taken(&row.name, error))?;
     editing.work.db().set_layers(row.id, &layers).await?;
+    let line = Line::new(Operation::ScheduleAdded).of(row.id).named(row.name.as_str());
+    editing.work.note(line.after(as_line(&row, &layers)));
     Ok(row.id)
 }
 
@@ -52,6 +56,7 @@ pub(in crate::keep) async fn change_in(
     let now = editing.work.now();
     let own = find_schedule(&editing.roster, schedule)?;
     let (id, version, old_name) = (own.id, own.version, own.name.clone());
+    let before = as_line(&row_of(own), &own.layers);
     let (row, layers) = checked(&editing.roster, form, id, form.version.unwrap_or(version), &own.layers, now)?;
     match editing.work.db().update_schedule(&row, now).await {
         Ok(true) => {}
@@ -62,6 +67,8 @@ pub(in crate::keep) async fn change_in(
     if row.name != old_name && find_team(&editing.roster, &old_name).is_err() {
         editing.work.db().rename_duty(&old_name, &row.name).await?;
     }
+    let line = Line::new(Operation::ScheduleChanged).of(id).named(row.name.as_str());
+    editing.work.note(line.before(before).after(as_line(&row, &layers)));
     Ok(id)
 }
 
@@ -88,6 +95,7 @@ pub(in crate::keep) async fn remove_from(
     editing.is_not_followed(&name).await?;
     editing.work.db().remove_schedule(id, &name, now).await?;
     editing.work.db().remove_source(id).await?;
+    editing.work.note(Line::new(Operation::ScheduleRemoved).of(id).named(name));
     editing.roster.schedules.retain(|own| own.id != id);
     Ok(())
 }
@@ -98,7 +106,7 @@ pub(in crate::keep) async fn remove_from(
 /// As [`change`].
 pub async fn set_layer(work: &mut Work, schedule: &str, form: &LayerForm, version: Option<i32>) -> Result<(), RosterError> {
     let now = work.now();
-    put_layer(work, schedule, version, |roster, own| {
+    put_layer(work, schedule, version, Operation::LayerChanged, |roster, own| {
         let before = own.layers.iter().find(|layer| layer.name == form.name.trim()).map(|layer| &layer.rule);
         let rule = form.rule_after(before, roster, own.zone, now)?;
         Ok(Layer { id: LayerId::new(now), name: name(&form.name)?, rule })
@@ -111,11 +119,16 @@ pub(crate) async fn put_layer(
     work: &mut Work,
     schedule: &str,
     version: Option<i32>,
+    operation: Operation,
     make: impl FnOnce(&Roster, &Schedule) -> Result<Layer, RosterError>,
 ) -> Result<(), RosterError> {
     let mut editing = Editing::begin(work).await?;
     let own = find_schedule(&editing.roster, schedule)?;
     let layer = make(&editing.roster, own)?;
+    let (id, named) = (own.id, own.name.clone());
+    let before =
+        own.layers.iter().find(|known| known.name == layer.name).map(|known| json!({ "layer": known.name, "rule": known.rule }));
+    let after = json!({ "layer": layer.name, "rule": layer.rule });
     let mut layers = own.layers.clone();
     match layers.iter_mut().find(|known| known.name == layer.name) {
         Some(known) => *known = layer,
@@ -123,6 +136,11 @@ pub(crate) async fn put_layer(
     }
     let row = ScheduleRow { version: version.unwrap_or(own.version), ..row_of(own) };
     save_layers(&mut editing, &row, &layers).await?;
+    let line = Line::new(operation).of(id).named(named);
+    editing.work.note(match before {
+        Some(before) => line.before(before).after(after),
+        None => line.after(after),
+    });
     editing.finish().await
 }
 
@@ -139,7 +157,10 @@ pub async fn remove_layer(work: &mut Work, schedule: &str, layer: &str, version:
         return Err(RosterError::NoEntry);
     }
     let row = ScheduleRow { version: version.unwrap_or(own.version), ..row_of(own) };
+    let (id, named) = (own.id, own.name.clone());
     save_layers(&mut editing, &row, &layers).await?;
+    let line = Line::new(Operation::LayerRemoved).of(id).named(named);
+    editing.work.note(line.before(json!({ "layer": layer.trim() })));
     editing.finish().await
 }
 
@@ -151,6 +172,16 @@ pub(super) async fn save_layers(editing: &mut Editing<'_>, row: &ScheduleRow, la
         return Err(RosterError::Stale { given: row.version, now });
     }
     Ok(editing.work.db().set_layers(row.id, layers).await?)
+}
+
+/// What a line of the audit log says of a schedule.
+fn as_line(row: &ScheduleRow, layers: &[Layer]) -> Value {
+    let mut told = json!({ "name": row.name, "team": row.team_id, "zone": row.zone, "gaps_allowed": row.gaps_allowed });
+    // Each by its name, so that a change tells of those that are not the same.
+    for layer in layers {
+        told[format!("layer {}", layer.name)] = json!(layer.rule);
+    }
+    told
 }
 
 /// A schedule without what belongs to it.

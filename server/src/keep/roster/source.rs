@@ -3,6 +3,7 @@
 //! What comes from an address stands in one layer and changes nothing else. It is made exactly as the import of that file would make it,
 //! and changes the roster in the same way as an operator does, so that the duty log and public numbers follow.
 
+use serde_json::json;
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
@@ -13,6 +14,7 @@ use super::schedules::{row_of, save_layers};
 use super::{Editing, RosterError, find_schedule, name};
 use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
+use crate::audit::{Line, Operation};
 use crate::costly;
 use crate::ids::{LayerId, ScheduleId};
 use crate::keep::people_import::ImportError;
@@ -104,6 +106,16 @@ pub async fn set(
     expected.check(before.as_ref().map(SourceRow::version).as_ref()).map_err(|_| RosterError::StaleSource)?;
     let row = form.row(guard, &own, before.as_ref(), by, now)?;
     editing.work.db().set_source(&row).await?;
+    let told = |row: &SourceRow| json!({ "layer": row.layer, "every_minutes": row.every_minutes });
+    let mut after = told(&row);
+    if before.as_ref().is_some_and(|before| before.address != row.address) {
+        after["address"] = json!(crate::audit::kept::OTHER);
+    }
+    let line = Line::new(Operation::CalendarSet).of(own.id).named(own.name.as_str()).in_name_of(Some(by));
+    editing.work.note(match &before {
+        Some(before) => line.before(told(before)).after(after),
+        None => line.after(after),
+    });
     // Whoever has read the schedule has not read this.
     editing.work.db().update_schedule(&row_of(&own), now).await?;
     editing.finish().await?;
@@ -122,6 +134,7 @@ pub async fn remove(work: &mut Work, schedule: &str, by: &str, expected: &Expect
     let before = editing.work.db().source_of(own.id).await?.ok_or(RosterError::NoSource)?;
     expected.check(Some(&before.version())).map_err(|_| RosterError::StaleSource)?;
     editing.work.db().remove_source(own.id).await?;
+    editing.work.note(Line::new(Operation::CalendarRemoved).of(own.id).named(own.name.as_str()).in_name_of(Some(by)));
     editing.work.db().update_schedule(&row_of(&own), now).await?;
     editing.finish().await?;
     tracing::info!(schedule.name = %own.name, by, "the schedule follows no calendar any more");
@@ -134,10 +147,11 @@ pub async fn remove(work: &mut Work, schedule: &str, by: &str, expected: &Expect
 /// When there is no such schedule, it follows none, or the database fails.
 pub async fn ask_now(work: &mut Work, schedule: &str) -> Result<(), RosterError> {
     let now = work.now();
-    let id = find_schedule(&work.db().roster().await?, schedule)?.id;
+    let (id, name) = find_schedule(&work.db().roster().await?, schedule).map(|own| (own.id, own.name.clone()))?;
     if !work.db().ask_source_now(id, now).await? {
         return Err(RosterError::NoSource);
     }
+    work.note(Line::new(Operation::CalendarAsked).of(id).named(name));
     Ok(())
 }
 

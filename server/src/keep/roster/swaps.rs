@@ -3,10 +3,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::forms::times;
 use super::{Editing, Faults, RosterError, find_person, find_schedule, note, told};
+use crate::audit::{Line, Operation};
 use crate::ids::{OverrideId, PersonId, SwapId};
 use crate::roster::changes::swap::{Cannot, Deal, LONGEST, Said, Standing, changes, has_all};
 use crate::roster::{Override, Roster, Schedule, Times, evaluate};
@@ -164,6 +166,10 @@ pub async fn ask(work: &mut Work, form: &SwapForm, may: May, by: &str) -> Result
         said_by: String::new(),
     };
     work.db().insert_swap(&row).await?;
+    let after = json!({
+        "schedule": row.schedule_id, "starts_at": row.starts_at, "ends_at": row.ends_at, "other": row.other_id, "note": row.note,
+    });
+    work.note(Line::new(Operation::SwapAsked).of(row.id).about(Some(person)).in_name_of(Some(by)).after(after));
     let whom = other.map_or_else(|| circle(&roster, own), |other| vec![other]);
     let sentence = if back.is_some() { "text_swap_exchange" } else { "text_swap_asked" };
     told::of_swap(work, &whom, sentence, &roster, own, &row, person).await?;
@@ -210,6 +216,8 @@ pub async fn accept(work: &mut Work, id: SwapId, taker: Option<&str>, may: May, 
     if !editing.work.db().say_to_swap(id, Said::Accepted, Some(taker), now, by).await? {
         return Err(RosterError::SwapIsOver(Standing::Accepted));
     }
+    let line = Line::new(Operation::SwapAccepted).of(id).about(Some(row.person_id)).in_name_of(Some(by));
+    editing.work.note(line.after(json!({ "taken_by": taker })));
     editing.next_version(schedule.id, &Expected::Anything).await?;
     for ((from, to), change) in made {
         let own = Override { id: OverrideId::new(now), from, to, change, note: row.note.clone() };
@@ -261,7 +269,11 @@ pub async fn take_back(work: &mut Work, id: SwapId, may: May, by: &str) -> Resul
 async fn say(work: &mut Work, row: &SwapRow, said: Said, by: &str) -> Result<(), RosterError> {
     let now = work.now();
     match work.db().say_to_swap(row.id, said, None, now, by).await? {
-        true => Ok(()),
+        true => {
+            let operation = if said == Said::TakenBack { Operation::SwapTakenBack } else { Operation::SwapDeclined };
+            work.note(Line::new(operation).of(row.id).about(Some(row.person_id)).in_name_of(Some(by)));
+            Ok(())
+        }
         false => {
             let over = work.db().swap(row.id).await?.map_or(Standing::TakenBack, |row| row.standing(now));
             Err(RosterError::SwapIsOver(over))

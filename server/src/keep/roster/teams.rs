@@ -2,10 +2,12 @@
 
 use super::forms::TeamForm;
 use super::{Editing, Faults, RosterError, find_person, find_team, name};
+use crate::audit::{Line, Operation};
 use crate::ids::{PersonId, TeamId};
 use crate::roster::Roster;
 use crate::store::{StoreError, Work};
 use crate::versions::Expected;
+use serde_json::json;
 
 /// Adds a team.
 ///
@@ -25,6 +27,8 @@ pub(in crate::keep) async fn add_to(editing: &mut Editing<'_>, form: &TeamForm) 
     let id = TeamId::new(now);
     editing.work.db().insert_team(id, &name, now).await.map_err(|error| taken(&name, error))?;
     editing.work.db().set_members(id, &members).await?;
+    let after = json!({ "name": name, "members": members });
+    editing.work.note(Line::new(Operation::TeamAdded).of(id).named(name).after(after));
     Ok(id)
 }
 
@@ -54,6 +58,9 @@ pub(in crate::keep) async fn change_in(editing: &mut Editing<'_>, team: &str, fo
     if name != old_name {
         editing.work.db().rename_duty(&old_name, &name).await?;
     }
+    let before = find_team(&editing.roster, team).map(|own| json!({ "name": own.name, "members": own.members }))?;
+    let after = json!({ "name": name, "members": members });
+    editing.work.note(Line::new(Operation::TeamChanged).of(id).named(name).before(before).after(after));
     Ok(id)
 }
 
@@ -74,6 +81,7 @@ pub(in crate::keep) async fn remove_from(editing: &mut Editing<'_>, team: &str, 
     expected.counted(now_at).map_err(|_| RosterError::Stale { given: 0, now: now_at })?;
     editing.is_not_followed(&name).await?;
     editing.work.db().delete_team(id).await?;
+    editing.work.note(Line::new(Operation::TeamRemoved).of(id).named(name));
     editing.roster.teams.retain(|own| own.id != id);
     Ok(())
 }

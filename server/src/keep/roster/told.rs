@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alarm::doer::Doer;
 use crate::alarm::ways;
+use crate::audit::{Line, Operation};
 use crate::ids::PersonId;
 use crate::keep::lines::gateways;
 use crate::keep::refused::Refused;
@@ -17,6 +18,7 @@ use crate::store::edits::Edited;
 use crate::store::lines::sms::{Purpose, Sentence, SmsRow};
 use crate::store::{Announcement, Db, StoreError, Work};
 use crate::versions::{Expected, Version};
+use serde_json::{Value, json};
 
 /// Nobody wants to be told earlier that their shift begins.
 pub const MOST_MINUTES: i32 = 1440;
@@ -49,6 +51,11 @@ pub fn numbers_as_kept(told: &mut ToldRow, region: Region) -> Result<(), Refused
     Ok(())
 }
 
+/// What a line of the audit log says of it.
+fn as_line(told: &ToldRow) -> Value {
+    json!({ "alarm_texts": told.alarm_texts.as_str(), "shift_minutes": told.shift_minutes, "put_on_duty": told.put_on_duty, "ways": told.ways })
+}
+
 /// Has somebody told in this way from now on.
 ///
 /// # Errors
@@ -69,6 +76,8 @@ pub async fn set(work: &mut Work, person: PersonId, told: &ToldRow, expected: &E
         ways::check(&told.ways, &numbers).map_err(|wrong| Refused::wrong("ways", wrong.to_string()))?;
     }
     work.db().set_told(person, told).await?;
+    let line = Line::new(Operation::ToldChanged).of(person).about(Some(person));
+    work.note(line.before(as_line(&before)).after(as_line(told)));
     work.announce(Announcement::People);
     Ok(())
 }

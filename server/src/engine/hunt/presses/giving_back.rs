@@ -1,13 +1,16 @@
 //! Whoever took an alarm gives it back: it is rung for again, by its policy from the first step, and they are passed over as if they had
 //! declined.
 
+use serde_json::json;
+
 use super::{Acted, Effect};
 use crate::alarm::Until;
 use crate::alarm::consequences::seen;
 use crate::alarm::doer::Actor;
 use crate::alarm::event::{Event, RingsAgain};
+use crate::audit::Operation;
 use crate::engine::hunt::raise::refuse_if_over;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, noted};
 use crate::ids::{AlarmId, AnswerId, CalleeId};
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::AnswerRow;
@@ -114,6 +117,8 @@ impl Engine {
             });
             let giver = SaidNo::of_answer(&AnswerRow { person_id, ..answer.clone() });
             for alarm in &meant.alarms {
+                let line = noted::line(Operation::AlarmGivenBack, alarm, &giving.by).about(person_id);
+                work.note(line.before(json!({ "name": answer.name, "number": answer.number })));
                 let event = Event::GivenBack {
                     name: answer.name.clone(),
                     number: answer.number.clone(),

@@ -1,0 +1,4 @@
+//! Who changed what, and what is kept of a person.
+
+pub mod audit;
+pub mod person;

@@ -1,0 +1,170 @@
+//! What is kept of a person: all of it taken out, all of it forgotten, also when that is broken off; and old numbers masked.
+
+use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
+use chrono::TimeDelta;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{A, B, Home, Server, on_both};
+
+on_both!(
+    an_export_holds_all_that_is_kept,
+    whoever_is_erased_is_found_nowhere,
+    nobody_is_erased_who_is_needed,
+    an_erasure_that_was_broken_off_goes_on,
+    numbers_in_old_alarms_are_masked_and_names_stay,
+);
+
+async fn ask(server: &Server, method: Method, path: &str, body: Option<&Value>) -> (u16, String) {
+    let mut request = server.http.request(method, format!("{}{path}", server.base));
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    let answer = request.sent().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+async fn person(server: &Server, name: &str, number: &str) -> String {
+    let (status, body) = server.post("/api/v1/people", &json!({ "name": name, "numbers": [number] })).await;
+    assert_eq!(status, 201, "{body}");
+    body["id"].as_str().unwrap().to_owned()
+}
+
+/// Somebody is rung, answers, and the alarm is over.
+async fn answered(server: &Server, handset: &str, name: &str, number: &str) -> String {
+    let id = server.raise(&[], json!({ "ring": [{ "person": name }] })).await;
+    let (mid, _) = server.dial(handset).await;
+    server.report(handset, &mid, Some(number)).await;
+    let done = server.post(&format!("/api/v1/alarms/{id}/acknowledge"), &json!({ "name": name })).await;
+    assert_eq!(done.0, 200, "{}", done.1);
+    server.post(&format!("/api/v1/alarms/{id}/notes"), &json!({ "text": format!("{name} looked at it"), "by": name })).await;
+    server.post(&format!("/api/v1/alarms/{id}/resolve"), &json!({})).await;
+    // The handset rests before it takes another call.
+    server.pass(120).await;
+    id
+}
+
+/// Everything that the API shows of what happened.
+async fn all_that_is_shown(server: &Server, alarms: &[&String]) -> String {
+    let mut all = String::new();
+    for alarm in alarms {
+        all.push_str(&server.alarm(alarm).await.to_string());
+    }
+    for path in ["/api/v1/people", "/api/v1/call-records?limit=200", "/api/v1/audit?limit=200", "/api/v1/alarms?limit=100"] {
+        all.push_str(&ask(server, Method::GET, path, None).await.1);
+    }
+    all
+}
+
+async fn an_export_holds_all_that_is_kept(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::Auto).await;
+    let id = person(&server, "Li Na", A).await;
+    person(&server, "Ann", B).await;
+    answered(&server, &desk, "Li Na", A).await;
+    let (status, text) = ask(&server, Method::GET, "/api/v1/people/Li Na/export", None).await;
+    assert_eq!(status, 200, "{text}");
+    let file: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!((&file["person"]["id"], &file["person"]["name"]), (&json!(id), &json!("Li Na")));
+    assert_eq!(file["person"]["numbers"], json!(["+8618712345678"]));
+    for list in ["rung", "answers", "calls"] {
+        assert!(!file[list].as_array().unwrap().is_empty(), "{list}: {file}");
+    }
+    for list in ["duty", "texts_to", "texts_from"] {
+        assert!(file[list].is_array(), "{list}: {file}");
+    }
+    let words: Vec<&str> = file["audit"].as_array().unwrap().iter().map(|line| line["operation"].as_str().unwrap()).collect();
+    assert!(words.contains(&"person_added") && words.contains(&"person_exported"), "{words:?}");
+    assert!(!text.contains("Ann") && !text.contains("18812345678"), "nobody else is in it: {text}");
+    assert_eq!(ask(&server, Method::GET, "/api/v1/people/nobody/export", None).await.0, 404);
+}
+
+async fn whoever_is_erased_is_found_nowhere(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::Auto).await;
+    let id = person(&server, "Li Na", A).await;
+    person(&server, "Ann", B).await;
+    let hers = answered(&server, &desk, "Li Na", A).await;
+    let anns = answered(&server, &desk, "Ann", B).await;
+    let before = all_that_is_shown(&server, &[&hers, &anns]).await;
+    assert!(before.contains("Li Na") && before.contains("18712345678"));
+    let reports = "/api/v1/reports?by=month&first_month=2026-11&last_month=2026-11";
+    let sums = server.get(reports).await["total"].clone();
+    let (status, done) = server.post("/api/v1/people/Li Na/erase", &json!({})).await;
+    assert_eq!((status, &done["done"]), (200, &json!(true)), "{done}");
+    let after = all_that_is_shown(&server, &[&hers, &anns]).await;
+    assert!(!after.contains("Li Na") && !after.contains("18712345678"), "{after}");
+    assert!(after.contains("Ann") && after.contains("18812345678"), "nobody else is forgotten: {after}");
+    let alarm = server.alarm(&hers).await;
+    assert_eq!(alarm["callees"][0]["name"], "(erased)", "what happened stays: {alarm}");
+    assert_eq!(server.get(reports).await["total"], sums, "the sums of reports stay");
+    let erased = server.get("/api/v1/audit?operation=person_erased").await["items"].clone();
+    assert_eq!((erased.as_array().unwrap().len(), &erased[0]["subject_id"]), (1, &json!(id)), "{erased}");
+    assert!(erased[0]["subject_name"].is_null(), "{erased}");
+    assert_eq!(ask(&server, Method::POST, "/api/v1/people/Li Na/erase", None).await.0, 404);
+    // The number is free again, and nothing of before is theirs.
+    person(&server, "Bob", A).await;
+    let (_, text) = ask(&server, Method::GET, "/api/v1/people/Bob/export", None).await;
+    let file: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&file["answers"], &file["calls"]), (&json!([]), &json!([])), "{file}");
+}
+
+async fn nobody_is_erased_who_is_needed(home: Home) {
+    let server = home.start().await;
+    person(&server, "Li Na", A).await;
+    let id = server.raise(&[], json!({ "ring": [{ "person": "Li Na" }] })).await;
+    let refused = server.post("/api/v1/people/Li Na/erase", &json!({})).await;
+    assert_eq!((refused.0, &refused.1["code"]), (409, &json!("person_is_needed")), "{}", refused.1);
+    assert!(refused.1["detail"].as_str().unwrap().contains("alarm"), "{}", refused.1);
+    server.post(&format!("/api/v1/alarms/{id}/resolve"), &json!({})).await;
+    let turns = json!({ "name": "turns", "people": ["Li Na"], "every": "1 week", "start": "2026-11-16T09:00" });
+    let made = server.post("/api/v1/schedules", &json!({ "name": "ops", "zone": "UTC", "layers": [turns] })).await;
+    assert_eq!(made.0, 201, "{}", made.1);
+    let refused = server.post("/api/v1/people/Li Na/erase", &json!({})).await;
+    assert!(refused.0 == 409 && refused.1["detail"].as_str().unwrap().contains("ops"), "{}", refused.1);
+    let people = server.items("/api/v1/people").await;
+    assert_eq!(people[0]["name"], "Li Na", "nothing was changed");
+    assert_eq!(server.delete("/api/v1/schedules/ops").await, 204);
+    assert_eq!(server.post("/api/v1/people/Li Na/erase", &json!({})).await.0, 200);
+}
+
+async fn an_erasure_that_was_broken_off_goes_on(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::Auto).await;
+    let id = person(&server, "Li Na", A).await;
+    let hers = answered(&server, &desk, "Li Na", A).await;
+    // Only its first transaction came to its end.
+    let person: autocall::ids::PersonId = id.parse().unwrap();
+    let by = autocall::engine::Doer::CommandLine;
+    let begun = server.app.engine.carry_out(by, async |work| autocall::keep::personal::erasing::begin(work, person).await).await;
+    begun.unwrap();
+    let people = server.items("/api/v1/people").await.to_string();
+    assert!(!people.contains("Li Na") && people.contains("(erased)"), "{people}");
+    let server = server.restart().await;
+    server.app.engine.forget_old().await.unwrap();
+    let after = all_that_is_shown(&server, &[&hers]).await;
+    assert!(!after.contains("Li Na") && !after.contains("18712345678"), "{after}");
+    assert_eq!(server.items("/api/v1/people").await, json!([]));
+}
+
+async fn numbers_in_old_alarms_are_masked_and_names_stay(home: Home) {
+    let server = home.set("AUTOCALL_RETENTION_MASK_NUMBERS_DAYS", "30").start().await;
+    let desk = server.pair("desk", Profile::Auto).await;
+    person(&server, "Li Na", A).await;
+    let hers = answered(&server, &desk, "Li Na", A).await;
+    server.home.clock.advance(TimeDelta::days(29));
+    server.app.engine.forget_old().await.unwrap();
+    assert!(server.alarm(&hers).await.to_string().contains("18712345678"), "it is not old enough");
+    server.home.clock.advance(TimeDelta::days(2));
+    for _ in 0..2 {
+        // Once more changes nothing more.
+        server.app.engine.forget_old().await.unwrap();
+        let alarm = server.alarm(&hers).await;
+        assert!(!alarm.to_string().contains("18712345678"), "{alarm}");
+        assert_eq!(alarm["callees"][0]["name"], "Li Na");
+        assert_eq!(alarm["callees"][0]["phone_number"], "+861********78");
+    }
+    let people = server.items("/api/v1/people").await;
+    assert_eq!(people[0]["numbers"], json!(["+8618712345678"]), "people keep their numbers");
+}
