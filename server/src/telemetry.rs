@@ -1061,7 +1061,7 @@ mod tests {
         metrics.requests.ended(Face::Api, Ended::of(503), second);
         metrics.requests.ended(Face::Api, Ended::of(429), second);
         metrics.requests.ended(Face::Handsets, Ended::Unanswered, second);
-        let at = |seconds| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
+        let at = |seconds: i64| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
         metrics.sought.seen(Some(7), at(0));
         metrics.sought.seen(Some(7), at(9));
         metrics.figures.seen(Some(7), at(0));

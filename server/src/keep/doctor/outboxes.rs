@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn what_waits_is_judged_by_its_age() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap_or_default();
-        let grade = |minutes| {
+        let grade = |minutes: i64| {
             let oldest = now - TimeDelta::minutes(minutes);
             let waiting = Waiting { target: (), name: "desk".to_owned(), count: 2, oldest, due: 1, due_since: None };
             late("notices", "the webhook", &waiting, now).map(|found| found.grade)
