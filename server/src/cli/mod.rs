@@ -5,15 +5,12 @@
 )]
 
 mod alarm;
-mod audit;
-mod backup;
 mod coming;
 mod demo;
 mod first_steps;
 pub mod keep;
 mod labels;
 mod phonecalls;
-mod prune;
 mod records;
 mod report;
 mod roster;
@@ -73,13 +70,13 @@ enum Command {
     /// Bring the database tables up to date and stop
     Migrate,
     /// Write everything into one file while the server runs, or look whether such a file is whole
-    Backup(backup::Backup),
+    Backup(upkeep::backup::Backup),
     /// Make a database from a backup, whichever kind of database that was made of
-    Restore(backup::Restore),
+    Restore(upkeep::backup::Restore),
     /// Move everything into another database, from SQLite to Postgres or back, and compare it there
-    Move(backup::Move),
+    Move(upkeep::backup::Move),
     /// Forget alarms that ended long ago
-    Prune(prune::Prune),
+    Prune(upkeep::prune::Prune),
     /// Look whether all is well: each line is good, or says what to do; fails if something is bad
     Doctor(upkeep::doctor::Doctor),
     /// Print what a shell needs to complete commands and options
@@ -87,7 +84,7 @@ enum Command {
     /// Write the manual as man pages into a folder
     Man(upkeep::manual::Man),
     /// Who changed what, the latest first
-    Audit(audit::Audit),
+    Audit(upkeep::audit::Audit),
     /// People and their numbers
     #[command(subcommand)]
     People(keep::people::PeopleCommand),
@@ -207,11 +204,11 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve { .. } => serve::serve(settings, loaded).await,
         Command::Demo(demo) => demo::run(demo).await,
         Command::Migrate => migrate(&loaded).await,
-        Command::Backup(asked) => backup::backup(asked, &loaded.config).await,
-        Command::Restore(asked) => backup::restore(asked, &loaded.config).await,
-        Command::Move(asked) => backup::move_to(asked, &loaded.config).await,
-        Command::Prune(prune) => prune::run(prune, &loaded.config).await,
-        Command::Audit(audit) => audit::run(audit, &loaded.config).await,
+        Command::Backup(asked) => upkeep::backup::backup(asked, &loaded.config).await,
+        Command::Restore(asked) => upkeep::backup::restore(asked, &loaded.config).await,
+        Command::Move(asked) => upkeep::backup::move_to(asked, &loaded.config).await,
+        Command::Prune(prune) => upkeep::prune::run(prune, &loaded.config).await,
+        Command::Audit(audit) => upkeep::audit::run(audit, &loaded.config).await,
         Command::People(command) => keep::people::run(command, &loaded.config).await,
         Command::Alarm(command) => alarm::run(command, &loaded.config).await,
         Command::Policy(command) => keep::policy::run(command, &loaded.config).await,

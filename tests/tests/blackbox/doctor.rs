@@ -56,7 +56,7 @@ async fn a_server_is_looked_at_before_and_while_it_runs(engine: Engine) {
         [("AUTOCALL_LISTEN", &*address), ("AUTOCALL_DATA_DIR", &*data), (database, &*place), ("AUTOCALL_HTTP_PUBLIC_URL", &*url)];
     let (said, well) = doctor(&env).await;
     assert!(!well, "without a phone nobody is rung");
-    for check in ["database", "clock", "server", "ports", "addresses", "certificates", "outboxes", "retention"] {
+    for check in ["database", "clock", "server", "ports", "addresses", "certificates", "outboxes", "rights", "retention"] {
         assert_eq!(found(&said, check).0, ["good"], "{check} of {said:#}");
     }
     let (grades, told) = found(&said, "phones");

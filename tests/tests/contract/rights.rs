@@ -290,7 +290,7 @@ async fn what_was_there_before_keeps_everything(home: Home) {
     let mut reader = server.app.engine.store.read().await.unwrap();
     let wide = rights::too_wide(&mut reader.db(), server.app.config(), server.now()).await.unwrap();
     drop(reader);
-    let said = wide.sentences();
+    let said: Vec<String> = wide.sentences().into_iter().map(|(said, todo)| format!("{said}: {todo}")).collect();
     assert_eq!(said.len(), 3, "{said:?}");
     assert!(said[0].contains("autocall key narrow \"key 1\"") && said[0].contains("narrows it to raise"), "{said:?}");
     assert!(said[2].contains("http.open_rights = [\"admin\"]") && said[2].contains("used admin"), "{said:?}");

@@ -3,6 +3,7 @@
 //! To add a check: a file with a function of the form of [`Look`], and its line in [`CHECKS`].
 
 mod addresses;
+mod backups;
 mod certificates;
 mod configuration;
 mod database;
@@ -11,6 +12,7 @@ mod outboxes;
 mod phones;
 mod ports;
 mod retention;
+mod rights;
 mod server;
 
 use std::net::SocketAddr;
@@ -153,6 +155,8 @@ pub const CHECKS: &[(&str, Look)] = &[
     ("certificates", certificates::check),
     ("phones", phones::check),
     ("outboxes", outboxes::check),
+    ("backups", backups::check),
+    ("rights", rights::check),
     ("retention", retention::check),
 ];
 

@@ -252,26 +252,25 @@ pub async fn too_wide(db: &mut Db<'_>, config: &Config, now: DateTime<Utc>) -> R
 }
 
 impl TooWide {
-    /// Each of them as a sentence that says what to do.
+    /// Each of them as a sentence, with what to do about it.
     #[must_use]
-    pub fn sentences(&self) -> Vec<String> {
+    pub fn sentences(&self) -> Vec<(String, String)> {
         let keys = self.keys.iter().map(|(key, narrowing)| {
-            format!(
-                "the key {:?} may do everything ({}), as before there were rights; in 30 days it used {}: `autocall key narrow {:?}` narrows it to {}",
+            let said = format!(
+                "the key {:?} may do everything ({}), as before there were rights; in 30 days it used {}",
                 key.name,
                 narrowing.had,
-                told(&narrowing.used),
-                key.name,
-                narrowing.becomes
-            )
+                told(&narrowing.used)
+            );
+            (said, format!("`autocall key narrow {:?}` narrows it to {}", key.name, narrowing.becomes))
         });
         let open = self.open.iter().map(|(had, used)| {
             let words: Vec<String> = suggested(used).iter().map(|right| format!("\"{right}\"")).collect();
-            format!(
-                "whoever comes without a key from http.open_networks may do everything ({had}), as before there were rights; in 30 days they used {}: http.open_rights = [{}] narrows them to it",
-                told(used),
-                words.join(", ")
-            )
+            let said = format!(
+                "whoever comes without a key from http.open_networks may do everything ({had}), as before there were rights; in 30 days they used {}",
+                told(used)
+            );
+            (said, format!("http.open_rights = [{}] narrows them to it", words.join(", ")))
         });
         keys.chain(open).collect()
     }

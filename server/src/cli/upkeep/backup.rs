@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use clap::Args;
 
-use super::{open, quoted};
+use crate::cli::{open, quoted};
 use crate::clock::Clock;
 use crate::config::{Config, SecretUrl};
 use crate::engine::watch::backups::passphrase_in;
@@ -109,7 +109,7 @@ pub(super) async fn backup(asked: Backup, config: &Config) -> anyhow::Result<()>
         if sealed { "encrypted" } else { "not encrypted" }
     );
     if let Err(error) = note(&asked.file, &written, config).await {
-        eprintln!("note: the server does not know of this backup: {}", super::sentence(&error));
+        eprintln!("note: the server does not know of this backup: {}", crate::cli::sentence(&error));
     }
     Ok(())
 }
@@ -182,7 +182,7 @@ pub(super) async fn move_to(asked: Move, config: &Config) -> anyhow::Result<()> 
     let address = match (asked.to, asked.to_file) {
         (Some(address), _) => address,
         (None, Some(file)) => {
-            let text = String::from_utf8(super::read_file(&file)?);
+            let text = String::from_utf8(crate::cli::read_file(&file)?);
             let text = text.map_err(|_| anyhow::anyhow!("{} is no text in UTF-8", file.display()))?;
             text.lines().next().unwrap_or_default().trim().to_owned()
         }

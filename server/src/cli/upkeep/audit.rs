@@ -4,9 +4,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use std::io::Write as _;
 
-use super::open;
 use crate::api::personal::audit::AuditFile;
 use crate::audit::{Kind, Operation};
+use crate::cli::open;
 use crate::config::Config;
 use crate::store::audit::{AuditFilter, AuditRow};
 

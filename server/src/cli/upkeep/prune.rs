@@ -3,9 +3,9 @@
 use chrono::TimeDelta;
 use clap::Args;
 
-use super::{agreed_clock, open};
 use crate::alarm::doer::Doer;
 use crate::audit::{Line, Operation};
+use crate::cli::{agreed_clock, open};
 use crate::config::Config;
 use crate::engine::watch::retention;
 use crate::keep::media;
