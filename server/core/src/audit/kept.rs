@@ -122,7 +122,7 @@ fn bounded(value: Value) -> Value {
         let mut room = MOST_BYTES - 64;
         let mut left_out = 0;
         for (key, value) in entries {
-            let needs = key.len() + value.to_string().len() + 8;
+            let needs = json!(key).to_string().len() + value.to_string().len() + 2;
             if needs <= room {
                 room -= needs;
                 kept.insert(key, value);

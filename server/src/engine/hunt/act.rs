@@ -234,6 +234,12 @@ impl Engine {
         let now = work.now();
         let mut earlier = work.db().callees(hunt.id).await?;
         for callee in &mut earlier {
+            // A number that was masked meanwhile is asked of the people of today.
+            if let Some(person) = callee.person_id.filter(|_| callee.number.contains('*'))
+                && let Some(number) = work.db().numbers_of(person).await?.into_iter().next()
+            {
+                callee.number = number;
+            }
             if without.is_some_and(|one| one.is(callee.person_id, &callee.number)) {
                 callee.verdict = Some(Verdict::Declined);
             }

@@ -75,6 +75,8 @@ statements! {
         "SELECT c.id, c.hunt_id, c.number FROM dial_targets t JOIN callees c ON c.id = t.callee_id
          WHERE t.phone = $1 AND t.offered_at IS NOT NULL LIMIT 20"
     ];
+    /// Those of these hunts that will ring again.
+    TO_RING_AGAIN = ["SELECT hunt_id FROM alarms WHERE ring_again_at IS NOT NULL AND hunt_id" in_list];
     /// Callees of these hunts whose numbers are not masked.
     CALLEES_OF_HUNTS = [
         "SELECT id, hunt_id, number FROM callees WHERE hunt_id" in_list "AND number NOT LIKE '%*%' ORDER BY hunt_id, step, position LIMIT 500"
@@ -447,6 +449,9 @@ impl Db<'_> {
     /// Masks the numbers in these hunts, which are over: of callees, of their calls, and wherever they are told.
     pub async fn mask_numbers_in(&mut self, hunts: &[HuntId]) -> Result<()> {
         let list = serde_json::json!(hunts).to_string();
+        let again: Vec<(HuntId,)> = fetch_all!(self, TO_RING_AGAIN, list.as_str())?;
+        let hunts: Vec<HuntId> = hunts.iter().filter(|hunt| !again.iter().any(|(own,)| own == *hunt)).copied().collect();
+        let list = serde_json::json!(hunts).to_string();
         loop {
             let callees: Vec<CalleeFound> = fetch_all!(self, CALLEES_OF_HUNTS, list.as_str())?;
             let answers: Vec<(AnswerId, String, Option<String>)> = fetch_all!(self, ANSWERS_OF_HUNTS, list.as_str())?;
@@ -458,7 +463,7 @@ impl Db<'_> {
             numbers.sort_unstable();
             numbers.dedup();
             let known = Known::only_numbers(numbers);
-            self.forget_around(hunts, &known).await?;
+            self.forget_around(&hunts, &known).await?;
             for callee in callees {
                 let left = hidden(&known.instead_of(&callee.number));
                 execute!(self, MASK_CALLEE, callee.id, left.as_str())?;
