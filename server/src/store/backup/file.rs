@@ -426,7 +426,7 @@ mod tests {
     }
 
     fn write_pieces(to: &NewBackup, pieces: Vec<Piece>) -> Result<Written> {
-        let (sender, receiver) = mpsc::channel(pieces.len());
+        let (sender, receiver) = mpsc::channel(pieces.len().max(1));
         pieces.into_iter().for_each(|piece| sender.try_send(Ok(piece)).unwrap());
         drop(sender);
         write(to, receiver)
