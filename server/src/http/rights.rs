@@ -62,7 +62,11 @@ const NEEDS: &[(&str, &[(&str, Need)])] = &[
     ("/api/v1/reports", &[("GET", READ)]),
     ("/api/v1/reports.csv", &[("GET", READ)]),
     ("/api/v1/sms/inbox", &[("GET", READ)]),
-    // What operators keep.
+    // What operators keep. Who did what, and all that is known of somebody, is for nobody else to read.
+    ("/api/v1/audit", &[("GET", KEEP)]),
+    ("/api/v1/audit.csv", &[("GET", KEEP)]),
+    ("/api/v1/people/{person}/export", &[("GET", KEEP)]),
+    ("/api/v1/people/{person}/erase", &[("POST", KEEP)]),
     ("/api/v1/do-not-call", &[("GET", READ), ("POST", KEEP)]),
     ("/api/v1/do-not-call/{number}", &[("GET", READ), ("DELETE", KEEP)]),
     ("/api/v1/heartbeats", &[("GET", READ), ("POST", KEEP)]),
