@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::store::audit::{AuditFilter, AuditRow};
 
 #[derive(Debug, Args)]
-pub(super) struct Audit {
+pub(in crate::cli) struct Audit {
     /// Only these operations, such as person_changed
     #[arg(long = "operation", value_name = "OPERATION", value_parser = operation)]
     operations: Vec<Operation>,
@@ -52,7 +52,7 @@ fn kind(word: &str) -> Result<Kind, String> {
     })
 }
 
-pub(super) async fn run(audit: Audit, config: &Config) -> anyhow::Result<()> {
+pub(in crate::cli) async fn run(audit: Audit, config: &Config) -> anyhow::Result<()> {
     let filter = AuditFilter {
         operations: audit.operations,
         kinds: audit.kinds,

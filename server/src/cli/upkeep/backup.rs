@@ -21,7 +21,7 @@ use crate::store::backup::{Contents, back_up, check, is_current};
 const PASSPHRASE: &str = "AUTOCALL_BACKUP_PASSPHRASE";
 
 #[derive(Debug, Args)]
-pub(super) struct Backup {
+pub(in crate::cli) struct Backup {
     /// Where to write it; with --check, what to read
     file: PathBuf,
     /// Encrypt it, with the passphrase of --passphrase-file, AUTOCALL_BACKUP_PASSPHRASE or backup.passphrase_file; where the last is set,
@@ -40,7 +40,7 @@ pub(super) struct Backup {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Restore {
+pub(in crate::cli) struct Restore {
     /// A backup
     file: PathBuf,
     /// The file whose first line is the passphrase [default: AUTOCALL_BACKUP_PASSPHRASE, or backup.passphrase_file]
@@ -52,7 +52,7 @@ pub(super) struct Restore {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Move {
+pub(in crate::cli) struct Move {
     /// Where to: postgres://user:password@host/name, or a folder for the embedded database
     #[arg(long, value_name = "ADDRESS", required_unless_present = "to_file")]
     to: Option<String>,
@@ -84,7 +84,7 @@ fn database(config: &Config) -> Option<&str> {
     config.database_url.as_ref().map(SecretUrl::expose)
 }
 
-pub(super) async fn backup(asked: Backup, config: &Config) -> anyhow::Result<()> {
+pub(in crate::cli) async fn backup(asked: Backup, config: &Config) -> anyhow::Result<()> {
     if asked.check {
         let passphrase = if file::is_sealed(&asked.file)? { passphrase(asked.passphrase_file.as_deref(), config)? } else { None };
         tell_contents(&asked.file, &check(&asked.file, passphrase).await?);
@@ -151,7 +151,7 @@ fn name_of(head: &Head) -> String {
     head.installation.map_or_else(|| "no installation yet".to_owned(), |installation| format!("installation {installation}"))
 }
 
-pub(super) async fn restore(asked: Restore, config: &Config) -> anyhow::Result<()> {
+pub(in crate::cli) async fn restore(asked: Restore, config: &Config) -> anyhow::Result<()> {
     let passphrase = if file::is_sealed(&asked.file)? { passphrase(asked.passphrase_file.as_deref(), config)? } else { None };
     let to = Destination {
         database_url: database(config).map(str::to_owned),
@@ -178,7 +178,7 @@ pub(super) async fn restore(asked: Restore, config: &Config) -> anyhow::Result<(
     Ok(())
 }
 
-pub(super) async fn move_to(asked: Move, config: &Config) -> anyhow::Result<()> {
+pub(in crate::cli) async fn move_to(asked: Move, config: &Config) -> anyhow::Result<()> {
     let address = match (asked.to, asked.to_file) {
         (Some(address), _) => address,
         (None, Some(file)) => {

@@ -11,7 +11,7 @@ use crate::engine::watch::retention;
 use crate::keep::media;
 
 #[derive(Debug, Args)]
-pub(super) struct Prune {
+pub(in crate::cli) struct Prune {
     /// Forget alarms that ended so many days ago [default: retention.days]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     older_than: Option<u32>,
@@ -20,7 +20,7 @@ pub(super) struct Prune {
     dry_run: bool,
 }
 
-pub(super) async fn run(prune: Prune, config: &Config) -> anyhow::Result<()> {
+pub(in crate::cli) async fn run(prune: Prune, config: &Config) -> anyhow::Result<()> {
     let days = prune.older_than.unwrap_or(config.retention.days);
     if days == 0 {
         anyhow::bail!("retention.days is 0, which keeps everything: say how old with --older-than DAYS");
