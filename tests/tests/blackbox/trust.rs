@@ -4,7 +4,7 @@ use std::process::Output;
 
 use crate::world::{Engine, World, on_both};
 
-on_both!(places_and_signatures_are_said_by_commands);
+on_both!(places_and_signatures_are_said_by_commands, rights_are_said_by_commands);
 
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
@@ -66,4 +66,40 @@ async fn places_and_signatures_are_said_by_commands(engine: Engine) {
     assert!(!done(&world, &["key", "list"]).await.contains("signed as"));
     refused(&world, &["key", "set", "scada", "--sign", "sentry"]).await;
     refused(&world, &["key", "add", "--name", "pbx", "--phonecalls", "--sign", "github"]).await;
+}
+
+async fn rights_are_said_by_commands(engine: Engine) {
+    let world = World::new(engine).await;
+    let line = async |name: &str| {
+        let said = done(&world, &["key", "list"]).await;
+        said.lines().find(|line| line.starts_with(&format!("{name}\t"))).unwrap_or_else(|| panic!("{said}")).to_owned()
+    };
+    let first = done(&world, &["key", "add", "--name", "zabbix"]).await;
+    assert!(line("zabbix").await.ends_with("never used\t\traise"), "{}", line("zabbix").await);
+    let add = ["key", "add", "--name", "chat", "--right", "raise,operate", "--source", "zabbix", "--source", "grafana"];
+    done(&world, &[&add[..], &["--expires", "90d"]].concat()).await;
+    let said = line("chat").await;
+    assert!(said.contains("raise,operate\tbound to sources zabbix, grafana\texpires "), "{said}");
+    for wrong in [
+        &["--right", "everything"][..],
+        &["--right", "admin", "--source", "x"],
+        &["--team", "nobody"],
+        &["--expires", "soon"],
+        &["--mail", "--right", "read"],
+        &["--phonecalls", "--expires", "9d"],
+    ] {
+        refused(&world, &[&["key", "add", "--name", "bad"][..], wrong].concat()).await;
+    }
+    done(&world, &["key", "set", "chat", "--unbound", "--expires", "never", "--right", "admin"]).await;
+    assert!(line("chat").await.ends_with("\tadmin"), "{}", line("chat").await);
+    let second = done(&world, &["key", "rotate", "zabbix", "--overlap", "7d"]).await;
+    assert!(second.contains("ak_") && second != first && second.contains("is good until"), "{second}");
+    assert!(line("zabbix").await.contains("old secret good until"), "{}", line("zabbix").await);
+    assert!(done(&world, &["key", "rotate", "zabbix", "--overlap", "0"]).await.contains("refused from now on"));
+    let said = done(&world, &["key", "narrow", "chat"]).await;
+    assert!(said.contains("it would have raise") && said.contains("--yes"), "{said}");
+    assert!(line("chat").await.ends_with("\tadmin"), "it was only shown");
+    done(&world, &["key", "narrow", "chat", "--yes"]).await;
+    assert!(line("chat").await.ends_with("\traise"), "{}", line("chat").await);
+    assert!(refused(&world, &["key", "narrow", "nobody"]).await.contains("autocall key list"));
 }
