@@ -54,7 +54,7 @@ impl Known {
         if self.emails.iter().any(|email| email.eq_ignore_ascii_case(text)) {
             return Some(ERASED.to_owned());
         }
-        if text.len() <= 40 && self.numbers.iter().any(|number| same_phone(number, text)) {
+        if text.len() <= 40 && self.numbers.iter().any(|number| same_phone(number, text) || is_form_of(number, text)) {
             return Some(self.instead_of(text));
         }
         let mut left = text.to_owned();
@@ -64,6 +64,9 @@ impl Known {
                 left = replaced(&left, number, &self.instead_of(number));
                 left = replaced(&left, digits, &self.instead_of(digits));
             }
+        }
+        if let Some(others) = self.without_other_forms(&left) {
+            left = others;
         }
         for email in &self.emails {
             left = replaced(&left, email, ERASED);
@@ -75,6 +78,46 @@ impl Known {
             left = replaced(&left, name, ERASED);
         }
         (left != text).then_some(left)
+    }
+
+    /// A text without their numbers as they are dialled in their own country, or parted into groups. `None` when none stands in it.
+    fn without_other_forms(&self, text: &str) -> Option<String> {
+        let of_a_number = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '(' | ')' | '.' | '/' | ' ' | '\u{a0}');
+        let is_one = |written: &str| self.numbers.iter().any(|number| is_form_of(number, written));
+        let mut left = String::with_capacity(text.len());
+        let mut found = false;
+        let mut rest = text;
+        while !rest.is_empty() {
+            let length = rest.find(|c: char| !of_a_number(c)).unwrap_or(rest.len());
+            let (run, behind) = rest.split_at(length);
+            let begins = run.find(|c: char| c.is_ascii_digit() || c == '+').unwrap_or(run.len());
+            let ends = run.rfind(|c: char| c.is_ascii_digit()).map_or(begins, |last| last + 1).max(begins);
+            let within = (begins == 0 && left.chars().next_back().is_some_and(goes_on))
+                || (ends == run.len() && behind.chars().next().is_some_and(goes_on));
+            left.push_str(&run[..begins]);
+            let number = &run[begins..ends];
+            if !within && is_one(number) {
+                left.push_str(&self.instead_of(number));
+                found = true;
+            } else {
+                // Several may stand beside each other; those at its ends may be parts of words.
+                let last = number.matches(' ').count();
+                for (place, piece) in number.split(' ').enumerate() {
+                    let whole = !within || (place > 0 && place < last);
+                    let of_theirs = whole && is_one(piece);
+                    found |= of_theirs;
+                    if place > 0 {
+                        left.push(' ');
+                    }
+                    if of_theirs { left.push_str(&self.instead_of(piece)) } else { left.push_str(piece) }
+                }
+            }
+            left.push_str(&run[ends..]);
+            let other = behind.find(of_a_number).unwrap_or(behind.len());
+            left.push_str(&behind[..other]);
+            rest = &behind[other..];
+        }
+        found.then_some(left)
     }
 
     /// Forgets them in JSON, in values and not in keys. Whether they stood in it.
@@ -111,6 +154,19 @@ impl Known {
             Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }
     }
+}
+
+/// Whether a text is this number, in comparable form, as people or phones write it: without the country's code, or with zeros before it.
+fn is_form_of(number: &str, text: &str) -> bool {
+    /// The longest code of a country, and a mark of mobile phones behind it.
+    const BEFORE: usize = 4;
+    let others = |c: char| !(c.is_ascii_digit() || matches!(c, '+' | '-' | '(' | ')' | '.' | '/' | ' ' | '\u{a0}'));
+    if text.contains(others) {
+        return false;
+    }
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let (written, own) = (digits.trim_start_matches('0'), number.trim_start_matches('+'));
+    written.len() >= FEWEST_DIGITS && own.len().saturating_sub(written.len()) <= BEFORE && own.ends_with(written)
 }
 
 /// Whether a character goes on with a word in scripts that put blanks between words.
@@ -179,6 +235,11 @@ mod tests {
             ("call +8618712345678 or 8618712345678", Some("call ****** or ******")),
             ("+8618712345678", Some("******")),
             ("order 98618712345678", None),
+            ("18712345678", Some("******")),
+            ("0086 187-1234-5678", Some("******")),
+            ("ring 187 1234 5678 or 12 18712345678.", Some("ring ****** or 12 ******.")),
+            ("disk18712345678", None),
+            ("2345678 of 187123456789", None),
             ("110", Some("******")),
             ("110 disks", None),
             ("LI@example.com", Some("(erased)")),

@@ -23,8 +23,19 @@ const WEIGHT_AT_ONCE: usize = 256 * 1024;
 const MADE_ANEW: &str = "sought";
 
 /// A database with rows in these tables alone is one that a first start has made.
-const OF_A_FIRST_START: [&str; 10] =
-    ["backups", "edits", "first_steps", "identities", "installation", "knocks", "places", "refusals", "secrets", "shout_pace"];
+const OF_A_FIRST_START: [&str; 11] = [
+    "backups",
+    "edits",
+    "first_steps",
+    "identities",
+    "installation",
+    "knocks",
+    "places",
+    "refusals",
+    "rights_begin",
+    "secrets",
+    "shout_pace",
+];
 
 /// Where rows go that are read.
 pub(super) enum Sink<'s> {
