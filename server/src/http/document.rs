@@ -29,7 +29,7 @@ const VERSIONED: [&str; 14] = [
 ];
 
 /// Other requests that may say which version was read: of the entry that they remove, or of what they change a part of.
-const HONOURED: [(&str, &str); 12] = [
+const HONOURED: [(&str, &str); 13] = [
     ("post", "/api/v1/do-not-call"),
     ("delete", "/api/v1/do-not-call/{number}"),
     ("delete", "/api/v1/maintenance/{id}"),
@@ -42,13 +42,14 @@ const HONOURED: [(&str, &str); 12] = [
     ("post", "/api/v1/schedules/{schedule}/holidays"),
     ("post", "/api/v1/schedules/{schedule}/import"),
     ("post", "/api/v1/lines/{id}/forward"),
+    ("post", "/api/v1/people/{person}/erase"),
 ];
 
 /// What is read again at once is told as it is then.
 const CALENDAR_REFRESHED: &str = "/api/v1/schedules/{schedule}/calendar/refresh";
 
 /// What the parts of the API are about, in the order in which they are read.
-const TAGS: [(&str, &str); 16] = [
+const TAGS: [(&str, &str); 17] = [
     ("alarms", "Raising alarms, following them, and what people do about them."),
     ("senders", "Webhooks of monitoring systems."),
     ("heartbeats", "Senders that are missed when they fall silent."),
@@ -61,6 +62,7 @@ const TAGS: [(&str, &str); 16] = [
     ("lines", "Public numbers that follow the person on duty."),
     ("sms", "Gateways for text messages, and what they receive."),
     ("media", "What was said in calls, and sound that calls play."),
+    ("audit", "Who changed what."),
     ("reports", "Figures of what happened, per month: alarms, calls, answers and time on duty."),
     ("shouts", "One message to many people: the API of blast-api in its own words, and its detail records."),
     ("barista", "The API of Barista, in its own words."),
@@ -581,8 +583,8 @@ fn tell_versions(method: &str, path: &str, operation: &mut Operation) {
     }
     let honours = HONOURED.contains(&(method, path)) || (method == "post" && path == CALENDAR_REFRESHED);
     if honours {
-        let what =
-            if method == "post" { "The ETag of what was read and is added to, or *" } else { "The ETag of what was read, or *" };
+        let adds = method == "post" && !path.ends_with("/erase");
+        let what = if adds { "The ETag of what was read and is added to, or *" } else { "The ETag of what was read, or *" };
         operation.parameters.get_or_insert_default().push(RefOr::T(header_parameter("If-Match", what, false)));
         let stale = problem("Somebody else has changed it since it was read");
         operation.responses.responses.entry("412".to_owned()).or_insert_with(|| RefOr::T(stale));

@@ -3,7 +3,7 @@
 //! `GET` gives a version as `ETag`. A request that replaces or removes says with `If-Match` what its sender has read, or with
 //! `If-None-Match: *` that there was nothing; where that is not so any more it is answered with 412, and nothing is changed.
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -72,10 +72,15 @@ pub async fn looked_at(mut request: Request, next: Next) -> Response {
     }
     *request.method_mut() = Method::GET;
     let (mut parts, body) = next.run(request).await.into_parts();
-    if let Some(length) = body.size_hint().exact() {
-        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    Response::from_parts(parts, Body::empty())
+    let nothing = match body.size_hint().exact() {
+        Some(length) => {
+            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            Body::empty()
+        }
+        // Of what is sent a piece at a time nobody knows the length, and nothing is said of it.
+        None => Body::from_stream(futures_util::stream::empty::<Result<Bytes, std::convert::Infallible>>()),
+    };
+    Response::from_parts(parts, nothing)
 }
 
 /// What has no version of its own gets that of its text, so that whoever has it already need not be told again.

@@ -78,7 +78,7 @@ struct Checked {
 impl Checked {
     /// What a line of the audit log says of them.
     fn told(&self) -> Value {
-        json!({ "name": self.name, "numbers": self.numbers, "language": self.language })
+        json!({ "name": self.name, "numbers": self.numbers, "language": said(&self.language) })
     }
 }
 
@@ -108,6 +108,11 @@ fn checked_language(language: &str) -> Result<String, PersonError> {
     let language = language.trim();
     let good = language.len() <= LONGEST_LANGUAGE && language.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     if good { Ok(language.to_owned()) } else { Err(PersonError::BadLanguage(language.to_owned())) }
+}
+
+/// A language, where there is one.
+fn said(language: &str) -> Option<&str> {
+    Some(language).filter(|language| !language.is_empty())
 }
 
 /// The version of a person.
@@ -175,7 +180,7 @@ pub async fn set_language(work: &mut Work, id: PersonId, language: &str, expecte
         return Err(PersonError::Gone);
     }
     let line = Line::new(Operation::PersonChanged).of(id).named(old.name.as_str()).about(Some(id));
-    work.note(line.before(json!({ "language": old.language })).after(json!({ "language": language })));
+    work.note(line.before(json!({ "language": said(&old.language) })).after(json!({ "language": said(&language) })));
     work.announce(Announcement::People);
     Ok(())
 }
@@ -221,7 +226,11 @@ pub async fn removal(db: &mut Db<'_>, id: PersonId, expected: &Expected, now: Da
 }
 
 /// Somebody, who must be as whoever acts has seen them.
-async fn there_as_expected(db: &mut Db<'_>, id: PersonId, expected: &Expected) -> Result<(PersonRow, Vec<String>), PersonError> {
+pub(in crate::keep) async fn there_as_expected(
+    db: &mut Db<'_>,
+    id: PersonId,
+    expected: &Expected,
+) -> Result<(PersonRow, Vec<String>), PersonError> {
     let old = db.person(id).await?.ok_or(PersonError::Gone)?;
     let numbers = db.numbers_of(id).await?;
     expected.check(Some(&version(&old, &numbers)))?;

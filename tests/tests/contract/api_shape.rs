@@ -720,7 +720,10 @@ async fn a_look_has_the_head_of_what_is_read(home: Home) {
         for name in ["etag", "content-type", "deprecation"] {
             assert_eq!(look.headers().get(name), head.get(name), "{place}: {name}");
         }
-        assert_eq!(look.headers()["content-length"], length.as_str(), "{place}");
+        let told = look.headers().get("content-length").map(|own| own.to_str().unwrap());
+        // What is sent a piece at a time has no length beforehand.
+        let whole = (place != "/api/v1/audit.csv").then_some(length.as_str());
+        assert_eq!(told, whole, "{place}");
         assert!(look.bytes().await.unwrap().is_empty(), "{place}");
         if let Some(tag) = head.get("etag") {
             let known = client.head(&url).header("if-none-match", tag).send().await.unwrap();

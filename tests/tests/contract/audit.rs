@@ -297,7 +297,7 @@ async fn a_line_says_who_and_what_was_before(home: Home) {
     assert_eq!(line["operation"], "person_changed");
     assert_eq!((&line["kind"], &line["subject_id"], &line["subject_name"]), (&json!("person"), &made["id"], &json!("Li Na")));
     assert_eq!((&line["before"], &line["after"]), (&json!({ "language": "en" }), &json!({ "language": "ja" })));
-    assert_eq!((&line["about_person_id"], &line["at"]), (&made["id"], &json!("2026-11-20T03:00:00Z")));
+    assert_eq!((&line["about_person_id"], &line["done_at"]), (&made["id"], &json!("2026-11-20T03:00:00Z")));
     let id = server.raise(&[A], json!({})).await;
     send(&server, Method::POST, &format!("/api/v1/alarms/{id}/acknowledge"), Some(&json!({ "name": "Li Na" }))).await;
     let line = &lines(&server, "&operation=alarm_acknowledged").await[0];

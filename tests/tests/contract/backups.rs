@@ -284,9 +284,11 @@ async fn the_server_makes_backups_by_itself(home: Home) {
     server.app.engine.keep_backups().await.unwrap();
     assert_eq!(files_in(&dir), first, "none is due");
     // Another node finds that it is done.
-    let other = server.home.quiet_node().await;
-    other.app.engine.keep_backups().await.unwrap();
-    assert_eq!(files_in(&dir), first);
+    if server.home.schema().is_some() {
+        let other = server.home.quiet_node().await;
+        other.app.engine.keep_backups().await.unwrap();
+        assert_eq!(files_in(&dir), first);
+    }
     for _ in 0..2 {
         server.home.clock.advance(chrono::TimeDelta::hours(24));
         server.app.engine.keep_backups().await.unwrap();

@@ -137,7 +137,13 @@ async fn an_erasure_that_was_broken_off_goes_on(home: Home) {
     // Only its first transaction came to its end.
     let person: autocall::ids::PersonId = id.parse().unwrap();
     let by = autocall::engine::Doer::CommandLine;
-    let begun = server.app.engine.carry_out(by, async |work| autocall::keep::personal::erasing::begin(work, person).await).await;
+    let begun = server
+        .app
+        .engine
+        .carry_out(by, async |work| {
+            autocall::keep::personal::erasing::begin(work, person, &autocall::versions::Expected::Anything).await
+        })
+        .await;
     begun.unwrap();
     let people = server.items("/api/v1/people").await.to_string();
     assert!(!people.contains("Li Na") && people.contains("(erased)"), "{people}");

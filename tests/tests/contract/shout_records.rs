@@ -2,6 +2,7 @@
 
 use autocall::engine::Doer;
 use autocall::keep::keys;
+use autocall::rights::{Right, Rights};
 use autocall_tests::described::Held as _;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -30,10 +31,15 @@ async fn items(server: &Server, key: &str, path: &str) -> Vec<Value> {
     serde_json::from_str::<Value>(&text).unwrap()["items"].as_array().unwrap().clone()
 }
 
-/// A key without rights.
+/// A key that reads, and neither sends shouts nor commands calls.
 async fn plain(server: &Server) -> String {
     let (store, region) = (&server.app.engine.store, server.home.config().default_region);
-    store.carry_out(server.now(), Doer::Server, async |work| keys::add(work, "plain", &[], region).await).await.unwrap()
+    store
+        .carry_out(server.now(), Doer::Server, async |work| {
+            keys::add_with(work, "plain", &[], &Rights::of([Right::Read]), region).await
+        })
+        .await
+        .unwrap()
 }
 
 async fn records_are_read_by_the_key_that_made_them(home: Home) {

@@ -85,7 +85,13 @@ async fn a_transaction_that_is_dropped_leaves_nothing(home: Home) {
             .unwrap();
         tx.db().end_hunt(hunt.id, autocall::alarm::HuntOutcome::NoAnswer, None, server.now()).await.unwrap();
     }
-    assert_eq!(server.dial(&desk).await.1, [A]);
+    // The connection is told to roll back, and nobody waits for that: until it has, the hunt is another's.
+    let free = async || {
+        let said = server.get(&desk).await;
+        (said["code"] == 0).then_some(said)
+    };
+    let said = eventually("the hunt to be free again", Duration::from_secs(5), free).await;
+    assert_eq!(said["phone"][0], A);
 }
 
 async fn an_idle_poll_asks_nobody(home: Home) {

@@ -31,7 +31,8 @@ const AT_ONCE: i64 = 500;
 pub struct AuditLineJson {
     /// Never given again.
     id: i64,
-    at: DateTime<Utc>,
+    /// When.
+    done_at: DateTime<Utc>,
     /// What was done, such as `person_changed`.
     operation: String,
     /// With what kind of thing, such as `person`.
@@ -46,8 +47,8 @@ pub struct AuditLineJson {
     done_by_id: Option<String>,
     /// What that was called then.
     done_by_name: Option<String>,
-    /// The person who did it, where that is known.
-    person_id: Option<String>,
+    /// The person who did it, where that is known. By their id alone: what names somebody goes when they are erased.
+    done_by_person_id: Option<String>,
     /// The person whom it is about.
     about_person_id: Option<String>,
     /// In whose name, by their own word.
@@ -67,7 +68,7 @@ impl From<AuditRow> for AuditLineJson {
         let side = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
         Self {
             id: row.id,
-            at: row.at,
+            done_at: row.at,
             operation: row.operation,
             kind: row.kind,
             subject_id: row.subject,
@@ -75,7 +76,7 @@ impl From<AuditRow> for AuditLineJson {
             done_by: row.doer,
             done_by_id: row.doer_id,
             done_by_name: row.doer_name,
-            person_id: row.person_id.map(|id| id.to_string()),
+            done_by_person_id: row.person_id.map(|id| id.to_string()),
             about_person_id: row.about_id.map(|id| id.to_string()),
             said_by: row.said,
             address: row.address,
@@ -143,7 +144,8 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
         ("subject" = Option<String>, Query, description = "With the thing that has this id, or had this name"),
         ("starts_at" = Option<DateTime<Utc>>, Query, description = "Then or later"),
         ("ends_at" = Option<DateTime<Utc>>, Query, description = "Before then")),
-    responses((status = 200, description = "The lines", body = String, content_type = "text/csv"),
+    responses((status = 200, description = "The lines", body = String, content_type = "text/csv",
+            headers(("Content-Disposition" = String, description = "A name for the file"))),
         (status = 422, description = "The parameters at fault are named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn table(
@@ -174,7 +176,7 @@ pub fn file(store: Store, filter: AuditFilter) -> Response {
 /// What is in the columns of the table.
 pub const COLUMNS: [&str; 13] = [
     "id",
-    "at",
+    "done_at",
     "operation",
     "kind",
     "subject_id",

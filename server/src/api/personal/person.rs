@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use futures_util::stream;
 use serde::Serialize;
@@ -20,6 +20,7 @@ use crate::keep::people::PersonError;
 use crate::keep::personal::erasing::{self, ErasureError};
 use crate::keep::personal::export::{self, Export};
 use crate::store::{Store, StoreError};
+use crate::versions::Expected;
 
 /// An answer does not wait for longer than that; the rest goes on within the hour.
 pub const ERASES_WHILE_ASKED: Duration = Duration::from_secs(5);
@@ -27,8 +28,8 @@ pub const ERASES_WHILE_ASKED: Duration = Duration::from_secs(5);
 /// How far an erasure has got.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ErasureJson {
-    /// Who it was.
-    person_id: String,
+    /// Who it was: an id, for there is no name any more.
+    id: String,
     /// Whether nothing is left; else it goes on within the hour, or when it is asked for again.
     done: bool,
 }
@@ -50,7 +51,8 @@ fn gone(named: &str) -> Problem {
 /// rung, answers, calls, text messages, and the lines of the audit log by or about them.
 #[utoipa::path(get, path = "/api/v1/people/{person}/export", tag = "people",
     params(("person" = String, Path, description = "Their name or id")),
-    responses((status = 200, description = "The file", body = Object, content_type = "application/json"),
+    responses((status = 200, description = "The file", body = Object, content_type = "application/json",
+            headers(("Content-Disposition" = String, description = "A name for the file"))),
         (status = 404, description = "There is no such person", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn export(
@@ -103,14 +105,16 @@ pub async fn erase(
     State(app): State<Arc<App>>,
     Extension(sender): Extension<Sender>,
     Path(person): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let id = found(&app, &person).await?;
+    let (id, expected) = (found(&app, &person).await?, Expected::of(&headers));
     let refused = |error| match error {
         ErasureError::Store(error) => Problem::from(error),
+        ErasureError::Person(PersonError::Stale(stale)) => stale.into(),
         ErasureError::Gone | ErasureError::Person(_) => gone(&person),
         other => Problem::new(StatusCode::CONFLICT, Code::PersonIsNeeded, other.to_string()),
     };
-    app.engine.carry_out(sender.doer(), async |work| erasing::begin(work, id).await).await.map_err(refused)?;
+    app.engine.carry_out(sender.doer(), async |work| erasing::begin(work, id, &expected).await).await.map_err(refused)?;
     let done = for_a_while(&app.engine.store, app.engine.clock.now()).await.map_err(refused)?;
-    Ok(answer(StatusCode::OK, &ErasureJson { person_id: id.to_string(), done }))
+    Ok(answer(StatusCode::OK, &ErasureJson { id: id.to_string(), done }))
 }

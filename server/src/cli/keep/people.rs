@@ -202,7 +202,9 @@ pub(in crate::cli) async fn run(command: PeopleCommand, config: &Config) -> anyh
             if let Some(name) = &name {
                 let person = named(&store, name).await?;
                 anyhow::ensure!(yes, "this cannot be taken back: say --yes to erase {name}");
-                store.carry_out(now, Doer::CommandLine, async |work| erasing::begin(work, person).await).await?;
+                store
+                    .carry_out(now, Doer::CommandLine, async |work| erasing::begin(work, person, &Expected::Anything).await)
+                    .await?;
             }
             while !erasing::go_on(&store, now, ERASES_FOR).await? {}
             store.close().await;

@@ -18,6 +18,7 @@ use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::PersonId;
 use crate::keep::personal::erasing::{self, ErasureError};
 use crate::keep::personal::export::{self, Export};
+use crate::versions::Expected;
 
 #[derive(Template)]
 #[template(path = "people/personal.html")]
@@ -67,7 +68,7 @@ pub(in crate::dashboard) async fn erase(
     if fields.get("sure") != "yes" {
         return page(&app, &reader, id, StatusCode::UNPROCESSABLE_ENTITY, Some(words.personal_not_sure.clone())).await;
     }
-    let begun = app.engine.carry_out(reader.doer(), async |work| erasing::begin(work, id).await).await;
+    let begun = app.engine.carry_out(reader.doer(), async |work| erasing::begin(work, id, &Expected::Anything).await).await;
     let wrong = match begun {
         Ok(()) => {
             for_a_while(&app.engine.store, app.engine.clock.now()).await.map_err(refused)?;

@@ -11,11 +11,12 @@ use uuid::Uuid;
 use crate::audit::forget::{ERASED, Known};
 use crate::audit::{Line, Operation};
 use crate::ids::{HandOverId, PersonId, ScheduleId};
-use crate::keep::people::{self, PersonError};
+use crate::keep::people::{self, PersonError, there_as_expected};
 use crate::roster::evaluate;
 use crate::store::audit::erasing::ErasureRow;
 use crate::store::edits::Edited;
 use crate::store::{Announcement, Store, StoreError, Work};
+use crate::versions::Expected;
 
 /// Why somebody is not erased; nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -87,14 +88,17 @@ impl Step {
 /// Begins to erase a person, or finds that it was begun. From then on nobody rings them, and they log in no more.
 ///
 /// # Errors
-/// Why they are not erased, or when the database fails.
-pub async fn begin(work: &mut Work, id: PersonId) -> Result<(), ErasureError> {
+/// Why they are not erased, that they have changed meanwhile, or when the database fails.
+pub async fn begin(work: &mut Work, id: PersonId, expected: &Expected) -> Result<(), ErasureError> {
     let now = work.now();
     work.db().lock_edits(Edited::People).await?;
     if work.db().erasure(id).await?.is_some_and(|row| row.done_at.is_none()) {
         return Ok(());
     }
-    let person = work.db().person(id).await?.ok_or(ErasureError::Gone)?;
+    let (person, numbers) = match there_as_expected(&mut work.db(), id, expected).await {
+        Err(PersonError::Gone) => return Err(ErasureError::Gone),
+        there => there?,
+    };
     work.db().lock_roster().await?;
     if work.db().is_in_open_hunt(id).await? {
         return Err(ErasureError::InOpenHunt);
@@ -105,7 +109,6 @@ pub async fn begin(work: &mut Work, id: PersonId) -> Result<(), ErasureError> {
     if let Some(schedule) = roster.schedules.iter().find(on_duty) {
         return Err(ErasureError::OnDuty(schedule.name.clone()));
     }
-    let numbers = work.db().numbers_of(id).await?;
     let bound = work.db().lines().await?.into_iter().find(|line| {
         line.bound_name.as_deref() == Some(person.name.as_str())
             || line.bound_number.as_ref().is_some_and(|own| numbers.contains(own))

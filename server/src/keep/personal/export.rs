@@ -225,7 +225,7 @@ impl Export {
         let about = json!({
             "id": person,
             "name": row.as_ref().map(|row| &row.name),
-            "language": row.as_ref().map(|row| &row.language),
+            "language": row.as_ref().map(|row| &row.language).filter(|language| !language.is_empty()),
             "numbers": self.numbers,
             "emails": emails,
             "logins": logins,
