@@ -100,12 +100,7 @@ async fn run(document: &Document, found: &[Example]) {
     let mail = format!("127.0.0.1:{}", reserve_port());
     let server = Binary::spawn(ServeOptions::new().as_installed().env("AUTOCALL_MAIL_LISTEN", &mail)).await;
     let folder = tempfile::Builder::new().prefix("docs-").tempdir().unwrap();
-    let programs = folder.path().join("bin");
-    fs::create_dir(&programs).unwrap();
-    for (name, variable) in [("autocall", "AUTOCALL_BIN"), ("handset", "HANDSET_BIN")] {
-        std::os::unix::fs::symlink(provided_by_run(variable), programs.join(name)).unwrap();
-    }
-    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let path = path_with_programs(folder.path());
     let (url, listen, data, home) = (server.url(), server.addr(), server.data_dir(), folder.path().display().to_string());
     let env = [
         ("AUTOCALL_URL", url.as_str()),
@@ -151,6 +146,16 @@ async fn every_example_works() {
     assert!(["README.md", "docs/connecting-monitoring.md"].iter().all(|name| tested.contains_key(*name)), "{tested:?}");
 }
 
+/// Where programs are found, our own first, by links in a folder of this one.
+fn path_with_programs(folder: &Path) -> String {
+    let programs = folder.join("bin");
+    fs::create_dir(&programs).unwrap();
+    for (name, variable) in [("autocall", "AUTOCALL_BIN"), ("handset", "HANDSET_BIN")] {
+        std::os::unix::fs::symlink(provided_by_run(variable), programs.join(name)).unwrap();
+    }
+    format!("{}:{}", programs.display(), std::env::var("PATH").unwrap())
+}
+
 /// A backup is made every night: the second one must not fail, and nobody else may read either.
 #[tokio::test]
 async fn the_backup_can_be_made_again_and_is_private() {
@@ -160,7 +165,8 @@ async fn the_backup_can_be_made_again_and_is_private() {
     let server = Binary::spawn(ServeOptions::new()).await;
     let folder = tempfile::tempdir().unwrap();
     let data = server.data_dir();
-    let path = std::env::var("PATH").unwrap();
+    let programs = tempfile::tempdir().unwrap();
+    let path = path_with_programs(programs.path());
     let env = [("AUTOCALL_DATA_DIR", data.to_str().unwrap()), ("PATH", &*path)];
     for night in ["first", "second"] {
         let output = backup.run(folder.path(), &env, DEADLINE).await;
