@@ -68,6 +68,8 @@ const TAGS: [(&str, &str); 17] = [
     ("barista", "The API of Barista, in its own words."),
     ("problems", "What the API refuses."),
 ];
+/// What is sent a piece at a time, and has neither a length nor a version beforehand.
+const IN_PIECES: [&str; 2] = ["/api/v1/audit.csv", "/api/v1/people/{person}/export"];
 /// Where the token in the path is all that is asked for.
 const BY_TOKEN: [&str; 2] = ["/api/v1/heartbeat/{token}", "/api/v1/sms/inbound/{token}"];
 /// What only a change says: where something is made, its form is described without it.
@@ -572,7 +574,7 @@ fn tell_versions(method: &str, path: &str, operation: &mut Operation) {
     let of_edited = VERSIONED.iter().any(|one| is_member_of(one, path));
     for (status, response) in &mut operation.responses.responses {
         let is_tagged = match method {
-            "get" => status == "200" && !BY_TOKEN.contains(&path) && !is_of_others(path),
+            "get" => status == "200" && !BY_TOKEN.contains(&path) && !is_of_others(path) && !IN_PIECES.contains(&path),
             "post" => (status == "201" && of_edited) || (status == "202" && path == CALENDAR_REFRESHED),
             "put" | "patch" => status.starts_with('2') && edited,
             _ => false,
@@ -589,7 +591,7 @@ fn tell_versions(method: &str, path: &str, operation: &mut Operation) {
         let stale = problem("Somebody else has changed it since it was read");
         operation.responses.responses.entry("412".to_owned()).or_insert_with(|| RefOr::T(stale));
     }
-    if !edited && (method != "get" || BY_TOKEN.contains(&path) || is_of_others(path)) {
+    if !edited && (method != "get" || BY_TOKEN.contains(&path) || is_of_others(path) || IN_PIECES.contains(&path)) {
         return;
     }
     let parameters = operation.parameters.get_or_insert_default();

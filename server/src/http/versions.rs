@@ -88,9 +88,9 @@ pub async fn tagged(request: Request, next: Next) -> Response {
     let (asks, headers) = (request.method() == Method::GET, request.headers().clone());
     let response = next.run(request).await;
     let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    // A table that is sent a piece at a time is never held as a whole.
-    let is_whole =
-        kind.starts_with(b"application/json") || (kind.starts_with(b"text/csv") && response.body().size_hint().exact().is_some());
+    let has_a_version = kind.starts_with(b"application/json") || kind.starts_with(b"text/csv");
+    // What is sent a piece at a time is never held as a whole.
+    let is_whole = has_a_version && response.body().size_hint().exact().is_some();
     if !asks || !is_whole || response.status() != StatusCode::OK || response.headers().contains_key(header::ETAG) {
         return response;
     }

@@ -722,7 +722,7 @@ async fn a_look_has_the_head_of_what_is_read(home: Home) {
         }
         let told = look.headers().get("content-length").map(|own| own.to_str().unwrap());
         // What is sent a piece at a time has no length beforehand.
-        let whole = (place != "/api/v1/audit.csv").then_some(length.as_str());
+        let whole = (place != "/api/v1/audit.csv" && !place.ends_with("/export")).then_some(length.as_str());
         assert_eq!(told, whole, "{place}");
         assert!(look.bytes().await.unwrap().is_empty(), "{place}");
         if let Some(tag) = head.get("etag") {

@@ -31,12 +31,12 @@ async fn items(server: &Server, key: &str, path: &str) -> Vec<Value> {
     serde_json::from_str::<Value>(&text).unwrap()["items"].as_array().unwrap().clone()
 }
 
-/// A key that reads, and neither sends shouts nor commands calls.
+/// A key that reads and acts, and neither sends shouts nor commands calls.
 async fn plain(server: &Server) -> String {
     let (store, region) = (&server.app.engine.store, server.home.config().default_region);
     store
         .carry_out(server.now(), Doer::Server, async |work| {
-            keys::add_with(work, "plain", &[], &Rights::of([Right::Read]), region).await
+            keys::add_with(work, "plain", &[], &Rights::of([Right::Operate]), region).await
         })
         .await
         .unwrap()
