@@ -105,6 +105,8 @@ fn hidden(value: Value, depth: usize) -> Value {
                 .collect(),
         ),
         Value::Array(entries) => Value::Array(entries.into_iter().map(|entry| hidden(entry, depth + 1)).collect()),
+        // Nothing is null, as everywhere in the API.
+        Value::String(text) if text.is_empty() => Value::Null,
         value => value,
     }
 }
