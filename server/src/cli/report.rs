@@ -41,7 +41,7 @@ pub(super) async fn run(report: Report, config: &Config) -> anyhow::Result<()> {
         match found.known_from {
             None => eprintln!("nothing was counted yet"),
             Some(day) if day > found.asked.from => {
-                eprintln!("figures are known from {day} on: what was before is not shown as zero")
+                eprintln!("figures are known from {day} on: what was before is not shown as zero");
             }
             Some(_) => {}
         }

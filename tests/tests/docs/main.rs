@@ -25,7 +25,7 @@ use autocall_tests::{
 /// How long one example may take.
 const DEADLINE: Duration = Duration::from_mins(1);
 /// Variables of the documents that are no configuration of the server.
-const OTHER_VARIABLES: [&str; 3] = ["AUTOCALL_URL", "AUTOCALL_KEY", "AUTOCALL_CONFIG"];
+const OTHER_VARIABLES: [&str; 4] = ["AUTOCALL_URL", "AUTOCALL_KEY", "AUTOCALL_CONFIG", "AUTOCALL_BACKUP_PASSPHRASE"];
 
 /// A Markdown file.
 struct Document {

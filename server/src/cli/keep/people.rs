@@ -23,7 +23,7 @@ use crate::store::{Store, Work};
 use crate::versions::Expected;
 
 /// Erasing goes on for so long before it is looked whether anything is left.
-const ERASES_FOR: Duration = Duration::from_secs(60);
+const ERASES_FOR: Duration = Duration::from_mins(1);
 
 async fn named(store: &Store, name: &str) -> anyhow::Result<PersonId> {
     let person = store.read().await?.db().person_by_name(name).await?;

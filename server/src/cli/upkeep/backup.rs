@@ -235,7 +235,7 @@ fn tell_moved(done: &Restored, from: &str, address: &str, config: &Config) {
             config.data_dir.join("server.database").display()
         ),
         Engine::Sqlite => {
-            println!("Next: take database_url and DATABASE_URL away, set data_dir = {}, and start the server.", quoted(address))
+            println!("Next: take database_url and DATABASE_URL away, set data_dir = {}, and start the server.", quoted(address));
         }
     }
     println!(

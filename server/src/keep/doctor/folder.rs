@@ -69,7 +69,7 @@ fn left(name: &str, bytes: u64) -> Finding {
     let told = format!("{} MB are free for {name}", bytes / 1_000_000);
     match bytes {
         ..NO_ROOM => Finding::bad(told, "make room now: when the disk is full, alarms are refused"),
-        ..SCARCE => Finding::warn(told, "make room, or keep less: retention.days, media.keep_days"),
+        NO_ROOM..SCARCE => Finding::warn(told, "make room, or keep less: retention.days, media.keep_days"),
         _ => Finding::good(told),
     }
 }

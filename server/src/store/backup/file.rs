@@ -280,9 +280,8 @@ fn read_body(path: &Path, mut body: impl BufRead, to: &mpsc::Sender<Result<Piece
         BackupError::Damaged { .. } => foreign(),
         other => other,
     })?;
-    let head = match serde_json::from_str::<Line>(first) {
-        Ok(Line::Autocall(head)) => head,
-        _ => return Err(later_form(path, first).unwrap_or_else(foreign)),
+    let Ok(Line::Autocall(head)) = serde_json::from_str::<Line>(first) else {
+        return Err(later_form(path, first).unwrap_or_else(foreign));
     };
     if head.form != FORM {
         return Err(later_form(path, first).unwrap_or_else(foreign));
@@ -427,7 +426,9 @@ mod tests {
 
     fn write_pieces(to: &NewBackup, pieces: Vec<Piece>) -> Result<Written> {
         let (sender, receiver) = mpsc::channel(pieces.len().max(1));
-        pieces.into_iter().for_each(|piece| sender.try_send(Ok(piece)).unwrap());
+        for piece in pieces {
+            sender.try_send(Ok(piece)).unwrap();
+        }
         drop(sender);
         write(to, receiver)
     }

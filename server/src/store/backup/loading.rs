@@ -121,7 +121,9 @@ enum Next {
 async fn next_of(from: &mut Coming, place: &mut Place) -> Result<Next> {
     match from.next().await? {
         Piece::Rows(rows) => {
-            rows.iter().for_each(|row| place.sum.add(&place.order, row));
+            for row in &rows {
+                place.sum.add(&place.order, row);
+            }
             Ok(Next::Rows(rows))
         }
         Piece::TableEnd(reached) => Ok(Next::End(reached)),

@@ -50,7 +50,9 @@ impl Sink<'_> {
         match self {
             Self::Channel(to) => to.send(Ok(Piece::Rows(rows))).await.map_err(|_| BackupError::Stopped),
             Self::Sum(sum, order) => {
-                rows.iter().for_each(|row| sum.add(order, row));
+                for row in &rows {
+                    sum.add(order, row);
+                }
                 Ok(())
             }
         }
