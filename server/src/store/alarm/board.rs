@@ -283,7 +283,7 @@ impl Db<'_> {
     }
 
     /// Forgets a person and their numbers; false when there is none. Past answers and records of calls keep the name. Whoever asks for it has
-    /// locked [`Edited::Figures`] before any row: what is counted at this moment would be waited for.
+    /// locked [`Edited::Figures`](crate::store::edits::Edited::Figures) before any row: what is counted at this moment would be waited for.
     pub async fn delete_person(&mut self, id: PersonId) -> Result<bool> {
         self.lock_figures().await?;
         self.call_records_know_no_longer(id).await?;
