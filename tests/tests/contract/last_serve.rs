@@ -162,14 +162,14 @@ async fn a_start_counts_as_a_serve(home: Home) {
 
 /// Keeps the database from writing dials while it can still be read.
 enum Hold {
-    Embedded { _writer: autocall::store::Tx },
+    Embedded { _writer: Box<autocall::store::Tx> },
     Shared { locked: sqlx::PgConnection },
 }
 
 impl Hold {
     async fn begin(server: &Server) -> Self {
         match server.home.config().database_url {
-            None => Self::Embedded { _writer: server.app.engine.store.begin().await.unwrap() },
+            None => Self::Embedded { _writer: Box::new(server.app.engine.store.begin().await.unwrap()) },
             Some(url) => {
                 let mut locked = sqlx::PgConnection::connect(url.expose()).await.unwrap();
                 locked.execute("BEGIN").await.unwrap();

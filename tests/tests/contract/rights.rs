@@ -110,7 +110,7 @@ fn filled(path: &str) -> String {
     let mut parts: Vec<String> = Vec::new();
     for part in path.split('/') {
         parts.push(match part.find('{') {
-            Some(_) => part.replace("{sender}", "zabbix").replace(|c| c == '{' || c == '}', ""),
+            Some(_) => part.replace("{sender}", "zabbix").replace(['{', '}'], ""),
             None => part.to_owned(),
         });
     }

@@ -148,9 +148,9 @@ pub async fn add_user(server: &Server, name: &str, role: Role) {
 }
 
 async fn add_user_as(server: &Server, name: &str, role: Role, person: Option<PersonId>) {
-    let store = &server.app.engine.store;
     // Hashed once for all: that is slow on purpose, and hundreds log in here.
     static HASHED: OnceCell<Hashed> = OnceCell::const_new();
+    let store = &server.app.engine.store;
     let hashed = HASHED.get_or_init(async || Passwords::default().hashed(PASSWORD).await.unwrap()).await;
     let login = users::Login::of(name, hashed.clone()).unwrap();
     store.carry_out(server.now(), Doer::Server, async |work| users::add(work, login, role, person).await).await.unwrap();
