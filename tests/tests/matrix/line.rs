@@ -42,7 +42,7 @@ pub struct Way {
 
 /// What keeps the store from writing.
 enum Hold {
-    Embedded { _writer: Tx },
+    Embedded { _writer: Box<Tx> },
     Shared { _locked: PgConnection },
 }
 
@@ -238,7 +238,7 @@ fn fault_in(reply: &HttpReply) -> Option<String> {
 /// Keeps the store from writing while it can still read.
 async fn hold(way: &Way) -> Hold {
     match &way.database {
-        None => Hold::Embedded { _writer: way.engine.store.begin().await.unwrap() },
+        None => Hold::Embedded { _writer: Box::new(way.engine.store.begin().await.unwrap()) },
         Some(url) => {
             let mut connection = PgConnection::connect(url).await.unwrap();
             connection.execute("BEGIN").await.unwrap();
