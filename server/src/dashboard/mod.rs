@@ -13,6 +13,7 @@ pub mod lines;
 mod notices;
 pub mod people;
 pub mod policies;
+mod query;
 mod quiet_hours;
 mod reports;
 mod sender;

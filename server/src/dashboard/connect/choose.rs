@@ -18,10 +18,10 @@ use crate::dashboard::frame::edit::reached;
 use crate::dashboard::frame::field::{Field, Input, Wrong, lines};
 use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, html};
-use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Text;
 use crate::dashboard::frame::words::{Words, fill, fill_text};
+use crate::dashboard::query::asked;
 use crate::keep::keys::{self, KeyError};
 use crate::secrets;
 

@@ -10,7 +10,6 @@ pub mod form;
 pub mod live;
 pub mod page;
 pub mod place;
-pub mod query;
 pub mod reader;
 pub mod session;
 pub mod set_up;

@@ -15,13 +15,13 @@ use super::answer::{Refusal, protect};
 use super::assets;
 use super::csrf;
 use super::place::{ADMIN_MENU, Entry, MENU, MORE_MENU, OWN_MENU, Place, RESPONDER_MENU};
-use super::query::asked;
 use super::reader::Reader;
 use super::session::{self, Cookies};
 use super::words::Bit::Html;
 use super::words::{Language, Words, fill, fill_text};
 use crate::access::doors;
 use crate::app::App;
+use crate::dashboard::query::asked;
 use crate::http::phone::nothing_for_phones;
 
 const LANGUAGE_COOKIE: &str = "autocall_language";

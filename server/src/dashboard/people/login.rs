@@ -17,12 +17,12 @@ use crate::dashboard::frame::field::{Field, Input, Wrong};
 use crate::dashboard::frame::form::Form;
 use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::place::Place;
-use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::session;
 use crate::dashboard::frame::session::Cookies;
 use crate::dashboard::frame::throttle::{From, TooSoon};
 use crate::dashboard::frame::words::{Words, fill_text};
+use crate::dashboard::query::asked;
 
 #[derive(Template)]
 #[template(path = "people/login.html")]

@@ -12,9 +12,9 @@ use super::{name, state};
 use crate::app::App;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::page::{Frame, at, html};
-use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
+use crate::dashboard::query::asked;
 use crate::store::shouts::rows::ShoutLine;
 
 const PAGE: i64 = 50;

@@ -15,9 +15,9 @@ use crate::dashboard::alarm::read::{Board, OpenHunt};
 use crate::dashboard::alarm::trouble::Trouble;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::page::{Part, Sight, live_page, since};
-use crate::dashboard::frame::query::asked;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
+use crate::dashboard::query::asked;
 
 /// How *Now* is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
