@@ -135,8 +135,8 @@ pub async fn misfits(browser: &Chromium, least: u32) -> Vec<String> {
             && [...one.parentElement.childNodes].some((near) => near.nodeType === 3 && near.textContent.trim());
         const small = [...document.querySelectorAll('a[href], button, summary, select, textarea, input:not([type=hidden])')]
             .filter((one) => one.checkVisibility({{ visibilityProperty: true, opacityProperty: true }}) && !inSentence(one))
-            .filter((one) => !(one.matches('[type=checkbox], [type=radio]') && one.labels.length
-                && one.labels[0].getBoundingClientRect().height >= {least}))
+            .filter((one) => !(one.matches('[type=checkbox], [type=radio]')
+                && [...one.labels].some((label) => label.getBoundingClientRect().height >= {least})))
             .map((one) => [one.getBoundingClientRect(), one])
             .filter(([box, one]) => box.width > 1 && box.bottom > 0
                 && (box.height < {least} - 0.5 || box.width < {least} - 0.5 && !one.closest('svg')));
