@@ -142,17 +142,25 @@ impl Keys {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let who = key.map_or_else(|| WITHOUT_KEY.to_owned(), |key| key.id.to_string());
+        let what = (who.clone(), right);
         {
             let mut known = self.0.now();
-            let what = (who.clone(), right);
             if known.rights.get(&what).is_some_and(|at| now - *at < RIGHT_AGAIN) {
                 return Ok(());
             }
-            known.rights.insert(what, now);
+            known.rights.insert(what.clone(), now);
         }
-        let mut tx = store.begin().await?;
-        tx.db().right_used(&who, right, now).await?;
-        tx.commit().await
+        let written = async {
+            let mut tx = store.begin().await?;
+            tx.db().right_used(&who, right, now).await?;
+            tx.commit().await
+        };
+        let written = written.await;
+        if written.is_err() {
+            // Asked again at its next use: narrowing must not take away what was used.
+            self.0.now().rights.remove(&what);
+        }
+        written
     }
 }
 
