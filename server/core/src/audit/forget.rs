@@ -164,7 +164,8 @@ fn is_form_of(number: &str, text: &str) -> bool {
     if text.contains(others) {
         return false;
     }
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    // A zero that is only dialled at home, as in +44 (0)20.
+    let digits: String = text.replace("(0)", "").chars().filter(char::is_ascii_digit).collect();
     let (written, own) = (digits.trim_start_matches('0'), number.trim_start_matches('+'));
     written.len() >= FEWEST_DIGITS && own.len().saturating_sub(written.len()) <= BEFORE && own.ends_with(written)
 }
@@ -238,6 +239,7 @@ mod tests {
             ("18712345678", Some("******")),
             ("0086 187-1234-5678", Some("******")),
             ("ring 187 1234 5678 or 12 18712345678.", Some("ring ****** or 12 ******.")),
+            ("+86 (0)187 1234 5678", Some("******")),
             ("disk18712345678", None),
             ("2345678 of 187123456789", None),
             ("110", Some("******")),
