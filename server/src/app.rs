@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::http::bodies::Bodies;
 use crate::http::prefix::Prefix;
+use crate::net::secured::Secured;
 
 /// What requests are answered with.
 pub struct App {
@@ -22,6 +23,8 @@ pub struct App {
     pub recordings: Bodies,
     /// The path in front of everything.
     pub prefix: Prefix,
+    /// Whose certificate is shown, where TLS is spoken on an address of its own.
+    pub secured: Option<Arc<Secured>>,
     /// Cancelled when the server begins to stop.
     pub stopping: CancellationToken,
 }

@@ -43,4 +43,5 @@ pub mod secrets;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod trust;
 pub mod versions;

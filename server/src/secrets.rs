@@ -40,6 +40,12 @@ pub fn typed<const LETTERS: usize>() -> String {
     bytes.iter().map(|byte| char::from(TYPED[usize::from(byte % 32)])).collect()
 }
 
+/// SHA-256 of anything.
+#[must_use]
+pub fn hash_of(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 /// SHA-256 of a token. Tokens are long and random, so they need no salt.
 #[must_use]
 pub fn hash(token: &str) -> [u8; 32] {

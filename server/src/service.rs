@@ -25,6 +25,7 @@ use crate::links::{self, Links};
 use crate::lock::{LockError, Locks};
 use crate::net;
 use crate::net::seats::{Room, Seats};
+use crate::net::secured::{Files, Secured, SecuredError};
 use crate::net::serve::Limits;
 use crate::out;
 use crate::out::shout_logs::ShoutLogs;
@@ -48,6 +49,18 @@ pub enum StartError {
     /// The port for mail cannot be had.
     #[error("cannot take mail on {0}: {1}; choose another mail.listen (ports below 1024 need the right CAP_NET_BIND_SERVICE)")]
     Mail(SocketAddr, #[source] std::io::Error),
+    /// The port for TLS cannot be had.
+    #[error("cannot listen on {0} (http.tls_listen): {1}; choose another (ports below 1024 need the right CAP_NET_BIND_SERVICE)")]
+    TlsPort(SocketAddr, #[source] std::io::Error),
+    /// There is no certificate for it.
+    #[error(
+        "http.tls_listen is set, and {0} is not: name the file, or take http.tls_listen out; `autocall tls make` makes a certificate for a \
+         network of your own"
+    )]
+    TlsWithout(&'static str),
+    /// What it is to show cannot be used.
+    #[error("TLS cannot be spoken on http.tls_listen: {0}")]
+    Tls(#[from] SecuredError),
     /// The address to listen on is unknown to the system.
     #[error("the server does not know its own address: {0}")]
     Address(#[source] std::io::Error),
@@ -62,6 +75,8 @@ pub struct Service {
     shout_logs: Option<ShoutLogs>,
     /// For letters, where they are taken.
     post: Option<TcpListener>,
+    /// For TLS, where it is spoken.
+    encrypted: Option<TcpListener>,
 }
 
 impl Service {
@@ -78,6 +93,12 @@ impl Service {
         let address = listener.local_addr().map_err(StartError::Address)?;
         let post = match config.mail.listen {
             Some(listen) => Some(TcpListener::bind(listen).await.map_err(|error| StartError::Mail(listen, error))?),
+            None => None,
+        };
+        let metrics = Arc::new(Metrics::new());
+        let secured = secured(&config, &clock, &metrics)?;
+        let encrypted = match config.http.tls.listen.filter(|_| secured.is_some()) {
+            Some(listen) => Some(TcpListener::bind(listen).await.map_err(|error| StartError::TlsPort(listen, error))?),
             None => None,
         };
         // The numbering plans are read when first used, which takes long enough to stop everything else: better now than inside
@@ -98,7 +119,6 @@ impl Service {
             Some(url) => Locks::redis(url.expose(), store.namespace())?,
             None => Locks::local(),
         };
-        let metrics = Arc::new(Metrics::new());
         let links = Links::new(store.signing_key(links::SECRET).await?);
         let engine = Arc::new(Engine::new(store, locks, clock, Arc::new(config), metrics, links));
         engine.measure_clock().await;
@@ -120,12 +140,13 @@ impl Service {
             bodies,
             recordings: Bodies::of_recordings(),
             prefix,
+            secured,
             stopping: CancellationToken::new(),
         });
         let pages_at = SocketAddr::new(app.config().listen.ip(), address.port());
         let pages = Arc::new(Dashboard::prepare(Arc::clone(&app), pages_at).await?);
         let shout_logs = ShoutLogs::open(Arc::clone(&app.engine)).await;
-        Ok(Self { app, pages, listener, address, shout_logs, post })
+        Ok(Self { app, pages, listener, address, shout_logs, post, encrypted })
     }
 
     /// Where it listens.
@@ -158,7 +179,7 @@ impl Service {
 
     async fn serve_until(self, shutdown: CancellationToken) {
         let router = self.router();
-        let Self { app, listener, shout_logs, post, .. } = self;
+        let Self { app, listener, shout_logs, post, encrypted, .. } = self;
         let shout_logs = Arc::new(shout_logs);
         let engine = Arc::clone(&app.engine);
         let ticking = tokio::spawn({
@@ -222,7 +243,24 @@ impl Service {
         let room = Room::of(&engine.config.http, net::files::make_room(engine.config.http.max_connections));
         let seats = Seats::new(room, Arc::clone(&engine.metrics)).following(Arc::clone(&engine.config));
         let posting = post.map(|listener| tokio::spawn(take_mail(listener, Arc::clone(&app))));
-        net::serve::serve(listener, router, app.prefix.clone(), Arc::new(seats), Limits::default(), app.stopping.clone()).await;
+        let seats = Arc::new(seats);
+        let guarding = encrypted.zip(app.secured.clone()).map(|(listener, secured)| {
+            if let Ok(address) = listener.local_addr() {
+                let until = secured.about().0.ends.format("%Y-%m-%d");
+                tracing::info!(%address, %until, "listening for TLS");
+            }
+            let looking = tokio::spawn(Arc::clone(&secured).keep_looking(app.stopping.clone()));
+            let (router, prefix, seats) = (router.clone(), app.prefix.clone(), Arc::clone(&seats));
+            let stop = app.stopping.clone();
+            let serving =
+                tokio::spawn(net::serve::serve_secured(listener, secured, router, prefix, seats, Limits::default(), stop));
+            (looking, serving)
+        });
+        net::serve::serve(listener, router, app.prefix.clone(), seats, Limits::default(), app.stopping.clone()).await;
+        if let Some((looking, serving)) = guarding {
+            // Both end by themselves, at the same time.
+            let _ = (looking.await, serving.await);
+        }
         if let Some(posting) = posting {
             // It ends by itself, at the same time.
             let _ = posting.await;
@@ -249,7 +287,6 @@ impl Service {
     }
 }
 
-/// Takes letters until the server stops.
 /// What open networks may; from now on it is noted who uses what.
 async fn begin_rights(engine: &Engine) -> Result<Rights, StoreError> {
     let mut tx = engine.store.begin().await?;
@@ -259,6 +296,22 @@ async fn begin_rights(engine: &Engine) -> Result<Rights, StoreError> {
     Ok(open)
 }
 
+/// Whose certificate is shown, where TLS is spoken.
+fn secured(config: &Config, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Option<Arc<Secured>>, StartError> {
+    let tls = &config.http.tls;
+    if tls.listen.is_none() {
+        return Ok(None);
+    }
+    let files = Files {
+        certificate: tls.certificate.clone().ok_or(StartError::TlsWithout("http.tls_certificate"))?,
+        key: tls.key.clone().ok_or(StartError::TlsWithout("http.tls_key"))?,
+        client_authority: tls.client_authority.clone(),
+    };
+    let secured = Secured::open(files, config.http.public_url.as_deref(), clock.clone(), Arc::clone(metrics))?;
+    Ok(Some(Arc::new(secured)))
+}
+
+/// Takes letters until the server stops.
 async fn take_mail(listener: TcpListener, app: Arc<App>) {
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "listening for mail");

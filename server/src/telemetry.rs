@@ -144,6 +144,22 @@ label! {
 }
 
 label! {
+    /// How shaking hands by TLS ended.
+    HandshakeLabels.outcome: Handshake {
+        /// It went well.
+        Done = "done",
+        /// The client did not trust our certificate, or showed one that we do not, or speaks another TLS.
+        Failed = "failed",
+        /// The client spoke plain HTTP, or something else.
+        Plain = "plain",
+        /// The client did not say a word, or left.
+        Silent = "silent",
+        /// It took too long.
+        Slow = "slow",
+    }
+}
+
+label! {
     /// Who is spoken with.
     FaceLabels.face: Face {
         /// Handsets that ask for work and report.
@@ -658,6 +674,12 @@ pub struct Metrics {
     pub backup_age_seconds: Gauge,
     /// 1 while backups that the server makes by itself fail, else 0.
     pub backup_failing: Gauge,
+    /// When the certificate ends that is shown on the second address, in seconds since 1970; 0 where there is none.
+    pub tls_certificate_ends: Gauge,
+    /// 1 while a newer certificate is refused, else 0.
+    pub tls_certificate_refused: Gauge,
+    /// Handshakes, by how they ended.
+    pub tls_handshakes: Counters<Handshake>,
     /// 1 while files of detail records cannot be written, else 0.
     pub shout_logs_failing: Gauge,
     /// Times the engine's tick came too late to be trusted.
@@ -761,6 +783,9 @@ impl Metrics {
             media_bytes: Gauge::default(),
             backup_age_seconds: Gauge::default(),
             backup_failing: Gauge::default(),
+            tls_certificate_ends: Gauge::default(),
+            tls_certificate_refused: Gauge::default(),
+            tls_handshakes: Counters::new(),
             shout_logs_failing: Gauge::default(),
             tick_late: Counter::default(),
             notices: OutboxGauges::default(),
@@ -830,6 +855,17 @@ impl Metrics {
             "1 while backups that the server makes by itself fail",
             metrics.backup_failing.clone(),
         );
+        registry.register(
+            "tls_certificate_ends_timestamp_seconds",
+            "When the certificate of http.tls_listen ends; 0 where there is none",
+            metrics.tls_certificate_ends.clone(),
+        );
+        registry.register(
+            "tls_certificate_refused",
+            "1 while a newer certificate is refused and the one of before is shown",
+            metrics.tls_certificate_refused.clone(),
+        );
+        registry.register("tls_handshakes", "Handshakes by TLS, by how they ended", metrics.tls_handshakes.0.clone());
         registry.register(
             "shout_logs_failing",
             "1 while files of detail records of shouts cannot be written",
@@ -980,6 +1016,9 @@ mod tests {
             "autocall_media_bytes",
             "autocall_backup_age_seconds",
             "autocall_backup_failing",
+            "autocall_tls_certificate_ends_timestamp_seconds",
+            "autocall_tls_certificate_refused",
+            "autocall_tls_handshakes_total",
             "autocall_tick_late_total",
             "autocall_connections_open",
             "autocall_connections_waiting",

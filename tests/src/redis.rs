@@ -53,6 +53,8 @@ pub struct PrivateRedis {
     process: Option<Process>,
     port: u16,
     folder: TempDir,
+    /// What it is told of TLS; nothing where it speaks none.
+    tls: Vec<String>,
 }
 
 impl PrivateRedis {
@@ -62,8 +64,29 @@ impl PrivateRedis {
     ///
     /// When Redis is not installed, or does not start.
     pub async fn start() -> Self {
+        Self::start_with(Vec::new()).await
+    }
+
+    /// Starts an empty server that speaks TLS alone, with this certificate and key; with `wants_clients`, it lets in only clients that show a
+    /// certificate of the authority. Its private operations, such as [`Self::flush`], are not for it.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::start`].
+    pub async fn start_encrypted(certificate: &str, key: &str, authority: &str, wants_clients: bool) -> Self {
+        let clients = if wants_clients { "yes" } else { "no" };
+        let said = [
+            ("--tls-cert-file", certificate),
+            ("--tls-key-file", key),
+            ("--tls-ca-cert-file", authority),
+            ("--tls-auth-clients", clients),
+        ];
+        Self::start_with(said.into_iter().flat_map(|(name, value)| [name.to_owned(), value.to_owned()]).collect()).await
+    }
+
+    async fn start_with(tls: Vec<String>) -> Self {
         let folder = tempfile::Builder::new().prefix("redis-").tempdir().expect("a temporary folder can be made");
-        let mut server = Self { process: None, port: 0, folder };
+        let mut server = Self { process: None, port: 0, folder, tls };
         for _ in 0..20 {
             server.port = reserve_port();
             if server.launch().await {
@@ -83,6 +106,12 @@ impl PrivateRedis {
     #[must_use]
     pub fn addr(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// SIGKILL. Connections are refused until [`Self::start_again`], and everything stored is lost.
@@ -169,7 +198,9 @@ impl PrivateRedis {
         let mut command = Command::new("redis-server");
         command
             .args(["--bind", "127.0.0.1"])
-            .args(["--port", &self.port.to_string()])
+            .args([if self.tls.is_empty() { "--port" } else { "--tls-port" }, &self.port.to_string()])
+            .args(if self.tls.is_empty() { &[][..] } else { &["--port", "0"] })
+            .args(&self.tls)
             .args(["--save", ""])
             .args(["--appendonly", "no"])
             .arg("--dir")

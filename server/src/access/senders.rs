@@ -27,6 +27,7 @@ use crate::http::rights::{Asked, asked};
 use crate::ids::KeyId;
 use crate::keep::keys;
 use crate::net::seats::Seat;
+use crate::net::secured::Encrypted;
 use crate::net::serve::Hangup;
 use crate::rights::{Bounds, Missing, Need, Reach, Right, Rights};
 use crate::secrets;
@@ -194,6 +195,7 @@ pub fn without_path_key(mut request: Request) -> Result<Request, Request> {
     // A fresh request: the router's own notes about the first path would confuse the second.
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().copied();
     let (seat, hangup) = (request.extensions().get::<Seat>().cloned(), request.extensions().get::<Hangup>().cloned());
+    let encrypted = request.extensions().get::<Encrypted>().cloned();
     let kept = request.extensions_mut();
     // Of a connection that is to become a socket.
     let upgrade = kept.remove::<OnUpgrade>();
@@ -201,6 +203,7 @@ pub fn without_path_key(mut request: Request) -> Result<Request, Request> {
     peer.map(|peer| kept.insert(peer));
     seat.map(|seat| kept.insert(seat));
     hangup.map(|hangup| kept.insert(hangup));
+    encrypted.map(|encrypted| kept.insert(encrypted));
     upgrade.map(|upgrade| kept.insert(upgrade));
     request.extensions_mut().insert(PathKey(key));
     Ok(request)
@@ -299,8 +302,8 @@ pub enum NotASender {
 pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, key: &str) -> Result<Sender, NotASender> {
     let now = access.clock.now();
     let address = doors::caller(peer, headers, &access.config.http).address;
-    // What is told apart by the key in its body alone is not signed.
-    let is_good = |row: &Arc<KeyRow>| row.sends_signals() && row.signing.is_none();
+    // What is told apart by the key in its body alone is not signed, and a certificate is looked at before a body.
+    let is_good = |row: &Arc<KeyRow>| row.sends_signals() && row.signing.is_none() && row.certificate.is_none();
     let row = match access.keys.find(&access.store, secrets::hash(key), now).await? {
         Found::Good(row) => Some(row).filter(is_good),
         Found::Over(over) => return Err(over.into()),
@@ -375,6 +378,9 @@ pub async fn senders_only(
         Err(refused) => return refused,
     };
     who.is(sender.name().unwrap_or(KEYLESS));
+    if let Some(refused) = without_certificate(&access, &sender, request.extensions().get()) {
+        return refused;
+    }
     let needed = match enough(&access, &request, &mut sender) {
         Ok(needed) => needed,
         Err(problem) => return problem.into_response(),
@@ -398,6 +404,24 @@ pub async fn senders_only(
         }
     }
     response
+}
+
+/// The refusal of a key that is bound to a certificate, where that was not shown. Who has only seen the key gets no further.
+fn without_certificate(access: &Access, sender: &Sender, encrypted: Option<&Encrypted>) -> Option<Response> {
+    let wanted = sender.key.as_ref()?.certificate.as_deref()?;
+    let shown = encrypted.and_then(|encrypted| encrypted.client.as_deref());
+    let why = match shown {
+        Some(client) if client.is(wanted) => return None,
+        Some(_) => "this key is bound to a certificate, and another one was shown",
+        None => {
+            "this key is bound to a certificate, and none was shown: send to the address of http.tls_listen, with the certificate and its key"
+        }
+    };
+    tracing::warn!(sender.name = sender.name(), address = %sender.address, "a key came without the certificate that it is bound to");
+    Some(match access.guard.wrong(sender.address, access.clock.now()) {
+        Ok(()) => may_not(why.to_owned()).into_response(),
+        Err(too_many) => too_many.into_response(),
+    })
 }
 
 /// Finds out how far somebody gets with what they ask for; gives the right by which they do, unless that depends on what they find.

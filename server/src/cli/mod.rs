@@ -79,6 +79,9 @@ enum Command {
     Prune(upkeep::prune::Prune),
     /// Look whether all is well: each line is good, or says what to do; fails if something is bad
     Doctor(upkeep::doctor::Doctor),
+    /// Certificates: for a network of your own, and what is shown now
+    #[command(subcommand)]
+    Tls(upkeep::tls::TlsCommand),
     /// Print what a shell needs to complete commands and options
     Completions(upkeep::manual::Completions),
     /// Write the manual as man pages into a folder
@@ -208,6 +211,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Restore(asked) => upkeep::backup::restore(asked, &loaded.config).await,
         Command::Move(asked) => upkeep::backup::move_to(asked, &loaded.config).await,
         Command::Prune(prune) => upkeep::prune::run(prune, &loaded.config).await,
+        Command::Tls(command) => upkeep::tls::run(command, &loaded.config),
         Command::Audit(audit) => upkeep::audit::run(audit, &loaded.config).await,
         Command::People(command) => keep::people::run(command, &loaded.config).await,
         Command::Alarm(command) => alarm::run(command, &loaded.config).await,

@@ -37,7 +37,7 @@ pub(super) async fn serve(settings: Settings, loaded: Loaded) -> anyhow::Result<
     }
     let shutdown = CancellationToken::new();
     let app = service.app();
-    stop_when_asked(&shutdown, Some(Reload { settings, engine: Arc::clone(&app.engine), log }))?;
+    stop_when_asked(&shutdown, Some(Reload { settings, engine: Arc::clone(&app.engine), secured: app.secured.clone(), log }))?;
     if let Some(first_login) = service.pages().first_login().told(service.address()) {
         tell(&first_steps(app.config(), service.address(), &first_login));
     }

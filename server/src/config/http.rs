@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::reading::{host, network, public_url};
+use super::reading::{host, network, public_url, whole_path};
 use super::{Key, Value, ValueKind};
 use crate::rights::{NoSuchRight, Rights};
 
@@ -45,6 +46,21 @@ pub struct HttpConfig {
     pub pages_per_user: usize,
     /// Most requests in a minute with which one sender may raise alarms.
     pub alarms_per_minute: usize,
+    /// TLS on an address of its own.
+    pub tls: TlsConfig,
+}
+
+/// TLS on an address of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// Where it is spoken; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+    /// The file of the certificate.
+    pub certificate: Option<PathBuf>,
+    /// The file of its key.
+    pub key: Option<PathBuf>,
+    /// The file of the authorities whose certificates clients may show.
+    pub client_authority: Option<PathBuf>,
 }
 
 impl HttpConfig {
@@ -82,6 +98,7 @@ impl Default for HttpConfig {
             max_pages: 200,
             pages_per_user: 20,
             alarms_per_minute: 3000,
+            tls: TlsConfig::default(),
         }
     }
 }
@@ -136,9 +153,12 @@ impl ProxySign {
             let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
             let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
             let port = url.port_or_known_default().unwrap_or_default();
-            if url.scheme() == "https" {
-                return Some(Self::Https);
-            }
+            let listen = match (url.scheme(), http.tls.listen) {
+                // Somebody else has to speak it.
+                ("https", None) => return Some(Self::Https),
+                ("https", Some(own)) => own,
+                _ => listen,
+            };
             if listen.port() != 0 && port != listen.port() {
                 return Some(Self::Port(port));
             }
@@ -148,6 +168,23 @@ impl ProxySign {
         }
         (!http.trusted_proxies.is_empty()).then_some(Self::Trusted)
     }
+}
+
+/// A row for a key that takes the name of a file.
+macro_rules! file_key {
+    ($path:literal, $env:literal, $field:ident, $meaning:literal) => {
+        Key {
+            path: $path,
+            env: $env,
+            kind: ValueKind::Text,
+            meaning: $meaning,
+            set: |config, value| {
+                config.http.tls.$field = Some(whole_path(value.text())?);
+                Ok(())
+            },
+            get: |config| Value::Text(config.http.tls.$field.as_ref().map(|path| path.display().to_string()).unwrap_or_default()),
+        }
+    };
 }
 
 /// The keys of this section, in the order of the manual.
@@ -259,4 +296,56 @@ pub(super) const KEYS: &[Key] = &[
         http.alarms_per_minute,
         "Most requests in a minute with which one sender (a key; without one, an address) may raise alarms, 1 to 1000000; each signal of a list counts. Beyond it they are refused, and sent again later. Senders that never send again have four times as many."
     ),
+    Key {
+        path: "http.tls_listen",
+        env: "AUTOCALL_HTTP_TLS_LISTEN",
+        kind: ValueKind::Text,
+        meaning: "IP address and port on which the server speaks TLS itself, beside `listen`: see [TLS](tls.md). With it go `tls_certificate` and `tls_key`.",
+        set: |config, value| {
+            let listen =
+                value.text().parse().map_err(|_| "must be an IP address and a port, such as 0.0.0.0:8443 or [::]:8443")?;
+            config.http.tls.listen = Some(listen);
+            Ok(())
+        },
+        get: |config| Value::Text(config.http.tls.listen.map(|listen| listen.to_string()).unwrap_or_default()),
+    },
+    file_key!(
+        "http.tls_certificate",
+        "AUTOCALL_HTTP_TLS_CERTIFICATE",
+        certificate,
+        "File of the server's certificate and those above it (PEM). It is read again when it changes; a new one that is not good is refused, and the one of before is shown on."
+    ),
+    file_key!(
+        "http.tls_key",
+        "AUTOCALL_HTTP_TLS_KEY",
+        key,
+        "File of its key (PEM, without a password), which the server alone should be able to read."
+    ),
+    file_key!(
+        "http.tls_client_authority",
+        "AUTOCALL_HTTP_TLS_CLIENT_AUTHORITY",
+        client_authority,
+        "File of the authorities whose certificates clients may show (PEM). A key that is bound to a certificate is taken only with it: `autocall key set NAME --certificate`."
+    ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_of_its_own_is_no_proxy() {
+        let at = |address: &str| address.parse().unwrap_or_else(|error| panic!("{address}: {error}"));
+        let sign = |url: &str, tls: Option<&str>| {
+            let tls = TlsConfig { listen: tls.map(at), ..TlsConfig::default() };
+            ProxySign::of(at("127.0.0.1:8080"), &HttpConfig { public_url: Some(url.to_owned()), tls, ..HttpConfig::default() })
+        };
+        let tls = Some("0.0.0.0:8443");
+        assert_eq!(sign("https://pager.example.org", None), Some(ProxySign::Https));
+        assert_eq!(sign("https://pager.example.org:8443", tls), None);
+        assert_eq!(sign("https://pager.example.org", Some("[::]:443")), None);
+        assert_eq!(sign("https://pager.example.org", tls), Some(ProxySign::Port(443)), "somebody passes it on");
+        assert_eq!(sign("https://pager.example.org:8443", Some("127.0.0.1:8443")), Some(ProxySign::Unreachable));
+        assert_eq!(sign("http://pager.example.org:8080", tls), Some(ProxySign::Unreachable), "plain HTTP is as it was");
+    }
+}

@@ -11,7 +11,7 @@ use super::{Config, HandsetConfig, HttpConfig, LogConfig, MailConfig, RosterConf
 const MOST_CHANGES: usize = 255;
 
 /// Keys that are read once, at start: what is made of them then, such as a listener, a pool or a limit, is not made again.
-pub const AT_START: [&str; 25] = [
+pub const AT_START: [&str; 29] = [
     "listen",
     "data_dir",
     "database_url",
@@ -27,6 +27,10 @@ pub const AT_START: [&str; 25] = [
     "http.max_waiting",
     "http.max_pages",
     "http.pages_per_user",
+    "http.tls_listen",
+    "http.tls_certificate",
+    "http.tls_key",
+    "http.tls_client_authority",
     "handsets.country",
     "notify.allow_networks",
     "notify.ping_url",
@@ -118,6 +122,7 @@ fn merged(running: &Config, read: &Config) -> Config {
         max_waiting: running.http.max_waiting,
         max_pages: running.http.max_pages,
         pages_per_user: running.http.pages_per_user,
+        tls: running.http.tls.clone(),
         ..read.http.clone()
     };
     // What says that there is a proxy is told by keys of both kinds.
@@ -154,7 +159,7 @@ mod tests {
         let text = |text: &str| Value::Text(text.to_owned());
         let list = |item: &str| Value::List(vec![item.to_owned()]);
         match path {
-            "listen" | "mail.listen" => text("127.0.0.1:9"),
+            "listen" | "mail.listen" | "http.tls_listen" => text("127.0.0.1:9"),
             "database_url" => text("postgres://u:p@db/x"),
             "redis_url" => text("redis://cache/"),
             "default_region" | "handsets.country" => text("JP"),

@@ -9,8 +9,10 @@ use std::{fmt, io};
 use ipnet::IpNet;
 use toml::de::{DeTable, DeValue};
 
+use super::postgres_url;
 use super::secret_files::{self, SECRETS};
 use super::{Config, Key, Switch, Value, ValueKind, gone, keys};
+use crate::lock::address;
 
 /// What the first part of the server's own paths may be.
 const OWN_PATHS: [&str; 42] = [
@@ -197,7 +199,22 @@ impl Config {
             .flat_map(|(key, networks)| networks.iter().map(move |network| (key, network)))
             .filter(|(_, network)| network.prefix_len() == 0)
             .map(|(key, network)| format!("http.{key} holds {network}, which is everybody; name your own networks instead"));
-        everybody.chain(proxy).chain(self.path_in_front()).collect()
+        everybody.chain(proxy).chain(self.path_in_front()).chain(self.open_lines()).chain(self.unused_certificate()).collect()
+    }
+
+    /// Connections to other computers on which somebody may read along, or pass as whom we mean.
+    fn open_lines(&self) -> Vec<String> {
+        let database = self.database_url.as_ref().and_then(|url| postgres_url::unverified(url.expose()));
+        let redis = self.redis_url.as_ref().and_then(|url| address::unverified(url.expose()));
+        database.into_iter().chain(redis).collect()
+    }
+
+    /// A certificate that nobody is shown.
+    fn unused_certificate(&self) -> Option<String> {
+        let tls = &self.http.tls;
+        let named = tls.certificate.is_some() || tls.key.is_some() || tls.client_authority.is_some();
+        (named && tls.listen.is_none())
+            .then(|| "http.tls_listen is not set, so http.tls_certificate and what goes with it have no effect".to_owned())
     }
 
     /// A path in front that cannot be told from the server's own.

@@ -41,7 +41,7 @@ use crate::numbers::Region;
 
 pub use self::alarms::AlarmConfig;
 pub use self::handsets::{HandsetConfig, IdleForm, PlainPath, ProfileChoice};
-pub use self::http::{HttpConfig, ProxySign};
+pub use self::http::{HttpConfig, ProxySign, TlsConfig};
 pub use self::kept::backup::BackupConfig;
 pub use self::kept::media::MediaConfig;
 pub use self::kept::phonecalls::{PhonecallsConfig, UnknownNumber};
@@ -188,10 +188,10 @@ const KEYS: &[Key] = &[
         path: "redis_url",
         env: "REDIS_URL",
         kind: ValueKind::Text,
-        meaning: "Redis with which several nodes keep out of each other's way, `redis://user:password@host:6379/0`. \
+        meaning: "Redis with which several nodes keep out of each other's way, `redis://user:password@host:6379/0`, or `rediss://…` by TLS. \
                   One node needs none.",
         set: |config, value| {
-            config.redis_url = Some(secret_url(value.text(), &["redis://"])?);
+            config.redis_url = Some(secret_url(value.text(), &["redis://", "rediss://"])?);
             Ok(())
         },
         get: |config| optional(config.redis_url.as_ref()),

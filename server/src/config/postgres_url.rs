@@ -48,6 +48,27 @@ pub fn files(text: &str) -> Vec<(&'static str, String)> {
     parse(text).map(|address| address.files).unwrap_or_default()
 }
 
+/// What is to be said of an address at which somebody may pass as the database; `None` where nobody can, or where the address is wrong.
+#[must_use]
+pub fn unverified(text: &str) -> Option<String> {
+    let address = parse(text).ok()?;
+    let options = &address.options;
+    let host = options.get_host().trim_matches(['[', ']']);
+    let here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    let how = match options.get_ssl_mode() {
+        PgSslMode::VerifyFull | PgSslMode::VerifyCa => return None,
+        PgSslMode::Require => "is encrypted, and nobody looks whose certificate it is (sslmode=require)",
+        PgSslMode::Disable => "is not encrypted (sslmode=disable)",
+        PgSslMode::Allow | PgSslMode::Prefer => "may not be encrypted, and nobody looks whose certificate it is",
+    };
+    (!here && options.get_socket().is_none()).then(|| {
+        format!(
+            "the connection to the database at {host} {how}: whoever is on the way there can read and change everything; write \
+             sslmode=verify-full and sslrootcert=/PATH/OF/authority.pem in database_url"
+        )
+    })
+}
+
 pub(crate) fn parse(text: &str) -> Result<PostgresAddress, String> {
     let rest = SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme));
     let Some(rest) = rest.filter(|rest| !rest.is_empty() && !text.contains(char::is_whitespace)) else {
@@ -294,6 +315,29 @@ mod tests {
         ] {
             let error = parse(text).err().unwrap().to_lowercase();
             assert!(!error.contains("xq") && !error.contains("zw"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_line_on_which_somebody_may_pass_as_the_database_is_told() {
+        for (text, said) in [
+            ("postgres://u:xq@db.office.lan/a", "may not be encrypted"),
+            ("postgres://u:xq@10.0.0.5/a?sslmode=disable", "10.0.0.5 is not encrypted"),
+            ("postgres://u:xq@db/a?sslmode=require", "nobody looks whose certificate"),
+        ] {
+            let told = unverified(text).unwrap();
+            assert!(told.contains(said) && told.contains("sslmode=verify-full") && !told.contains("xq"), "{text}: {told}");
+        }
+        for fine in [
+            "postgres://db/a?sslmode=verify-full",
+            "postgres://db/a?sslmode=require&sslrootcert=/ca.pem",
+            "postgres://localhost/a",
+            "postgres://127.0.0.1:5433/a",
+            "postgres://[::1]/a?sslmode=disable",
+            "postgres:///a?host=/run/postgresql",
+            "nonsense",
+        ] {
+            assert_eq!(unverified(fine), None, "{fine}");
         }
     }
 

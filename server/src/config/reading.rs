@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
 use super::Value;
 use crate::line::reply;
+use crate::lock::address;
 use crate::numbers::{Number, Region};
 
 /// A URL that may hold a password. Shown without it; [`expose`](Self::expose) is for whoever connects.
@@ -137,6 +139,12 @@ pub(super) fn host(text: &str) -> Result<String, String> {
     }
 }
 
+/// The name of a file that whoever reads it finds wherever they stand.
+pub(super) fn whole_path(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() { Ok(path) } else { Err(format!("must be the whole path of a file, from / on; it is {text:?}")) }
+}
+
 /// Checks the form only; says nothing of the value, which may hold a password.
 pub(super) fn public_url(text: &str) -> Result<String, String> {
     let url = reqwest::Url::parse(text).map_err(|error| format!("is no address: {error}"))?;
@@ -150,7 +158,9 @@ pub(super) fn public_url(text: &str) -> Result<String, String> {
 pub(super) fn secret_url(text: &str, schemes: &[&str]) -> Result<SecretUrl, String> {
     let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
     let sound = rest.is_some_and(|rest| !rest.is_empty() && !text.contains(char::is_whitespace));
-    let sound = sound && (!text.starts_with("redis") || redis::Client::open(text).is_ok());
+    if sound && text.starts_with("redis") {
+        address::check(text)?;
+    }
     if sound && text.starts_with("postgres") {
         crate::config::postgres_url::check(text)?;
     }

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::TimeDelta;
 
-use super::alarm::trouble::{Trouble, of_backups, of_node};
+use super::alarm::trouble::{Trouble, of_backups, of_certificate, of_node};
 use super::frame::page::{Frame, ago, at_second, html};
 use super::frame::reader::Reader;
 use super::frame::words::Bit::{Html, Text};
@@ -22,7 +22,7 @@ use crate::store::backup::state::BackupState;
 use crate::store::dialect::Dialect;
 
 /// What to read on, below `docs`.
-const DOCUMENTS: [&str; 4] = ["docs/operating.md", "docs/backup.md", "docs/configuration.md", "docs/security.md"];
+const DOCUMENTS: [&str; 5] = ["docs/operating.md", "docs/backup.md", "docs/configuration.md", "docs/security.md", "docs/tls.md"];
 
 #[derive(Template)]
 #[template(path = "system.html")]
@@ -32,7 +32,7 @@ struct SystemPage<'r> {
     troubles: Vec<Trouble>,
     /// What it is about, and how it is; HTML.
     facts: Vec<(&'static str, String)>,
-    documents: [&'static str; 4],
+    documents: [&'static str; 5],
 }
 
 /// `GET /system`. It asks nobody, so it answers while nothing can be stored; while nothing can be read, nobody is let in.
@@ -62,6 +62,14 @@ pub(super) async fn show(State(app): State<Arc<App>>, Extension(reader): Extensi
     let backups = last_backup(words, engine.health.backups().as_ref());
     let clock = fill(&words.system_clock_shows, &[("at", Html(&at_second(now)))]);
     let clock = if engine.clock.is_sure() { clock } else { format!("{clock} {}", escape(&words.system_clock_doubted)) };
+    let certificate = match &app.secured {
+        Some(secured) => {
+            let (about, _) = secured.about();
+            let (day, names) = (about.ends.format("%Y-%m-%d").to_string(), about.named());
+            fill_text(&words.system_certificate_is, &[("day", &day), ("names", &names)])
+        }
+        None => words.system_certificate_none.clone(),
+    };
     let facts = vec![
         (words.system_version.as_str(), env!("CARGO_PKG_VERSION").to_owned()),
         (&words.system_database, escape(&database)),
@@ -72,10 +80,12 @@ pub(super) async fn show(State(app): State<Arc<App>>, Extension(reader): Extensi
         (&words.system_clock, clock),
         (&words.system_retention, escape(&kept)),
         (&words.system_backup, backups),
+        (&words.system_certificate, escape(&certificate)),
         (&words.system_reached, escape(config.http.public_url.as_deref().unwrap_or(&words.system_reached_nowhere))),
     ];
     let mut troubles: Vec<Trouble> = wrong(&engine.facts()).into_iter().map(|wrong| of_node(&reader, wrong)).collect();
     troubles.extend(engine.backup_trouble().map(|trouble| of_backups(&reader, &trouble)));
+    troubles.extend(app.secured.iter().flat_map(|secured| of_certificate(&reader, secured, now)));
     let page = SystemPage {
         frame: Frame::new(&reader, "system", words.nav_system.as_str(), now),
         words,

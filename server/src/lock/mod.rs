@@ -26,6 +26,7 @@ use std::{
     time::Duration,
 };
 
+pub mod address;
 mod local;
 mod redis;
 

@@ -14,11 +14,18 @@ use std::{
     time::Duration,
 };
 
-use bb8_redis::{RedisConnectionManager, bb8};
-use redis::{RedisError, Script, ScriptInvocation, aio::MultiplexedConnection};
+use bb8_redis::bb8;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, RedisError, Script, ScriptInvocation, aio::MultiplexedConnection,
+};
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
 
+use super::address;
 use super::{Answer, LockCounters, LockError, LockHealth, LockKind, Released, Token};
+use crate::trust;
 
 /// The longest that one conversation with Redis may take, connecting included. A healthy one takes well under a
 /// millisecond; a phone's request must not wait for a sick one.
@@ -80,7 +87,9 @@ impl fmt::Debug for RedisLocks {
 impl RedisLocks {
     /// `time_limit` is [`TIME_LIMIT`] but for tests, which must not fail because the computer is busy.
     pub(super) fn new(url: &str, namespace: &str, time_limit: Duration) -> Result<Self, LockError> {
-        let manager = RedisConnectionManager::new(url).map_err(LockError::new)?;
+        let address = address::parse(url).map_err(LockError::new)?;
+        let tls = address.tls().map_err(LockError::new)?;
+        let client = Client::open(address.info).map_err(LockError::new)?;
         let epoch = Arc::new(AtomicU64::new(0));
         let last_connect_error = LastError::default();
         let pool = bb8::Pool::builder()
@@ -92,7 +101,7 @@ impl RedisLocks {
             .max_lifetime(None)
             .idle_timeout(None)
             .error_sink(Box::new(last_connect_error.clone()))
-            .build_unchecked(Connector { manager, time_limit, epoch: Arc::clone(&epoch) });
+            .build_unchecked(Connector { client, tls, time_limit, epoch: Arc::clone(&epoch) });
         Ok(Self {
             shared: Arc::new(Shared {
                 prefix: format!("autocall:lock:{namespace}:"),
@@ -221,7 +230,13 @@ impl Cause {
         // What a server says while it starts, fails over or is busy passes by itself.
         let passes = |code: &str| matches!(code, "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY");
         let said = error.code().is_some_and(|code| !passes(code));
-        Self { what: describe(error), refused: said || error.kind() == redis::ErrorKind::AuthenticationFailed }
+        // Made here, of what is wrong with a certificate.
+        if error.kind() == ErrorKind::InvalidClientConfig
+            && let Some(what) = error.detail()
+        {
+            return Self { what: what.to_owned(), refused: true };
+        }
+        Self { what: describe(error), refused: said || error.kind() == ErrorKind::AuthenticationFailed }
     }
 }
 
@@ -262,7 +277,9 @@ impl bb8::ErrorSink<RedisError> for LastError {
 /// whether its last request was answered and since when it lives.
 #[derive(Debug)]
 struct Connector {
-    manager: RedisConnectionManager,
+    client: Client,
+    /// How hands are shaken; `None` where the connection is not encrypted.
+    tls: Option<Arc<ClientConfig>>,
     time_limit: Duration,
     epoch: Arc<AtomicU64>,
 }
@@ -280,7 +297,7 @@ impl bb8::ManageConnection for Connector {
     async fn connect(&self) -> Result<Connection, RedisError> {
         let epoch = self.epoch.load(Ordering::Relaxed);
         // The library's own limit is a second, which would outlive the caller by far.
-        let inner = timeout(self.time_limit, self.manager.connect())
+        let inner = timeout(self.time_limit, self.connected())
             .await
             .map_err(|_| RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)))??;
         Ok(Connection { inner, epoch, suspect: false })
@@ -295,6 +312,31 @@ impl bb8::ManageConnection for Connector {
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
         connection.suspect || connection.epoch != self.epoch.load(Ordering::Relaxed)
+    }
+}
+
+impl Connector {
+    async fn connected(&self) -> Result<MultiplexedConnection, RedisError> {
+        let Some(tls) = &self.tls else { return self.client.get_multiplexed_async_connection().await };
+        let info = self.client.get_connection_info();
+        let ConnectionAddr::Tcp(host, port) = info.addr() else {
+            return Err((ErrorKind::InvalidClientConfig, "TLS", "only an address of the network is encrypted".to_owned()).into());
+        };
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|_| {
+            (ErrorKind::InvalidClientConfig, "TLS", "its host is no name that a certificate could hold".to_owned())
+        })?;
+        let stream = TcpStream::connect((host.as_str(), *port)).await?;
+        stream.set_nodelay(true)?;
+        let stream =
+            TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.map_err(|error| match trust::why(&error) {
+                Some(why) => RedisError::from((ErrorKind::InvalidClientConfig, "TLS", why)),
+                None => error.into(),
+            })?;
+        let config = AsyncConnectionConfig::default();
+        let (connection, driver) = MultiplexedConnection::new_with_config(info.redis_settings(), stream, config).await?;
+        // It ends with the connection.
+        tokio::spawn(driver);
+        Ok(connection)
     }
 }
 

@@ -19,7 +19,7 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,6 +27,7 @@ use tower::ServiceExt;
 
 use super::arriving::{Arriving, Leaving, never};
 use super::seats::{Admission, Doing, Seat, Seats, must_get_through};
+use super::secured::{Encrypted, Secured};
 use super::wire::Wire;
 use crate::http::json;
 use crate::http::prefix::Prefix;
@@ -113,7 +114,30 @@ pub async fn serve(
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let service = Served { router, prefix };
+    take(listener, None, Served { router, prefix }, seats, limits, stop).await;
+}
+
+/// The same on an address of its own, where everything is encrypted.
+pub async fn serve_secured(
+    listener: TcpListener,
+    secured: Arc<Secured>,
+    router: Router,
+    prefix: Prefix,
+    seats: Arc<Seats>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    take(listener, Some(secured), Served { router, prefix }, seats, limits, stop).await;
+}
+
+async fn take(
+    listener: TcpListener,
+    secured: Option<Arc<Secured>>,
+    service: Served,
+    seats: Arc<Seats>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -125,7 +149,19 @@ pub async fn serve(
                 let Some(seat) = seat(&seats, peer, &stop).await else { continue };
                 // An answer is one small packet; waiting to fill it would only delay it.
                 let _ = stream.set_nodelay(true);
-                tasks.spawn(connection(stream, peer, seat, service.clone(), limits, stop.clone()));
+                match &secured {
+                    None => tasks.spawn(connection(stream, peer, seat, service.clone(), limits, stop.clone(), None)),
+                    // Whoever is slow to shake hands holds a place, and nobody else up.
+                    Some(secured) => tasks.spawn(secured_connection(
+                        stream,
+                        peer,
+                        seat,
+                        service.clone(),
+                        limits,
+                        stop.clone(),
+                        Arc::clone(secured),
+                    )),
+                };
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -155,8 +191,36 @@ async fn seat(seats: &Arc<Seats>, peer: SocketAddr, stop: &CancellationToken) ->
     }
 }
 
-async fn connection<S>(stream: S, peer: SocketAddr, seat: Seat, served: Served, limits: Limits, stop: CancellationToken)
-where
+async fn secured_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    seat: Seat,
+    served: Served,
+    limits: Limits,
+    stop: CancellationToken,
+    secured: Arc<Secured>,
+) {
+    let shaken = tokio::select! {
+        () = stop.cancelled() => return,
+        () = seat.cut() => return,
+        shaken = secured.shake_hands(stream, peer) => shaken,
+    };
+    if let Some((stream, encrypted)) = shaken {
+        // From here on it is like any other that has just come.
+        seat.turn(Doing::Fresh);
+        connection(stream, peer, seat, served, limits, stop, Some(encrypted)).await;
+    }
+}
+
+async fn connection<S>(
+    stream: S,
+    peer: SocketAddr,
+    seat: Seat,
+    served: Served,
+    limits: Limits,
+    stop: CancellationToken,
+    encrypted: Option<Encrypted>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let hangup = CancellationToken::new();
@@ -166,6 +230,9 @@ where
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(hangup.clone());
             request.extensions_mut().insert(seat.clone());
+            if let Some(encrypted) = &encrypted {
+                request.extensions_mut().insert(encrypted.clone());
+            }
             answer(request, seat.clone(), served.clone(), limits, announced.clone())
         })
     };
@@ -212,6 +279,7 @@ async fn answer(
         true => !wants(request.headers(), &header::CONNECTION, "keep-alive"),
         false => wants(request.headers(), &header::CONNECTION, "close"),
     };
+    let strictly = request.extensions().get::<Encrypted>().and_then(|encrypted| encrypted.strictly(request.headers()));
     let may_wait = !request.headers().contains_key(header::EXPECT);
     let serves = seat.serves(must_get_through(request.method(), request.uri().path()));
     let (parts, body) = request.into_parts();
@@ -252,6 +320,9 @@ async fn answer(
         && let Some(announced) = announced
     {
         response.headers_mut().insert(KEEP_ALIVE, announced);
+    }
+    if let Some(strictly) = strictly {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, strictly);
     }
     if response.status().as_u16() >= 400 && !is_head && response.body().is_end_stream() {
         response = with_a_body(response);
@@ -301,7 +372,6 @@ mod tests {
     use axum::body::Bytes;
     use axum::routing::{get, post};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
 
     const SHORT: Duration = Duration::from_millis(200);
     const LONG: Duration = Duration::from_hours(1);

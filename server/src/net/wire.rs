@@ -148,7 +148,7 @@ fn refusal(theirs: &[u8], beginning: &[u8]) -> Vec<u8> {
     let (status, why) = match (status, beginning) {
         (_, [0x16, 0x03, ..]) => {
             tracing::warn!(
-                "a client spoke TLS to the port of plain HTTP: its address must begin with http://, or a proxy must end TLS in front"
+                "a client spoke TLS to the port of plain HTTP: its address must begin with http://, or name the port of http.tls_listen, or a proxy must end TLS in front"
             );
             (
                 "400 Bad Request",
@@ -168,6 +168,11 @@ fn refusal(theirs: &[u8], beginning: &[u8]) -> Vec<u8> {
         ("414", _) => ("414 URI Too Long", "the address of the request is too long"),
         _ => ("400 Bad Request", "this is no HTTP request that can be read"),
     };
+    told(status, why)
+}
+
+/// A refusal with a body that a phone survives, after which the connection ends.
+pub(super) fn told(status: &str, why: &str) -> Vec<u8> {
     let body = serde_json::json!({ "code": CODE_IDLE, "msg": why }).to_string();
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json; charset=utf-8\r\ncache-control: no-store\r\nconnection: close\r\n\

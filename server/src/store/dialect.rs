@@ -218,8 +218,8 @@ macro_rules! fragment {
     };
     // All of a key but its secrets.
     ($_dialect:ident key_columns) => {
-        " id, name, phones, rights, from_before, bounds, expires_at, phonecalls, places, signing, created_at, last_used_at,
-           last_used_from, old_until, revoked_at "
+        " id, name, phones, rights, from_before, bounds, expires_at, phonecalls, places, signing, certificate, created_at,
+           last_used_at, last_used_from, old_until, revoked_at "
     };
     // What a text message `t` told of an alarm `a`, with what has become of it by its hunt `h`, and of the message.
     ($_dialect:ident text_columns) => {

@@ -39,6 +39,7 @@ mod shutdown;
 mod sound;
 mod termux_phone;
 mod text_messages;
+mod tls;
 mod trust;
 mod voice;
 mod world;

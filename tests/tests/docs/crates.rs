@@ -30,7 +30,7 @@ const LICENCES: [&str; 11] = [
 
 /// Crates of which two versions are compiled in, and who asks for the older one. Whatever else comes twice costs time in each build: ask
 /// first whether one version will do.
-const TWICE: [(&str, &str); 16] = [
+const TWICE: [(&str, &str); 17] = [
     ("base64", "sqlx"),
     ("block-buffer", "sqlx, by sha2"),
     ("cpufeatures", "sqlx, by sha2"),
@@ -40,6 +40,7 @@ const TWICE: [(&str, &str); 16] = [
     ("getrandom", "ring"),
     ("hashbrown", "sqlx, by hashlink"),
     ("nom", "phonenumber"),
+    ("num-bigint", "x509-parser, by asn1-rs"),
     ("rand", "tungstenite"),
     ("rand_core", "tungstenite, by rand"),
     ("regex-syntax", "phonenumber, by regex-cache"),

@@ -31,4 +31,5 @@ mod shouts;
 mod sights;
 mod spoken;
 mod system_backups;
+mod system_certificate;
 mod views;

@@ -133,6 +133,10 @@ pub(in crate::cli) struct Trust {
     /// The same, as the first line of a file
     #[arg(long, value_name = "FILE", requires = "sign")]
     secret_file: Option<PathBuf>,
+    /// It is taken only from whoever shows a certificate with this name, or with sha256:FINGERPRINT (http.tls_client_authority); `none`:
+    /// from anybody
+    #[arg(long, value_name = "NAME")]
+    certificate: Option<String>,
 }
 
 /// In whose way something is to be signed.
@@ -166,11 +170,12 @@ struct Trusted {
     places: Option<Places>,
     sign: Option<Sign>,
     made: Option<String>,
+    certificate: Option<String>,
 }
 
 impl Trust {
     fn is_said(&self) -> bool {
-        !self.places.is_empty() || self.resolved.is_some() || self.sign.is_some()
+        !self.places.is_empty() || self.resolved.is_some() || self.sign.is_some() || self.certificate.is_some()
     }
 
     /// The secret that was given.
@@ -188,7 +193,7 @@ impl Trust {
 
     /// Does what was said.
     async fn carry_out(&self, work: &mut Work, name: &str, secret: Option<&str>) -> Result<Trusted, keys::KeyError> {
-        let mut done = Trusted { sign: self.sign, ..Trusted::default() };
+        let mut done = Trusted { sign: self.sign, certificate: self.certificate.clone(), ..Trusted::default() };
         if !self.places.is_empty() || self.resolved.is_some() {
             let change = |places: &mut Places| {
                 self.places.iter().try_for_each(|(field, pointer)| places.place(field, pointer))?;
@@ -200,6 +205,9 @@ impl Trust {
             Some(Sign::With(scheme)) => done.made = keys::sign(work, name, scheme, secret).await?,
             Some(Sign::Not) => keys::unsign(work, name).await?,
             None => {}
+        }
+        if let Some(certificate) = &self.certificate {
+            keys::certify(work, name, Some(certificate.as_str()).filter(|certificate| *certificate != "none")).await?;
         }
         Ok(done)
     }
@@ -217,6 +225,11 @@ impl Trusted {
                 eprintln!("what {name} sends has to be signed from now on: the signature stands in {}{time}", scheme.header());
             }
             Some(Sign::Not) => eprintln!("what {name} sends need not be signed"),
+            None => {}
+        }
+        match self.certificate.as_deref() {
+            Some("none") => eprintln!("{name} is taken without a certificate"),
+            Some(certificate) => eprintln!("{name} is taken only with a certificate of {certificate} from now on"),
             None => {}
         }
         if let Some(secret) = self.made {
@@ -327,7 +340,7 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
         KeyCommand::Add { name, phonecalls: true, trust, reading, .. } => {
             anyhow::ensure!(
                 !trust.is_said(),
-                "--place, --resolved and --sign are for keys that raise alarms, and --phonecalls is not"
+                "--place, --resolved, --sign and --certificate are for keys that raise alarms, and --phonecalls is not"
             );
             let said = reading.said();
             let own = config.phone_call_defaults();
@@ -343,14 +356,17 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
             let is_alone = to.is_none() && !may.is_said() && !unbound && expires.is_none() && !reading.is_said() && !reread;
             anyhow::ensure!(
                 is_alone,
-                "--place, --resolved and --sign are for keys that raise alarms, and the others for other keys"
+                "--place, --resolved, --sign and --certificate are for keys that raise alarms, and the others for other keys"
             );
             let secret = trust.secret()?;
             let change = async |work: &mut Work| trust.carry_out(work, &name, secret.as_deref()).await;
             store.carry_out(now, Doer::CommandLine, change).await?.tell(&name);
         }
         KeyCommand::Add { name, phones, mail: true, trust, .. } => {
-            anyhow::ensure!(!trust.is_said(), "--place, --resolved and --sign are for keys that raise alarms over HTTP");
+            anyhow::ensure!(
+                !trust.is_said(),
+                "--place, --resolved, --sign and --certificate are for keys that raise alarms over HTTP"
+            );
             let add = async |work: &mut Work| keys::add_for_mail(work, &name, &phones, config.default_region).await;
             let key = store.carry_out(now, Doer::CommandLine, add).await?;
             println!("{key}");
@@ -475,7 +491,8 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
 fn how_trusted(key: &KeyRow) -> String {
     let signs = key.signing.as_ref().map(|signing| format!("\tsigned as {}", signing.scheme.as_str()));
     let places = key.places.as_ref().map(|places| format!("\t{}", placed(places)));
-    signs.into_iter().chain(places).collect()
+    let certificate = key.certificate.as_ref().map(|certificate| format!("\twith the certificate of {certificate}"));
+    signs.into_iter().chain(certificate).chain(places).collect()
 }
 
 /// How the calls are read that a key lists, for the list of keys.

@@ -1,4 +1,4 @@
-//! Commands of whoever looks after the server: whether all is well with it, backups, who changed what, what is forgotten, its manual, and what a
+//! Commands of whoever looks after the server: whether all is well with it, backups, who changed what, what is forgotten, certificates, its manual, and what a
 //! signal makes it read anew.
 
 pub(super) mod audit;
@@ -7,3 +7,4 @@ pub(super) mod doctor;
 pub(super) mod manual;
 pub(super) mod prune;
 pub(super) mod reload;
+pub(super) mod tls;

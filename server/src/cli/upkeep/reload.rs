@@ -4,21 +4,27 @@ use std::sync::Arc;
 
 use crate::cli::Settings;
 use crate::engine::Engine;
+use crate::net::secured::Secured;
 use crate::telemetry::LogControl;
 
 /// A server that reads its configuration anew.
 pub(in crate::cli) struct Reload {
     pub(in crate::cli) settings: Settings,
     pub(in crate::cli) engine: Arc<Engine>,
+    pub(in crate::cli) secured: Option<Arc<Secured>>,
     pub(in crate::cli) log: LogControl,
 }
 
 impl Reload {
-    /// Reads it whole; only what is right all through is taken over. Files of detail records are opened anew in any case.
+    /// Reads it whole; only what is right all through is taken over. Files of detail records are opened anew
+    /// in any case, and those of the certificate read.
     pub(in crate::cli) fn hang_up(&self) {
         if self.engine.shout_logs.folder().is_some() {
             tracing::info!("SIGHUP: the files of detail records are opened anew");
             self.engine.shout_logs.reopen.notify_one();
+        }
+        if let Some(secured) = &self.secured {
+            secured.look_again(true);
         }
         let read = match self.settings.read() {
             Ok(read) => read,

@@ -320,7 +320,11 @@ fn what_is_wrong_is_told_with_its_line() {
         ("[http]\nopen_networks = ['10.0.0.0/33']", "http.open_networks holds \"10.0.0.0/33\""),
         ("database_url = 'mysql://root:secret@db/x'", "must be a URL that begins with postgres://"),
         ("redis_url = 'redis://'", "must be a URL that begins with redis://"),
-        ("redis_url = 'rediss://cache'", "must be a URL that begins with redis://"),
+        ("redis_url = 'redis+tls://cache'", "must be a URL that begins with redis:// or rediss://"),
+        ("redis_url = 'rediss://cache/#insecure'", "redis_url holds a #"),
+        ("redis_url = 'redis://cache/?sslrootcert=/ca.pem'", "write rediss://"),
+        ("[http]\ntls_listen = '8443'", "http.tls_listen must be an IP address and a port"),
+        ("[http]\ntls_key = 'server.key'", "http.tls_key must be the whole path of a file"),
         ("default_region = 'UK'", "must be the two-letter ISO 3166 code"),
         ("listen = ", "autocall.toml line 1: this is no TOML"),
         ("log.format = 'text'\n[log]\nfilter = 'info'", "autocall.toml line 2: this is no TOML"),
@@ -355,6 +359,18 @@ fn open_doors_are_warned_about() {
     let env = [("AUTOCALL_HTTP_OPEN_NETWORKS", "0.0.0.0/0"), ("AUTOCALL_HTTP_TRUSTED_PROXIES", "::/0")];
     let warnings = load_all(None, &env, Overrides::default()).unwrap().warnings;
     assert_eq!(warnings.iter().filter(|warning| warning.contains("everybody")).count(), 2, "{warnings:?}");
+}
+
+#[test]
+fn lines_on_which_others_may_listen_are_warned_about() {
+    let warned = |env: &[(&str, &str)]| load_all(None, env, Overrides::default()).unwrap().warnings;
+    let open = warned(&[("DATABASE_URL", "postgres://u:hush@db/a"), ("REDIS_URL", "redis://:hush@cache")]);
+    assert!(open.len() == 2 && open[0].contains("sslmode=verify-full") && open[1].contains("rediss://"), "{open:?}");
+    assert!(open.iter().all(|warning| !warning.contains("hush")), "{open:?}");
+    let closed = [("DATABASE_URL", "postgres://db/a?sslmode=verify-full"), ("REDIS_URL", "rediss://cache")];
+    assert_eq!(warned(&closed), [""; 0]);
+    let unused = warned(&[("AUTOCALL_HTTP_TLS_CERTIFICATE", "/a.pem"), ("AUTOCALL_HTTP_TLS_KEY", "/a.key")]);
+    assert!(unused.len() == 1 && unused[0].contains("http.tls_listen is not set"), "{unused:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What is wrong: each with its cause, since when, and what to do about it.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::health::Health;
 use super::read::Board;
@@ -11,6 +11,7 @@ use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{escape, fill, isolated};
 use crate::engine::watch::backups::BackupTrouble;
 use crate::engine::watch::health::{Backlog, Outbox, Wrong};
+use crate::net::secured::Secured;
 use crate::store::watch::handsets::HandsetRow;
 
 /// What waits for so long in an outbox is worth a word.
@@ -180,6 +181,23 @@ pub(in crate::dashboard) fn of_backups(reader: &Reader, trouble: &BackupTrouble)
         link: reader.administers().then(|| ("/system".to_owned(), words.nav_system.as_str())),
         stops_ringing: false,
     }
+}
+
+/// A certificate that ends soon, or a newer one that cannot be used.
+pub(in crate::dashboard) fn of_certificate(reader: &Reader, secured: &Secured, now: DateTime<Utc>) -> Vec<Trouble> {
+    let words = reader.words;
+    let (about, refused) = secured.about();
+    let day = about.ends.format("%Y-%m-%d").to_string();
+    let end = about.ends_soon(now).then(|| {
+        let what = if about.ends < now { &words.trouble_certificate_over } else { &words.trouble_certificate_ends };
+        (escape(what), fill(&words.trouble_certificate_ends_why, &[("day", Text(&day))]))
+    });
+    let refused = refused.map(|why| {
+        let why = fill(&words.trouble_certificate_refused_why, &[("day", Text(&day)), ("why", Text(&why.to_string()))]);
+        (escape(&words.trouble_certificate_refused), why)
+    });
+    let troubles = end.into_iter().chain(refused);
+    troubles.map(|(what, why)| Trouble { what, why, link: None, stops_ringing: false }).collect()
 }
 
 fn behind_proxy(reader: &Reader, board: &Board) -> Option<Trouble> {

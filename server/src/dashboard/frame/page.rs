@@ -23,6 +23,7 @@ use crate::access::doors;
 use crate::app::App;
 use crate::dashboard::query::asked;
 use crate::http::phone::nothing_for_phones;
+use crate::net::secured::Encrypted;
 
 const LANGUAGE_COOKIE: &str = "autocall_language";
 const A_YEAR: i64 = 365 * 24 * 3600;
@@ -198,6 +199,7 @@ pub(in crate::dashboard) async fn recognise(
     let query = request.uri().query().unwrap_or_default().to_owned();
     let path = request.uri().path().to_owned();
     let (mut reader, mut cookies) = stranger(&app, peer, request.headers(), request.method(), &path, &query);
+    reader.secure |= request.extensions().get::<Encrypted>().is_some();
     let token = Cookies::of(request.headers()).get(session::COOKIE).map(str::to_owned);
     // Whoever is not logged in and wants no page may be a phone that was given a wrong address.
     if token.is_none() && !crate::dashboard::wants_page(request.headers()) {

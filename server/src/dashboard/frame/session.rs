@@ -182,7 +182,7 @@ pub(in crate::dashboard) fn set_cookie(response: &mut Response, name: &str, valu
     }
 }
 
-/// Whether the browser speaks https: only a trusted proxy can know.
+/// Whether the browser speaks https, as a trusted proxy says; whoever comes without one is known by their connection.
 pub(in crate::dashboard) fn is_secure(peer: SocketAddr, headers: &HeaderMap, config: &HttpConfig) -> bool {
     let peer = peer.ip().to_canonical();
     config.trusted_proxies.iter().any(|network| network.contains(&peer))

@@ -25,7 +25,7 @@ use crate::dashboard::query::asked;
 use crate::ids::GatewayId;
 use crate::keep::lines::gateways::{self, inbound_path};
 use crate::keep::refused::Refused;
-use crate::kinds::gateways::{GatewayKind, host};
+use crate::kinds::gateways::{GatewayKind, host, reports_to};
 use crate::store::lines::sms::GatewayRow;
 use crate::versions::Expected;
 
@@ -122,14 +122,16 @@ pub(in crate::dashboard) async fn add(
     };
     let path = format!("{}{}", app.prefix.path(), inbound_path(&token));
     let title = fill_text(&words.gateway_added, &[("name", &gateway.name)]);
+    let address = reached(&reader.host, reader.secure, app.config().listen, &path);
+    let is_taken = reports_to(&gateway.settings, &address);
     let page = AddressPage {
         frame: Frame::new(&reader, "gateways", title, app.engine.clock.now()),
         words,
         how: said(words, kind.inbound()),
-        address: reached(&reader.host, reader.secure, app.config().listen, &path),
+        address,
         once: &words.inbound_once,
         example: String::new(),
-        then: "",
+        then: if is_taken { "" } else { words.gateway_needs_https.as_str() },
         back: ("/gateways", &words.gateways_back),
     };
     Ok(html(StatusCode::OK, &page))

@@ -6,10 +6,30 @@ use futures_util::future::BoxFuture;
 
 use super::{Finding, Seen};
 use crate::config::HttpConfig;
+use crate::kinds::gateways::reports_to;
 use crate::store::StoreError;
 
 pub(super) fn check(seen: &Seen) -> BoxFuture<'_, Result<Vec<Finding>, StoreError>> {
-    Box::pin(async move { Ok(judge(&seen.config().http)) })
+    Box::pin(async move {
+        let http = &seen.config().http;
+        let mut found = judge(http);
+        if let Some(store) = seen.store() {
+            let gateways = store.read().await?.db().gateways().await?;
+            let own = http.public_url.as_deref().unwrap_or("http://");
+            let refusing = gateways.iter().filter(|gateway| gateway.removed_at.is_none() && !reports_to(&gateway.settings, own));
+            let names: Vec<&str> = refusing.map(|gateway| gateway.name.as_str()).collect();
+            if !names.is_empty() && http.tls.listen.is_none() {
+                found.push(Finding::warn(
+                    format!(
+                        "SMSGate reports only to addresses that begin with https://, and this server has none ({})",
+                        names.join(", ")
+                    ),
+                    "see \"TLS inside a LAN\" in docs/tls.md",
+                ));
+            }
+        }
+        Ok(found)
+    })
 }
 
 fn judge(http: &HttpConfig) -> Vec<Finding> {
@@ -30,7 +50,7 @@ fn judge(http: &HttpConfig) -> Vec<Finding> {
     if url.is_some_and(|url| url.scheme() == "http" && host.parse::<IpAddr>().is_err() && host != "localhost") {
         found.push(Finding::warn(
             "http.public_url is not encrypted: passwords and callees' links can be read on the way",
-            "put a proxy that speaks https in front: see docs/operating.md",
+            "put a proxy that speaks https in front, or set http.tls_listen: see docs/tls.md",
         ));
     }
     if http.has_unlisted_proxy() {

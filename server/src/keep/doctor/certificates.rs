@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +11,9 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
 use super::{Finding, Seen};
-use crate::config::{SecretUrl, postgres_url};
+use crate::config::{SecretUrl, TlsConfig, postgres_url};
+use crate::lock::address as redis_address;
+use crate::net::certificate::{self, Pair};
 use crate::store::StoreError;
 
 /// A certificate that ends within this time is worth a word.
@@ -20,9 +23,15 @@ const LONGEST: u64 = 1 << 20;
 
 pub(super) fn check(seen: &Seen) -> BoxFuture<'_, Result<Vec<Finding>, StoreError>> {
     Box::pin(async move {
-        let files = seen.config().database_url.as_ref().map(SecretUrl::expose).map(postgres_url::files).unwrap_or_default();
+        let config = seen.config();
         let now = seen.clock.now();
-        let mut found: Vec<Finding> = files.iter().flat_map(|(parameter, path)| of_file(parameter, path, now)).collect();
+        let url = |url: &'_ Option<SecretUrl>| url.as_ref().map(|url| url.expose().to_owned()).unwrap_or_default();
+        let (database, redis) = (url(&config.database_url), url(&config.redis_url));
+        let of_database = postgres_url::files(&database).into_iter().map(|(parameter, path)| ("database_url", parameter, path));
+        let of_redis = redis_address::files(&redis).into_iter().map(|(parameter, path)| ("redis_url", parameter, path));
+        let mut found: Vec<Finding> =
+            of_database.chain(of_redis).flat_map(|(key, parameter, path)| of_file(key, parameter, &path, now)).collect();
+        found.extend(of_server(&config.http.tls, now));
         if found.is_empty() {
             found.push(Finding::good("the configuration names no certificates of its own"));
         }
@@ -30,19 +39,75 @@ pub(super) fn check(seen: &Seen) -> BoxFuture<'_, Result<Vec<Finding>, StoreErro
     })
 }
 
-fn of_file(parameter: &str, path: &str, now: DateTime<Utc>) -> Vec<Finding> {
-    let read = || -> std::io::Result<(u32, Vec<u8>)> {
-        let file = File::open(path)?;
-        let mode = file.metadata()?.permissions().mode();
-        let mut bytes = Vec::new();
-        file.take(LONGEST).read_to_end(&mut bytes)?;
-        Ok((mode, bytes))
+/// What is shown on the second address.
+fn of_server(tls: &TlsConfig, now: DateTime<Utc>) -> Vec<Finding> {
+    let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) else {
+        return match tls.listen {
+            Some(_) => vec![Finding::bad(
+                "http.tls_listen is set, and http.tls_certificate or http.tls_key is not: the server does not start",
+                "name both files, or make them with autocall tls make",
+            )],
+            None => Vec::new(),
+        };
     };
-    let (mode, bytes) = match read() {
+    let correct = "let the user of the server read it, or correct the key";
+    let mut found = Vec::new();
+    let mut read = |path: &Path, key: &str| match read_file(path) {
+        Ok(read) => Some(read),
+        Err(error) => {
+            found.push(Finding::bad(format!("{} (http.{key}) cannot be read: {error}", path.display()), correct));
+            None
+        }
+    };
+    let (chain, key_read) = (read(certificate, "tls_certificate"), read(key, "tls_key"));
+    let authority = tls.client_authority.as_deref().and_then(|path| Some((path, read(path, "tls_client_authority")?)));
+    if let Some((mode, _)) = key_read.as_ref().filter(|(mode, _)| mode & 0o077 != 0) {
+        let told = format!("others can read the key {} (mode {:o})", key.display(), mode & 0o777);
+        found.push(Finding::warn(told, format!("chmod 600 {}", key.display())));
+    }
+    if let (Some((_, chain)), Some((_, key_bytes))) = (&chain, &key_read) {
+        let path = certificate.display();
+        match Pair::read(chain, key_bytes) {
+            Err(why) => found.push(Finding::bad(
+                format!("{path} (http.tls_certificate) cannot be used: {why}"),
+                "correct it: a server that runs shows the one of before, and none starts with this",
+            )),
+            Ok(pair) => {
+                let (day, about) = (pair.about.ends.format("%Y-%m-%d"), pair.about);
+                let todo = "renew it; a running server takes it up by itself";
+                found.push(match about.holds(now) {
+                    Err(why) => Finding::bad(format!("{path} (http.tls_certificate): {why}; clients refuse it"), todo),
+                    Ok(()) if about.ends_soon(now) => Finding::warn(format!("{path} (http.tls_certificate) ends on {day}"), todo),
+                    Ok(()) => Finding::good(format!("{path} (http.tls_certificate) holds until {day}, for {}", about.named())),
+                });
+                found.extend(about.oddities.iter().map(|oddity| Finding::warn(format!("{path}: {oddity}"), "see docs/tls.md")));
+            }
+        }
+    }
+    if let Some((path, (_, bytes))) = authority {
+        found.extend(match certificate::authorities_in(&bytes) {
+            Ok(_) => judge(&path.display().to_string(), &ends(&bytes), now),
+            Err(why) => vec![Finding::bad(format!("{} (http.tls_client_authority): {why}", path.display()), correct)],
+        });
+    }
+    found
+}
+
+/// What a file holds, and who may read it.
+fn read_file(path: &Path) -> std::io::Result<(u32, Vec<u8>)> {
+    let file = File::open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    let mut bytes = Vec::new();
+    file.take(LONGEST).read_to_end(&mut bytes)?;
+    Ok((mode, bytes))
+}
+
+fn of_file(key: &str, parameter: &str, path: &str, now: DateTime<Utc>) -> Vec<Finding> {
+    let (mode, bytes) = match read_file(Path::new(path)) {
         Ok(read) => read,
         Err(error) => {
-            let told = format!("{path} ({parameter} in database_url) cannot be read: {error}");
-            return vec![Finding::bad(told, "let the user of the server read it, or correct database_url")];
+            let told = format!("{path} ({parameter} in {key}) cannot be read: {error}");
+            return vec![Finding::bad(told, format!("let the user of the server read it, or correct {key}"))];
         }
     };
     if parameter == "sslkey" {
@@ -159,6 +224,42 @@ mod tests {
         let file = format!("{}{}", one(b"310203040506Z"), one(b"300203040506Z"));
         assert_eq!(ends(file.as_bytes()).len(), 2);
         assert!(ends(b"-----BEGIN CERTIFICATE-----\n!\n-----END").is_empty());
+    }
+
+    #[test]
+    fn what_is_shown_by_tls_is_judged() {
+        use crate::net::authority::{Authority, CERTIFICATE_DAYS, Holder, new_authority};
+        let (folder, now) = (tempfile::tempdir().unwrap(), DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let made = new_authority("test", now.date_naive()).unwrap();
+        let authority = Authority::read(&made.certificate, &made.key, now).unwrap();
+        let signed = authority.sign(Holder::Server, &["pager".to_owned()], now.date_naive()).unwrap();
+        let file = |name: &str, text: &str, mode: u32| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            Some(path)
+        };
+        let tls = TlsConfig {
+            listen: Some(std::net::SocketAddr::from(([0, 0, 0, 0], 8443))),
+            certificate: file("pem", &signed.certificate, 0o644),
+            key: file("key", &signed.key, 0o600),
+            client_authority: file("clients", &made.certificate, 0o644),
+        };
+        let grades = |tls: &TlsConfig, days: i64| {
+            let found = of_server(tls, now + TimeDelta::days(days));
+            found.into_iter().map(|found| found.grade).collect::<Vec<_>>()
+        };
+        assert_eq!(grades(&tls, 0), [Grade::Good, Grade::Good]);
+        assert_eq!(grades(&tls, CERTIFICATE_DAYS - 10), [Grade::Warn, Grade::Good]);
+        assert_eq!(grades(&tls, CERTIFICATE_DAYS + 1), [Grade::Bad, Grade::Good]);
+        file("key", &signed.key, 0o644);
+        assert_eq!(grades(&tls, 0), [Grade::Warn, Grade::Good, Grade::Good], "others can read the key");
+        file("key", &made.key, 0o600);
+        assert_eq!(grades(&tls, 0), [Grade::Bad, Grade::Good], "it is of another pair");
+        file("clients", "", 0o644);
+        assert_eq!(grades(&tls, 0), [Grade::Bad, Grade::Bad]);
+        assert_eq!(grades(&TlsConfig { key: None, ..tls }, 0), [Grade::Bad]);
+        assert_eq!(grades(&TlsConfig::default(), 0), []);
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub(super) fn check(seen: &Seen) -> BoxFuture<'_, Result<Vec<Finding>, StoreErro
         if matches!(seen.answer, Answer::Said(_)) {
             return Ok(vec![Finding::good("the running server has its ports")]);
         }
-        let wanted = [("listen", Some(config.listen)), ("mail.listen", config.mail.listen)];
+        let wanted =
+            [("listen", Some(config.listen)), ("mail.listen", config.mail.listen), ("http.tls_listen", config.http.tls.listen)];
         Ok(wanted.into_iter().filter_map(|(key, at)| Some(free(key, at?))).collect())
     })
 }

@@ -63,6 +63,9 @@ pub enum KeyError {
     /// Somebody else has changed it since it was read.
     #[error(transparent)]
     Stale(#[from] Stale),
+    /// No certificate is called that.
+    #[error("a certificate is named by 1 to 253 characters of a name in it, or by sha256: and the 64 digits of its fingerprint")]
+    BadCertificate,
     /// It does nothing but list calls.
     #[error("the key {0:?} only lists calls: what it sends is neither placed nor signed")]
     OnlyListsCalls(String),
@@ -228,6 +231,30 @@ pub async fn unsign(work: &mut Work, name: &str) -> Result<(), KeyError> {
     work.note(line.before(before).after(json!({ "scheme": null })));
     work.announce(Announcement::Keys);
     Ok(())
+}
+
+/// Says that a key is taken only from whoever shows a certificate with this name or fingerprint; `None`: from anybody again.
+///
+/// # Errors
+/// When there is no such key, no certificate can be called so, or the database fails.
+pub async fn certify(work: &mut Work, name: &str, certificate: Option<&str>) -> Result<(), KeyError> {
+    let key = that_raises(work, name).await?;
+    if certificate.is_some_and(|certificate| !names_a_certificate(certificate)) {
+        return Err(KeyError::BadCertificate);
+    }
+    work.db().certify_key(key.id, certificate).await?;
+    let line = Line::new(Operation::KeyChanged).of(key.id).named(name);
+    work.note(line.before(json!({ "certificate": key.certificate })).after(json!({ "certificate": certificate })));
+    work.announce(Announcement::Keys);
+    Ok(())
+}
+
+fn names_a_certificate(text: &str) -> bool {
+    let is_digit = |letter: char| letter.is_ascii_hexdigit() || letter == ':';
+    match text.strip_prefix("sha256:") {
+        Some(digits) => digits.chars().all(is_digit) && digits.replace(':', "").len() == 64,
+        None => (1..=253).contains(&text.chars().count()) && text.trim() == text && !text.chars().any(char::is_control),
+    }
 }
 
 /// Says anew at which places the fields stand of what a key sends; gives the key as it is kept then.

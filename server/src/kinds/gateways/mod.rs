@@ -357,6 +357,12 @@ pub fn webhooks(settings: &GatewaySettings, address: &str) -> Result<Vec<Gateway
     own.ok_or_else(other)?.webhooks(address)
 }
 
+/// Whether the app of a gateway reports to this address: that of `SMSGate` takes only https, and the phone itself.
+#[must_use]
+pub fn reports_to(settings: &GatewaySettings, address: &str) -> bool {
+    smsgate::Smsgate::among(Some(settings)).is_none() || smsgate::takes(address)
+}
+
 /// The host of a gateway, for people: the rest of an address may be a secret.
 #[must_use]
 pub fn host(settings: &GatewaySettings) -> String {

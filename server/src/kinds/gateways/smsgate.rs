@@ -97,9 +97,8 @@ impl Smsgate {
     /// When its app would refuse the address.
     pub(super) fn webhooks(&self, address: &str) -> Result<Vec<GatewayRequest>, WrongSetting> {
         let bad = |_| WrongSetting::new("address", "address must begin with https:// and end with the gateway's path");
-        let parsed = Url::parse(address).map_err(bad)?;
-        // Its source: WebHookUrlPolicy.
-        if parsed.scheme() != "https" && !(parsed.scheme() == "http" && parsed.host_str() == Some("127.0.0.1")) {
+        Url::parse(address).map_err(bad)?;
+        if !takes(address) {
             let why = "SMSGate's app takes only addresses that begin with https://, or with http://127.0.0.1";
             return Err(WrongSetting::new("address", why));
         }
@@ -118,6 +117,11 @@ impl Smsgate {
         };
         Ok(EVENTS.map(one).into())
     }
+}
+
+/// Whether its app reports to this address. Its source: `WebHookUrlPolicy`.
+pub(super) fn takes(address: &str) -> bool {
+    Url::parse(address).is_ok_and(|url| url.scheme() == "https" || (url.scheme() == "http" && url.host_str() == Some("127.0.0.1")))
 }
 
 impl Gateway for Smsgate {

@@ -37,6 +37,8 @@ row! {
         pub places: Option<Json<Places>>,
         /// How what it sends has to be signed; `None`: the key itself is enough.
         pub signing: Option<Json<Signing>>,
+        /// Whose certificate it is taken with alone: a name in it, or `sha256:` and its fingerprint; `None`: also without.
+        pub certificate: Option<String>,
         /// When it was made.
         pub created_at: DateTime<Utc>,
         /// When it was last used, to the minute.
@@ -160,6 +162,8 @@ statements! {
     PLACED = ["UPDATE api_keys SET places = $2 WHERE id = $1"];
     /// What it sends has to be signed, or need not be.
     SIGNED = ["UPDATE api_keys SET signing = $2 WHERE id = $1"];
+    /// It is taken only with this certificate from now on.
+    CERTIFIED = ["UPDATE api_keys SET certificate = $2 WHERE id = $1"];
     /// All keys.
     LIST = ["SELECT" key_columns "FROM api_keys ORDER BY name"];
     /// It was used.
@@ -235,6 +239,11 @@ impl Db<'_> {
     /// What a key sends has to be signed so from now on.
     pub async fn sign_key(&mut self, id: KeyId, signing: Option<&Signing>) -> Result<bool> {
         changed_one!(self, SIGNED, id, signing.map(Json))
+    }
+
+    /// A key is taken only with this certificate from now on.
+    pub async fn certify_key(&mut self, id: KeyId, certificate: Option<&str>) -> Result<bool> {
+        changed_one!(self, CERTIFIED, id, certificate)
     }
 
     /// All keys by name.

@@ -213,6 +213,7 @@ fn code(error: &sqlx::Error) -> Option<String> {
 fn unreachable(error: sqlx::Error, place: &str) -> StoreError {
     // Postgres' own sentence, without the place in its source.
     let text = error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+    let text = crate::trust::why(&error).map_or(text, |why| format!("no connection by TLS: {why}"));
     let todo = match code(&error).as_deref() {
         Some("3D000") => "create it: CREATE DATABASE name OWNER user ENCODING 'UTF8' TEMPLATE template0",
         Some("28P01") => "correct the user or the password in DATABASE_URL",
