@@ -2,6 +2,7 @@
 
 pub mod arriving;
 pub mod files;
+pub mod given;
 pub mod seats;
 pub mod serve;
 pub mod smtp;
