@@ -615,7 +615,7 @@ pub struct DatabaseGauges {
 
 impl DatabaseGauges {
     fn set(&self, hosts: &[Host], moves: u64) {
-        let wrong = |host: &&Host| !matches!(host.state, HostState::Used | HostState::Standby);
+        let wrong = |host: &&Host| !matches!(host.state, HostState::Used | HostState::Standby | HostState::Same);
         self.wrong.set(hosts.iter().filter(wrong).count().try_into().unwrap_or(i64::MAX));
         self.moves.inner().fetch_max(moves, std::sync::atomic::Ordering::Relaxed);
         if hosts.is_empty() {

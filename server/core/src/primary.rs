@@ -22,6 +22,8 @@ pub struct Told {
     pub read_only: bool,
     /// `None` where it does not tell: a standby, and services that keep it to themselves.
     pub lineage: Option<Lineage>,
+    /// When it was started, in microseconds: two addresses that tell the same lead to one server, as those of two poolers do.
+    pub started: i64,
 }
 
 /// Why a server is not used.
@@ -72,13 +74,11 @@ pub fn choose(told: &[Option<Told>], known: Option<Lineage>, at: Option<usize>) 
     let rank = |told: &Told| (told.lineage.map_or(0, |lineage| lineage.timeline), !told.read_only);
     let fits: Vec<(usize, Told)> = told.iter().enumerate().filter_map(fit).collect();
     let best = fits.iter().map(|(_, told)| rank(told)).max();
-    let mut equals = fits.iter().filter(|(_, told)| Some(rank(told)) == best).map(|(host, _)| *host);
-    let Some(first) = equals.next() else { return Choice::default() };
-    let others: Vec<usize> = equals.collect();
-    match at.filter(|at| others.contains(at)) {
-        Some(at) => Choice { host: Some(at), twin: Some(first) },
-        None => Choice { host: Some(first), twin: others.first().copied() },
-    }
+    let equals: Vec<(usize, Told)> = fits.into_iter().filter(|(_, told)| Some(rank(told)) == best).collect();
+    let used = equals.iter().find(|(host, _)| Some(*host) == at).or_else(|| equals.first());
+    let Some((host, used)) = used else { return Choice::default() };
+    let twin = equals.iter().find(|(_, told)| told.started != used.started).map(|(host, _)| *host);
+    Choice { host: Some(*host), twin }
 }
 
 /// What is remembered after a server was used: how far its cluster has got.
@@ -104,10 +104,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn primary(timeline: u32) -> Told {
-        Told { standby: false, read_only: false, lineage: Some(Lineage { system: 7, timeline }) }
+        Told { standby: false, read_only: false, lineage: Some(Lineage { system: 7, timeline }), started: 1 }
     }
 
-    const STANDBY: Told = Told { standby: true, read_only: true, lineage: None };
+    const STANDBY: Told = Told { standby: true, read_only: true, lineage: None, started: 2 };
 
     fn known(timeline: u32) -> Option<Lineage> {
         Some(Lineage { system: 7, timeline })
@@ -140,12 +140,19 @@ mod tests {
 
     #[test]
     fn of_two_that_say_the_same_the_one_that_is_used_stays_and_it_is_told() {
-        let both = [Some(primary(2)), Some(primary(2))];
+        let both = [Some(primary(2)), Some(Told { started: 9, ..primary(2) })];
         assert_eq!(choose(&both, known(2), Some(1)), Choice { host: Some(1), twin: Some(0) });
         assert_eq!(choose(&both, known(2), None), Choice { host: Some(0), twin: Some(1) });
         let read_only = Told { read_only: true, ..primary(2) };
         assert_eq!(choose(&[Some(read_only), Some(primary(2))], known(2), Some(0)), Choice { host: Some(1), twin: None });
         assert_eq!(choose(&[Some(read_only), None], known(2), None).host, Some(0));
+    }
+
+    #[test]
+    fn two_addresses_of_one_server_are_no_twins() {
+        let both = [Some(primary(2)), Some(primary(2))];
+        assert_eq!(choose(&both, known(2), Some(1)), Choice { host: Some(1), twin: None });
+        assert_eq!(choose(&[None, both[1]], known(2), Some(0)).host, Some(1), "where one pooler is away the other leads there");
     }
 
     #[test]
@@ -158,10 +165,11 @@ mod tests {
     }
 
     fn anything() -> impl Strategy<Value = Option<Told>> {
-        let told =
-            (any::<bool>(), any::<bool>(), proptest::option::of((7_u64..9, 1_u32..5))).prop_map(|(standby, read_only, told)| {
-                Told { standby, read_only, lineage: told.map(|(system, timeline)| Lineage { system, timeline }) }
-            });
+        let told = (any::<bool>(), any::<bool>(), proptest::option::of((7_u64..9, 1_u32..5)), 1_i64..4);
+        let told = told.prop_map(|(standby, read_only, told, started)| {
+            let lineage = told.map(|(system, timeline)| Lineage { system, timeline });
+            Told { standby, read_only, lineage, started }
+        });
         proptest::option::of(told)
     }
 

@@ -49,6 +49,7 @@ fn of_host(host: &Host) -> Finding {
     match &host.state {
         HostState::Used => Finding::good(format!("{place} is the primary")),
         HostState::Standby => Finding::good(format!("{place} is a standby")),
+        HostState::Same => Finding::good(format!("{place} leads to the primary too")),
         HostState::Away(why) => Finding::warn(why.clone(), "start it, or take it out of database_url"),
         HostState::OldPrimary => Finding::bad(
             format!("{place} says that it is the primary, and another one was promoted since: it is not used"),

@@ -57,6 +57,8 @@ pub enum HostState {
     Stranger,
     /// It says that it is a primary as well, and nobody can tell which is meant.
     Twin,
+    /// It leads to the server that is used, as another pooler does.
+    Same,
     /// It cannot be reached, for this reason.
     Away(String),
 }
@@ -71,6 +73,7 @@ impl HostState {
             Self::OldPrimary => "old_primary",
             Self::Stranger => "stranger",
             Self::Twin => "twin",
+            Self::Same => "same",
             Self::Away(_) => "away",
         }
     }
@@ -434,9 +437,12 @@ impl Primary {
         self.note(&asked, choice.host, choice.twin);
         let Some(host) = choice.host else {
             *own = None;
-            let objections = told.iter().flatten().filter_map(|told| told.objection(self.watch.known.get()));
-            let worst = objections.max_by_key(|objection| !matches!(objection, Objection::Standby)).unwrap_or(Objection::Standby);
-            self.watch.trouble.of_host(worst, self.no_primary(&asked));
+            let known = self.watch.known.get();
+            let worse = told.iter().flatten().filter_map(|told| told.objection(known)).find(|why| *why != Objection::Standby);
+            // One that merely does not answer may only be slow: whoever asks for a session finds out.
+            if let Some(why) = worse.or_else(|| told[at]?.objection(known)) {
+                self.watch.trouble.of_host(why, self.no_primary(&asked));
+            }
             return;
         };
         if let Some(told) = told[host] {
@@ -485,6 +491,7 @@ impl Primary {
     /// Remembers what the hosts are, and says once what somebody has to look after.
     fn note(&self, asked: &[Asked], used: Option<usize>, twin: Option<usize>) {
         let known = self.watch.known.get();
+        let started = used.and_then(|used| asked.get(used)?.as_ref().ok()).map(|told| told.started);
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         for (place, (host, asked)) in hosts.iter_mut().zip(asked).enumerate() {
             let objection = asked.as_ref().ok().and_then(|told| told.objection(known));
@@ -495,6 +502,7 @@ impl Primary {
                 (Ok(_), Some(Objection::Older { .. })) => HostState::OldPrimary,
                 (Ok(_), Some(Objection::Stranger)) => HostState::Stranger,
                 (Ok(_), None) if twin == Some(place) => HostState::Twin,
+                (Ok(told), None) if started == Some(told.started) => HostState::Same,
                 // Of an older timeline than the one that was chosen.
                 (Ok(_), None) => HostState::OldPrimary,
             };
@@ -589,7 +597,7 @@ mod tests {
     use super::*;
 
     fn told(system: u64, timeline: u32) -> Told {
-        Told { standby: false, read_only: false, lineage: Some(Lineage { system, timeline }) }
+        Told { standby: false, read_only: false, lineage: Some(Lineage { system, timeline }), started: 1 }
     }
 
     #[test]

@@ -16,9 +16,11 @@ pub(super) const PASS_OVER_AFTER: Duration = Duration::from_secs(2);
 /// What a server is, with how far its cluster has got.
 const WHO: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
                      CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_walfile_name(pg_current_wal_insert_lsn()) END,
-                     CASE WHEN pg_is_in_recovery() THEN NULL ELSE (SELECT system_identifier::text FROM pg_control_system()) END";
+                     CASE WHEN pg_is_in_recovery() THEN NULL ELSE (SELECT system_identifier::text FROM pg_control_system()) END,
+                     (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint";
 /// The same where it keeps that to itself.
-const WHO_ALONE: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', NULL::text, NULL::text";
+const WHO_ALONE: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', NULL::text, NULL::text,
+       (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint";
 
 /// Whether servers tell how far they have got: some services do not let their users ask.
 pub(in crate::store) struct Tells(AtomicBool);
@@ -31,7 +33,7 @@ impl Default for Tells {
 
 /// What the server of a session says of itself.
 pub(super) async fn told_by(connection: &mut PgConnection, tells: &Tells) -> std::result::Result<Told, sqlx::Error> {
-    type Who = (bool, bool, Option<String>, Option<String>);
+    type Who = (bool, bool, Option<String>, Option<String>, i64);
     let whole = tells.0.load(Ordering::Relaxed);
     let asked: std::result::Result<Who, _> =
         sqlx::query_as(if whole { WHO } else { WHO_ALONE }).persistent(false).fetch_one(&mut *connection).await;
@@ -44,11 +46,11 @@ pub(super) async fn told_by(connection: &mut PgConnection, tells: &Tells) -> std
         }
         asked => asked?,
     };
-    let (standby, read_only, log_file, system) = who;
+    let (standby, read_only, log_file, system, started) = who;
     let lineage = timeline_of(log_file.as_deref().unwrap_or_default())
         .zip(system.and_then(|system| system.parse().ok()))
         .map(|(timeline, system)| Lineage { system, timeline });
-    Ok(Told { standby, read_only, lineage })
+    Ok(Told { standby, read_only, lineage, started })
 }
 
 /// What every session is told first.
