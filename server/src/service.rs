@@ -194,6 +194,10 @@ impl Service {
             let store = engine.store.clone();
             async move { store.relay().await }
         });
+        let following_primary = tokio::spawn({
+            let store = engine.store.clone();
+            async move { store.follow().await }
+        });
         let learning = tokio::spawn({
             let (access, store) = (Arc::clone(&app.access), engine.store.clone());
             async move { access.directory.keep_learning(&store).await }
@@ -265,9 +269,20 @@ impl Service {
             // It ends by itself, at the same time.
             let _ = posting.await;
         }
-        for task in
-            [ticking, looking, relaying, learning, forgetting, telling, telling_others, pinging, sending, following, logging]
-        {
+        for task in [
+            ticking,
+            looking,
+            relaying,
+            following_primary,
+            learning,
+            forgetting,
+            telling,
+            telling_others,
+            pinging,
+            sending,
+            following,
+            logging,
+        ] {
             task.abort();
             // Awaited, so that nothing holds on to the database when this returns.
             let _ = task.await;

@@ -22,6 +22,7 @@ use crate::{
     alarm::call_record::CallResult,
     alarm::{AlarmKind, DialOutcome, EndReason, HuntOutcome},
     config::{LogConfig, LogFormat},
+    store::open::primary::{Host, HostState},
     store::{Counts, Tally},
 };
 
@@ -615,6 +616,35 @@ impl HandsetGauges {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HostLabels {
+    host: String,
+}
+
+/// The hosts of the database.
+#[derive(Debug, Default)]
+pub struct DatabaseGauges {
+    hosts: Family<HostLabels, Gauge>,
+    wrong: Gauge,
+    moves: Counter,
+}
+
+impl DatabaseGauges {
+    fn set(&self, hosts: &[Host], moves: u64) {
+        let wrong = |host: &&Host| !matches!(host.state, HostState::Used | HostState::Standby | HostState::Same);
+        self.wrong.set(hosts.iter().filter(wrong).count().try_into().unwrap_or(i64::MAX));
+        self.moves.inner().fetch_max(moves, std::sync::atomic::Ordering::Relaxed);
+        if hosts.is_empty() {
+            self.hosts.get_or_create(&HostLabels { host: "embedded".to_owned() }).set(1);
+        }
+        for Host { place, state } in hosts {
+            // The configuration names but a few.
+            let host = in_label(place.rsplit_once('/').map_or(place, |(host, _)| host));
+            self.hosts.get_or_create(&HostLabels { host }).set(i64::from(*state == HostState::Used));
+        }
+    }
+}
+
 /// Upper bounds of the time until somebody answers, in seconds: 10 s to an hour.
 const ANSWER_SECONDS: [f64; 10] = [10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0];
 
@@ -662,6 +692,8 @@ pub struct Metrics {
     pub store_errors: Counter,
     /// Store transactions that were begun.
     pub store_transactions: Counter,
+    /// Which host of the database is used.
+    pub database: DatabaseGauges,
     /// Requests to Redis.
     pub lock_round_trips: Counter,
     /// 1 while Redis is away, else 0.
@@ -777,6 +809,7 @@ impl Metrics {
             time_to_answer: Histogram::new(ANSWER_SECONDS),
             store_errors: Counter::default(),
             store_transactions: Counter::default(),
+            database: DatabaseGauges::default(),
             lock_round_trips: Counter::default(),
             lock_unavailable: Gauge::default(),
             handsets_offline: Gauge::default(),
@@ -842,6 +875,17 @@ impl Metrics {
             metrics.store_transactions.clone(),
         );
         registry.register("lock_round_trips", "Requests to Redis", metrics.lock_round_trips.clone());
+        registry.register(
+            "database_host",
+            "1 for the host of the database that is used, 0 for the others",
+            metrics.database.hosts.clone(),
+        );
+        registry.register(
+            "database_hosts_wrong",
+            "Hosts of the database that are away or must not be used",
+            metrics.database.wrong.clone(),
+        );
+        registry.register("database_moves", "Times that another host was the primary", metrics.database.moves.clone());
         registry.register("lock_unavailable", "1 while Redis is away", metrics.lock_unavailable.clone());
         registry.register("media_bytes", "Bytes of recordings and clips that are kept", metrics.media_bytes.clone());
         metrics.backup_age_seconds.set(-1);
@@ -922,6 +966,7 @@ impl Metrics {
     /// Takes over what the store counts itself.
     pub fn observe_store(&self, store: &crate::store::Store) {
         self.store_transactions.inner().fetch_max(store.counters().connections(), std::sync::atomic::Ordering::Relaxed);
+        self.database.set(&store.hosts(), store.moves());
     }
 
     /// All metrics as OpenMetrics text, of type [`CONTENT_TYPE`](Self::CONTENT_TYPE).
@@ -1010,6 +1055,8 @@ mod tests {
             "autocall_time_to_answer_seconds_count",
             "autocall_store_errors_total",
             "autocall_store_transactions_total",
+            "autocall_database_hosts_wrong",
+            "autocall_database_moves_total",
             "autocall_lock_round_trips_total",
             "autocall_lock_unavailable",
             "autocall_handsets_offline",

@@ -23,6 +23,8 @@ pub enum PoolMode {
     Session,
     /// For one transaction.
     Transaction,
+    /// The same, from several sessions in turns.
+    TransactionInTurns,
 }
 
 /// pgbouncer with the settings it comes with. Dropping it ends it.
@@ -48,6 +50,7 @@ impl PrivatePgbouncer {
             let mode = match mode {
                 PoolMode::Session => "session",
                 PoolMode::Transaction => "transaction",
+                PoolMode::TransactionInTurns => "transaction\nserver_round_robin = 1\nmin_pool_size = 4",
             };
             let (host, server_port) = ("127.0.0.1", postgres.port());
             let config = format!(

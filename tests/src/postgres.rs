@@ -138,6 +138,8 @@ pub struct PrivatePostgres {
     process: Option<Process>,
     port: u16,
     folder: TempDir,
+    /// Its processes, while they stand still.
+    frozen: Vec<u32>,
 }
 
 impl PrivatePostgres {
@@ -147,18 +149,91 @@ impl PrivatePostgres {
     ///
     /// When Postgres is not installed, or does not start.
     pub async fn start() -> Self {
+        let server = Self::in_a_folder();
+        create_cluster(&server.cluster());
+        server.launched().await
+    }
+
+    /// Copies a server while it runs, and starts the copy as its standby.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be copied, or does not start.
+    pub async fn standby_of(primary: &Self) -> Self {
+        let server = Self::in_a_folder();
+        let cluster = server.cluster();
+        make_folder(&cluster);
+        let output = postgres_command("pg_basebackup", &cluster)
+            .args(["--host=127.0.0.1", "--username=postgres", "--no-sync", "--checkpoint=fast", "--wal-method=stream"])
+            .args(["--write-recovery-conf", &format!("--port={}", primary.port)])
+            .arg("--pgdata")
+            .arg(&cluster)
+            .output()
+            .expect("pg_basebackup can be started");
+        assert!(output.status.success(), "pg_basebackup failed: {}", String::from_utf8_lossy(&output.stderr));
+        server.launched().await
+    }
+
+    fn in_a_folder() -> Self {
         let folder = tempfile::Builder::new().prefix("pg-").tempdir().expect("a temporary folder can be made");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).expect("the mode of an own folder can be changed");
-        create_cluster(&folder.path().join("cluster"));
+        Self { process: None, port: 0, folder, frozen: Vec::new() }
+    }
 
-        let mut server = Self { process: None, port: 0, folder };
+    async fn launched(mut self) -> Self {
         for _ in 0..20 {
-            server.port = reserve_port();
-            if server.launch().await {
-                return server;
+            self.port = reserve_port();
+            if self.launch().await {
+                return self;
             }
         }
-        panic!("Postgres does not start:\n{}", server.log());
+        panic!("Postgres does not start:\n{}", self.log());
+    }
+
+    /// From now on it says that something is stored only once its standby has it too.
+    ///
+    /// # Panics
+    ///
+    /// When no standby follows it.
+    pub async fn wait_for_standby(&self) {
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
+        self.execute("SELECT pg_reload_conf()").await;
+        let follows = "SELECT 1 / count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        eventually("the standby to be waited for", Duration::from_secs(30), async || {
+            execute(&self.url(), follows.to_owned()).await.ok()
+        })
+        .await;
+    }
+
+    /// Makes the primary of a standby; returns when it takes changes.
+    ///
+    /// # Panics
+    ///
+    /// When it is none.
+    pub async fn promote(&self) {
+        self.execute("SELECT 1 / pg_promote()::int").await;
+    }
+
+    /// SIGSTOP to all of its processes: connections are taken by the system, and nothing answers.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn freeze(&mut self) {
+        let first = self.process.as_ref().expect("it runs").id();
+        send(Signal::Stop, first);
+        // Its own children, which it cannot begin any more.
+        let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).expect("/proc is there");
+        let children = children.split_whitespace().filter_map(|word| word.parse().ok());
+        self.frozen = children.chain([first]).collect();
+        self.frozen.iter().for_each(|process| send(Signal::Stop, *process));
+    }
+
+    /// SIGCONT: it goes on where it was, with all its sessions.
+    pub fn thaw(&mut self) {
+        for process in std::mem::take(&mut self.frozen) {
+            send(Signal::Continue, process);
+        }
     }
 
     /// Where to connect.
@@ -319,19 +394,44 @@ impl PrivatePostgres {
             let text = fs::read_to_string(&word).ok()?;
             let mut lines = text.lines();
             let own = lines.next()?.trim() == process.id().to_string();
-            let ready = lines.nth(6)?.trim() == "ready";
+            let ready = matches!(lines.nth(6)?.trim(), "ready" | "standby");
             (own && ready).then_some(true)
         })
         .await
     }
 }
 
+impl Drop for PrivatePostgres {
+    fn drop(&mut self) {
+        // Frozen processes do not hear that they are to end.
+        self.thaw();
+    }
+}
+
+fn send(signal: Signal, process: u32) {
+    let line = "kill -s \"$1\" \"$2\" 2>/dev/null";
+    let _already_gone = Command::new("sh").args(["-c", line, "sh", signal.name(), &process.to_string()]).status();
+}
+
+/// The address of all these servers in one, in their order.
+#[must_use]
+pub fn several(servers: &[&PrivatePostgres]) -> String {
+    let hosts: Vec<String> = servers.iter().map(|server| server.addr()).collect();
+    format!("postgres://postgres@{}/postgres", hosts.join(","))
+}
+
+/// A folder that only the server's user reads.
+fn make_folder(folder: &Path) {
+    fs::create_dir(folder).expect("a folder can be made");
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).expect("the mode of an own folder can be changed");
+    if let Some((uid, gid)) = postgres_user() {
+        std::os::unix::fs::chown(folder, Some(uid), Some(gid)).expect("root can give a folder away");
+    }
+}
+
 /// Creates an empty cluster at `cluster`, whose parent folder exists.
 fn create_cluster(cluster: &Path) {
-    fs::create_dir(cluster).expect("a folder can be made");
-    if let Some((uid, gid)) = postgres_user() {
-        std::os::unix::fs::chown(cluster, Some(uid), Some(gid)).expect("root can give a folder away");
-    }
+    make_folder(cluster);
     let output = postgres_command("initdb", cluster)
         .arg("-D")
         .arg(cluster)

@@ -33,7 +33,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Continue => "CONT",
             Self::HangUp => "HUP",
@@ -64,14 +64,24 @@ impl Process {
     ///
     /// When it cannot be started.
     #[must_use]
-    pub fn spawn(name: &'static str, mut command: Command, log: &Path) -> Self {
+    pub fn spawn(name: &'static str, command: Command, log: &Path) -> Self {
+        Self::spawn_with_input(name, command, log, Stdio::null())
+    }
+
+    /// The same with something on its standard input.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn spawn_with_input(name: &'static str, mut command: Command, log: &Path, input: Stdio) -> Self {
         let open = |path: &Path| {
             let file = File::options().create(true).append(true).open(path);
             file.unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()))
         };
         let (output, errors) = (open(&log.with_extension("out")), open(log));
         let child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(output)
             .stderr(errors)
             .spawn()

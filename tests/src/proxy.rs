@@ -47,9 +47,15 @@ struct Connections {
 
 #[derive(Debug)]
 struct Shared {
-    upstream: String,
+    upstream: std::sync::Mutex<String>,
     conditions: watch::Sender<Conditions>,
     connections: std::sync::Mutex<Connections>,
+}
+
+impl Shared {
+    fn upstream(&self) -> String {
+        self.upstream.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// A proxy on a port of its own in front of one TCP server. Dropping it resets every connection and closes the port.
@@ -71,12 +77,17 @@ impl TcpProxy {
         let listener = listen_somewhere().await;
         let addr = listener.local_addr().expect("a listener has an address");
         let shared = Arc::new(Shared {
-            upstream: upstream.to_string(),
+            upstream: std::sync::Mutex::new(upstream.to_string()),
             conditions: watch::Sender::default(),
             connections: std::sync::Mutex::default(),
         });
         let acceptor = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self { addr, shared, acceptor: Mutex::new(Some(acceptor)) }
+    }
+
+    /// New connections lead to another server from now on.
+    pub fn lead_to(&self, upstream: impl ToString) {
+        *self.shared.upstream.lock().unwrap_or_else(PoisonError::into_inner) = upstream.to_string();
     }
 
     /// Where the proxy listens.
@@ -90,7 +101,7 @@ impl TcpProxy {
     ///
     /// When `url` does not lead to the proxy's upstream.
     pub fn url(&self, url: &str) -> String {
-        let upstream = &self.shared.upstream;
+        let upstream = self.shared.upstream();
         assert!(url.contains(upstream.as_str()), "{url} does not lead to {upstream}");
         url.replacen(upstream.as_str(), &self.addr.to_string(), 1)
     }
@@ -273,7 +284,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 /// One connection, from its acceptance to its end.
 async fn carry(mut client: TcpStream, shared: Arc<Shared>, cut: CancellationToken) {
     let upstream = tokio::select! {
-        upstream = TcpStream::connect(&shared.upstream) => upstream,
+        upstream = TcpStream::connect(shared.upstream()) => upstream,
         () = cut.cancelled() => Err(io::ErrorKind::ConnectionReset.into()),
     };
     let Ok(mut upstream) = upstream else {

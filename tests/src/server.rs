@@ -2,8 +2,11 @@
 
 use std::{
     fs,
+    net::TcpListener,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -32,6 +35,7 @@ pub struct ServeOptions {
     env: Vec<(String, String)>,
     program: Option<PathBuf>,
     as_installed: bool,
+    socket: Option<Arc<TcpListener>>,
 }
 
 impl ServeOptions {
@@ -45,6 +49,13 @@ impl ServeOptions {
     #[must_use]
     pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
         self.program = Some(path.into());
+        self
+    }
+
+    /// Gives it this socket, as systemd does, instead of an address to open.
+    #[must_use]
+    pub fn socket(mut self, socket: &Arc<TcpListener>) -> Self {
+        self.socket = Some(Arc::clone(socket));
         self
     }
 
@@ -138,7 +149,10 @@ impl Binary {
         if let Some(config) = &options.config {
             fs::write(folder.path().join("autocall.toml"), config).expect("an own folder can be written");
         }
-        let port = reserve_port();
+        let port = match &options.socket {
+            Some(socket) => socket.local_addr().expect("a socket has an address").port(),
+            None => reserve_port(),
+        };
         Self { process: start(&options, port, folder.path()), options, port, folder }
     }
 
@@ -280,7 +294,18 @@ fn data_dir(options: &ServeOptions, folder: &Path) -> PathBuf {
 }
 
 fn start(options: &ServeOptions, port: u16, folder: &Path) -> Process {
-    let mut command = Command::new(options.program.clone().unwrap_or_else(|| provided_by_run("AUTOCALL_BIN").into()));
+    let program = options.program.clone().unwrap_or_else(|| provided_by_run("AUTOCALL_BIN").into());
+    let mut command = match options.socket {
+        None => Command::new(program),
+        Some(_) => {
+            // The socket comes on the standard input, and is to be the first file behind the usual three; the process has its number only
+            // once it runs.
+            let mut shell = Command::new("sh");
+            let line = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$; export LISTEN_FDS LISTEN_PID; exec \"$0\" \"$@\"";
+            shell.args(["-c", line]).arg(program);
+            shell
+        }
+    };
     forget_own_settings(|name| {
         command.env_remove(name);
     });
@@ -303,7 +328,11 @@ fn start(options: &ServeOptions, port: u16, folder: &Path) -> Process {
         command.env(OPEN_RIGHTS.0, OPEN_RIGHTS.1);
     }
     command.args(&options.args).envs(options.env.iter().map(|(name, value)| (name, value)));
-    Process::spawn("autocall", command, &folder.join("log"))
+    let input = match &options.socket {
+        Some(socket) => Stdio::from(OwnedFd::from(socket.try_clone().expect("a socket can be had twice"))),
+        None => Stdio::null(),
+    };
+    Process::spawn_with_input("autocall", command, &folder.join("log"), input)
 }
 
 /// Runs a subcommand to its end.

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod line;
 pub mod needs;
 pub mod numbers;
+pub mod primary;
 pub mod reports;
 pub mod rights;
 pub mod roster;

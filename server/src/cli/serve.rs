@@ -13,6 +13,7 @@ use super::{Settings, stop_when_asked};
 use crate::clock::Clock;
 use crate::config::Loaded;
 use crate::keep::pairing;
+use crate::net::given::Given;
 use crate::service::Service;
 use crate::telemetry;
 
@@ -23,8 +24,17 @@ pub(super) async fn serve(settings: Settings, loaded: Loaded) -> anyhow::Result<
         tracing::warn!("{warning}");
     }
     let (listen, data_dir) = (config.listen, config.data_dir.clone());
-    let listener =
-        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}: choose another with --listen"))?;
+    let given = Given::to_this_process().for_requests().context("the socket that was given with LISTEN_FDS cannot be used")?;
+    let listener = match given {
+        Some(given) => {
+            tracing::info!("requests are taken on a socket that was given (LISTEN_FDS); `listen` is not used");
+            given
+        }
+        None => {
+            let bound = TcpListener::bind(listen).await;
+            bound.with_context(|| format!("cannot listen on {listen}: choose another with --listen"))?
+        }
+    };
     let clock = Clock::measured();
     let service = Service::build(config, listener, clock).await?;
     // For `autocall handset add`, which prints where phones reach this server.

@@ -177,7 +177,7 @@ const KEYS: &[Key] = &[
         path: "database_url",
         env: "DATABASE_URL",
         kind: ValueKind::Text,
-        meaning: "Postgres database, `postgres://user:password@host/name`. Without it everything is kept in `data_dir`.",
+        meaning: "Postgres database, `postgres://user:password@host/name`; several hosts are divided by commas. Without it everything is kept in `data_dir`.",
         set: |config, value| {
             config.database_url = Some(secret_url(value.text(), &["postgres://", "postgresql://"])?);
             Ok(())

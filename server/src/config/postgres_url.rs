@@ -1,5 +1,5 @@
 //! The address of a Postgres database, `postgres://user:password@host:port/name?parameters`, as libpq reads it
-//! (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>).
+//! (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>). It may name several hosts, one of which is the primary.
 //!
 //! Everything in it is understood or refused by name: a parameter that is silently left out may put two installations into one schema, or
 //! send numbers over an open line. No error repeats what may be part of a password.
@@ -23,7 +23,10 @@ const SYNONYMS: [(&str, &str); 5] = [
 ];
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// An address that was understood.
+/// So many hosts may stand in one address.
+const MOST_HOSTS: usize = 8;
+
+/// An address that was understood: one host of it.
 #[derive(Clone)]
 pub(crate) struct PostgresAddress {
     /// Whom to ask, as sqlx has it.
@@ -45,13 +48,16 @@ pub fn check(text: &str) -> Result<(), String> {
 /// The certificates and keys that an address names, each with its parameter.
 #[must_use]
 pub fn files(text: &str) -> Vec<(&'static str, String)> {
-    parse(text).map(|address| address.files).unwrap_or_default()
+    parse(text).ok().and_then(|mut hosts| hosts.pop()).map(|address| address.files).unwrap_or_default()
 }
 
 /// What is to be said of an address at which somebody may pass as the database; `None` where nobody can, or where the address is wrong.
 #[must_use]
 pub fn unverified(text: &str) -> Option<String> {
-    let address = parse(text).ok()?;
+    parse(text).ok()?.iter().find_map(unverified_at)
+}
+
+fn unverified_at(address: &PostgresAddress) -> Option<String> {
     let options = &address.options;
     let host = options.get_host().trim_matches(['[', ']']);
     let here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
@@ -69,7 +75,8 @@ pub fn unverified(text: &str) -> Option<String> {
     })
 }
 
-pub(crate) fn parse(text: &str) -> Result<PostgresAddress, String> {
+/// What an address says, once for each host that it names, in their order; there is at least one.
+pub(crate) fn parse(text: &str) -> Result<Vec<PostgresAddress>, String> {
     let rest = SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme));
     let Some(rest) = rest.filter(|rest| !rest.is_empty() && !text.contains(char::is_whitespace)) else {
         return Err("must be a URL that begins with postgres:// or postgresql:// and names a host".to_owned());
@@ -94,9 +101,15 @@ pub(crate) fn parse(text: &str) -> Result<PostgresAddress, String> {
             found.set("password", decoded(password)?)?;
         }
     }
-    let (host, port) = host_and_port(host)?;
-    found.set("host", decoded(host)?)?;
-    found.set("port", port.to_owned())?;
+    let (mut hosts, mut ports) = (Vec::new(), Vec::new());
+    for place in host.split(',') {
+        let (host, port) = host_and_port(place)?;
+        hosts.push(decoded(host)?);
+        ports.push(port);
+    }
+    // Each has its own port here, or the usual one.
+    found.set("host", hosts.join(","))?;
+    found.set("port", ports.join(","))?;
     found.set("dbname", decoded(name)?)?;
     if query.contains('@') {
         return Err("holds an @ after a ?: a ?, & or @ in a password must be written as %3F, %26 or %40".to_owned());
@@ -110,14 +123,11 @@ pub(crate) fn parse(text: &str) -> Result<PostgresAddress, String> {
             found.set(key, value.into_owned())?;
         }
     }
-    found.into_address(&more)
+    found.into_addresses(&more)
 }
 
 /// Host and port of `host`, `host:port`, `[::1]`, `[::1]:port`, or nothing.
 fn host_and_port(text: &str) -> Result<(&str, &str), String> {
-    if text.contains(',') {
-        return Err("names several hosts; autocall takes one".to_owned());
-    }
     if let Some(inside) = text.strip_prefix('[') {
         let (host, rest) = inside.split_once(']').ok_or("holds an IPv6 address without its ]")?;
         host.parse::<std::net::Ipv6Addr>().map_err(|_| "holds something in [ ] that is no IPv6 address")?;
@@ -144,7 +154,8 @@ fn decoded(text: &str) -> Result<String, String> {
 struct Found {
     host: String,
     hostaddr: String,
-    port: Option<u16>,
+    /// One for all hosts, or one for each; 0 is the usual one.
+    ports: Vec<u16>,
     user: String,
     password: Option<String>,
     dbname: String,
@@ -159,13 +170,17 @@ impl Found {
         match key {
             "host" => self.host = value,
             "hostaddr" => {
-                value.parse::<std::net::IpAddr>().map_err(|_| "has a hostaddr that is no IP address")?;
+                let ip = |part: &str| part.is_empty() || part.parse::<std::net::IpAddr>().is_ok();
+                if !value.split(',').all(ip) {
+                    return Err("has a hostaddr that is no IP address".to_owned());
+                }
                 self.hostaddr = value;
             }
             "port" if value.is_empty() => {}
             "port" => {
-                self.port =
-                    Some(value.parse().ok().filter(|port| *port > 0).ok_or("has a port that is no number from 1 to 65535")?);
+                let port = |part: &str| if part.is_empty() { Some(0) } else { part.parse().ok().filter(|port| *port > 0) };
+                let ports: Option<Vec<u16>> = value.split(',').map(port).collect();
+                self.ports = ports.ok_or("has a port that is no number from 1 to 65535")?;
             }
             "user" => self.user = value,
             "password" => self.password = Some(value),
@@ -188,16 +203,58 @@ impl Found {
         Ok(())
     }
 
-    fn into_address(self, more: &[(String, String)]) -> Result<PostgresAddress, String> {
+    /// The hosts that were named, each with its address and its port, where these were.
+    fn hosts(&self) -> Result<Vec<(String, String, u16)>, String> {
+        let parts = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+        let (mut hosts, mut addresses) = (parts(&self.host), parts(&self.hostaddr));
+        if self.host.is_empty() {
+            hosts.resize(addresses.len(), String::new());
+        }
+        if self.hostaddr.is_empty() {
+            addresses.resize(hosts.len(), String::new());
+        }
+        if hosts.len() != addresses.len() {
+            return Err("names hosts and a hostaddr for some of them only".to_owned());
+        }
+        let mut ports = self.ports.clone();
+        if ports.len() < 2 {
+            ports.resize(hosts.len(), ports.first().copied().unwrap_or(0));
+        }
+        if ports.len() != hosts.len() {
+            return Err("names another number of ports than of hosts".to_owned());
+        }
+        if hosts.len() > MOST_HOSTS {
+            return Err(format!("names more than {MOST_HOSTS} hosts"));
+        }
+        let empty = |(host, address): (&String, &String)| host.is_empty() && address.is_empty();
+        if hosts.len() > 1 && hosts.iter().zip(&addresses).any(empty) {
+            return Err("names several hosts, and one of them is empty".to_owned());
+        }
+        Ok(hosts.into_iter().zip(addresses).zip(ports).map(|((host, address), port)| (host, address, port)).collect())
+    }
+
+    fn into_addresses(self, more: &[(String, String)]) -> Result<Vec<PostgresAddress>, String> {
+        let mut all: Vec<PostgresAddress> = Vec::new();
+        for (host, address, port) in self.hosts()? {
+            let one = self.address_at(&host, &address, port, more)?;
+            let at = |address: &PostgresAddress| (address.place(), address.options.get_port());
+            if all.iter().any(|other| at(other) == at(&one)) {
+                return Err(format!("names {} twice", one.place()));
+            }
+            all.push(one);
+        }
+        Ok(all)
+    }
+
+    fn address_at(&self, host: &str, hostaddr: &str, port: u16, more: &[(String, String)]) -> Result<PostgresAddress, String> {
         // Through sqlx's own reader, which also asks the password file; its parameters take what its form with a host does not.
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [("host", &self.host), ("hostaddr", &self.hostaddr), ("user", &self.user), ("dbname", &self.dbname)]
-        {
+        for (name, value) in [("host", host), ("hostaddr", hostaddr), ("user", &self.user), ("dbname", &self.dbname)] {
             if !value.is_empty() {
                 query.append_pair(name, value);
             }
         }
-        if let Some(port) = self.port {
+        if port > 0 {
             query.append_pair("port", &port.to_string());
         }
         if let Some(password) = &self.password {
@@ -217,7 +274,7 @@ impl Found {
         options = options.application_name(self.application_name.as_deref().unwrap_or("autocall"));
         // Poolers refuse it, and numbers are read in binary form anyway.
         options = options.extra_float_digits(None);
-        Ok(PostgresAddress { options, search_path: self.search_path, files: self.files })
+        Ok(PostgresAddress { options, search_path: self.search_path.clone(), files: self.files.clone() })
     }
 }
 
@@ -249,7 +306,41 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> PostgresAddress {
-        parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+        let mut hosts = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(hosts.len(), 1, "{text}");
+        hosts.remove(0)
+    }
+
+    #[test]
+    fn several_hosts_are_read_in_their_order() {
+        let places = |text: &str| parse(text).unwrap().iter().map(PostgresAddress::place).collect::<Vec<_>>().join(" ");
+        for (text, expected) in [
+            ("postgres://ops:x@db1,db2/a", "db1:5432/a db2:5432/a"),
+            ("postgres://ops@db1:6432,db2,[::1]:5433/a", "db1:6432/a db2:5432/a [::1]:5433/a"),
+            ("postgres://ops@/a?host=db1,db2&port=6432", "db1:6432/a db2:6432/a"),
+            ("postgres://ops@/a?host=db1,db2&port=6432,6433", "db1:6432/a db2:6433/a"),
+            ("postgres://ops@/a?host=/run/one,/run/two", "/run/one/a /run/two/a"),
+            ("postgres://ops@/a?hostaddr=10.0.0.1,10.0.0.2", "10.0.0.1:5432/a 10.0.0.2:5432/a"),
+        ] {
+            assert_eq!(places(text), expected, "{text}");
+        }
+        let both = parse("postgres://ops:secret@db1,db2/a?sslmode=verify-full&search_path=ops").unwrap();
+        for one in &both {
+            assert_eq!((one.options.get_username(), one.search_path.as_deref()), ("ops", Some("ops")));
+            assert_eq!(format!("{:?}", one.modes()), "[VerifyFull]");
+        }
+        for (text, said) in [
+            ("postgres://db1,,db2/a", "empty"),
+            ("postgres://db1,/a", "empty"),
+            ("postgres://db1,db2,db1/a", "twice"),
+            ("postgres://db1,db2:x/a", "port"),
+            ("postgres://ops@/a?host=db1,db2&port=1,2,3", "ports"),
+            ("postgres://ops@/a?host=db1,db2&hostaddr=10.0.0.1", "hostaddr"),
+            ("postgres://a,b,c,d,e,f,g,h,i/a", "more than 8"),
+        ] {
+            let error = parse(text).err().unwrap_or_else(|| panic!("{text} is taken"));
+            assert!(error.contains(said), "{text}: {error}");
+        }
     }
 
     #[test]
@@ -288,7 +379,6 @@ mod tests {
             ("postgres://db/a?search_path=", "search_path"),
             ("postgres://db/a?port=0", "port"),
             ("postgres://db:x/a", "port"),
-            ("postgres://db1,db2/a", "several hosts"),
             ("postgres://::1/a", "[ ]"),
             ("postgres://[::1/a", "]"),
             ("postgres://[db]/a", "IPv6"),

@@ -4,6 +4,7 @@ pub mod arriving;
 pub mod authority;
 pub mod certificate;
 pub mod files;
+pub mod given;
 pub mod seats;
 pub mod secured;
 pub mod serve;

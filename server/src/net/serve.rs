@@ -34,6 +34,10 @@ use crate::http::prefix::Prefix;
 
 /// Longest that open requests may take once the server is stopping.
 const DRAIN: Duration = Duration::from_secs(8);
+/// Whoever has connected no longer ago than this when the server stops is about to ask, and is answered.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(1);
+/// It is looked at so often whether it has.
+const LOOK_FOR_HEAD: Duration = Duration::from_millis(20);
 /// A client waits so many seconds less than we do: else it sends a request on a connection that is just being closed.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -245,14 +249,25 @@ async fn connection<S>(
     tokio::pin!(connection);
     let mut look_at = Instant::now() + limits.head.min(limits.keep_alive);
     let mut stopping_at = None;
+    let mut awaited = false;
+    let about_to_ask = || matches!(seat.doing(), (Doing::Fresh, age) if age < ARRIVES_WITHIN);
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
             () = hangup.cancelled() => return,
             () = seat.cut() => return,
             () = stop.cancelled(), if stopping_at.is_none() => {
-                connection.as_mut().graceful_shutdown();
                 stopping_at = Some(Instant::now() + DRAIN);
+                awaited = about_to_ask();
+                if !awaited {
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+            () = tokio::time::sleep(LOOK_FOR_HEAD), if awaited => {
+                awaited = about_to_ask();
+                if !awaited {
+                    connection.as_mut().graceful_shutdown();
+                }
             }
             () = tokio::time::sleep_until(stopping_at.map_or(look_at, |at| look_at.min(at))) => {
                 if stopping_at.is_some_and(|at| at <= Instant::now()) {

@@ -36,13 +36,39 @@ pub(super) fn tables() -> BTreeSet<&'static str> {
     .collect()
 }
 
-/// What is said instead of going on where tables were brought up to date by a later version of this program.
-pub(super) fn of_a_later_version(applied: Option<i64>) -> Option<String> {
-    let (applied, known) = (applied?, numbers().last().copied().unwrap_or_default());
-    (applied > known).then(|| {
-        format!(
+/// The number of the last one.
+pub(super) fn last() -> Option<i64> {
+    listed::POSTGRES.last().map(|(number, ..)| *number)
+}
+
+/// Whether tables were brought up to date by a later version of this program.
+pub(super) fn is_later(applied: Option<i64>) -> bool {
+    applied > last()
+}
+
+/// What is said where tables were brought up to date by a later version of this program, and whether it may go on: the later version has
+/// written down from which migration on programs still work with its tables. `None`: they are not of a later one.
+pub(super) fn of_a_later_version(applied: Option<i64>, works_from: Option<i64>) -> Option<std::result::Result<String, String>> {
+    let (applied, known) = (applied.filter(|_| is_later(applied))?, last().unwrap_or_default());
+    Some(match works_from {
+        Some(from) if from <= known => Ok(format!(
+            "the tables are of a later version of autocall, at {applied:04}; this program knows them up to {known:04}, for which they still \
+             work. Bring this node up to date as well"
+        )),
+        _ => Err(format!(
             "a later version of autocall has used it: its tables are at {applied:04}, and this program knows them up to {known:04}. Start \
              the later version again, or restore the backup that was made before the upgrade (docs/upgrading.md)"
+        )),
+    })
+}
+
+/// What is said to a program that runs when the tables do not work for it any more.
+pub(super) fn outgrown(works_from: i64) -> Option<String> {
+    let known = last().unwrap_or_default();
+    (works_from > known).then(|| {
+        format!(
+            "a later version of autocall has changed its tables: they work for programs that know them from {works_from:04} on, and this one \
+             knows them up to {known:04}. Start the later version here as well (docs/upgrading.md)"
         )
     })
 }
@@ -57,6 +83,7 @@ fn migrator(listed: &'static [(i64, &'static str, &'static str)]) -> Migrator {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
 
     #[test]
@@ -81,7 +108,35 @@ mod tests {
     #[test]
     fn only_what_is_later_is_of_a_later_version() {
         let known = numbers().last().copied();
-        assert_eq!((of_a_later_version(None), of_a_later_version(known)), (None, None));
-        assert!(of_a_later_version(known.map(|known| known + 1)).is_some_and(|said| said.contains("docs/upgrading.md")));
+        assert_eq!((of_a_later_version(None, None), of_a_later_version(known, known)), (None, None));
+        let later = of_a_later_version(known.map(|known| known + 1), None).unwrap();
+        assert!(later.is_err_and(|said| said.contains("docs/upgrading.md")));
+    }
+
+    #[test]
+    fn tables_of_a_later_version_are_used_as_far_as_it_says() {
+        let known = numbers().last().copied().unwrap();
+        let later = |works_from| of_a_later_version(Some(known + 3), works_from).unwrap();
+        assert!(later(Some(75)).is_ok() && later(Some(known)).is_ok());
+        assert!(later(Some(known + 1)).is_err() && later(None).is_err());
+        assert_eq!((outgrown(75), outgrown(known)), (None, None));
+        assert!(outgrown(known + 1).unwrap().contains("docs/upgrading.md"));
+    }
+
+    /// What takes something away from a table, or lets it take less: whoever does not know that fails at it.
+    const CONTRACTS: [&str; 7] =
+        ["DROP TABLE", "DROP COLUMN", " RENAME ", "SET NOT NULL", "DROP DEFAULT", " TYPE ", "ADD CONSTRAINT"];
+
+    #[test]
+    fn whatever_takes_something_away_says_from_which_version_on_the_tables_work() {
+        for (number, name, text) in listed::POSTGRES.iter().chain(listed::SQLITE).filter(|(number, ..)| *number > 75) {
+            let lines = text.lines().filter(|line| !line.trim_start().starts_with("--"));
+            let code = lines.collect::<Vec<_>>().join("\n").to_uppercase();
+            let says = code.contains("UPDATE COMPATIBILITY SET WORKS_FROM");
+            let contracts = CONTRACTS.iter().find(|word| code.contains(**word));
+            // Such as a table that SQLite has to put together anew, with all that it had.
+            let expands = text.lines().any(|line| line.starts_with("-- Expands:"));
+            assert!(contracts.is_none() || says || expands, "{number:04} {name} contracts ({contracts:?}): docs/upgrading.md");
+        }
     }
 }

@@ -29,6 +29,7 @@ pub mod secrets;
 pub mod shouts;
 pub mod statement;
 mod transaction;
+mod trouble;
 pub mod watch;
 mod work;
 
@@ -42,7 +43,7 @@ use chrono::{DateTime, Utc};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgListener;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, PgConnection, Postgres, Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::broadcast;
 
 pub use generation::{Generation, Remembered};
@@ -52,8 +53,10 @@ pub use work::{Counts, Tally, Work};
 use crate::ids::InstallationId;
 use dialect::{Dialect, Sql, fragment, statements};
 use open::note::Note;
+use open::primary::{Host, Primary, Reach};
 use reports::Touched;
 use statement::{execute, fetch_optional};
+use trouble::Trouble;
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +86,15 @@ pub enum StoreError {
     /// The database is there and cannot be used as it is.
     #[error("the database cannot be used: {0}")]
     Unfit(String),
+    /// None of the hosts of the database is a primary now.
+    #[error("the database cannot be used now: {0}")]
+    NoPrimary(String),
+    /// What answers was the primary before another one was promoted.
+    #[error("the database is not used: {0}")]
+    OldPrimary(String),
+    /// A later version has made the tables into something that this program does not know.
+    #[error("the database is not used any more: {0}")]
+    Outgrown(String),
     /// The tables could not be brought up to date.
     #[error("the database tables could not be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -139,7 +151,12 @@ impl StoreError {
     #[must_use]
     pub fn cause(&self) -> Cause {
         let (Self::Statement { source, .. } | Self::Connection(source)) = self else {
-            return if matches!(self, Self::Inconsistent(_)) { Cause::Refused } else { Cause::Away };
+            return match self {
+                Self::Inconsistent(_) => Cause::Refused,
+                Self::OldPrimary(_) => Cause::OldPrimary,
+                Self::Outgrown(_) => Cause::Outgrown,
+                _ => Cause::Away,
+            };
         };
         let Some(error) = source.as_database_error() else { return Cause::Away };
         let code = error.code().unwrap_or_default();
@@ -172,6 +189,10 @@ pub enum Cause {
     ReadOnly,
     /// Its disk is full.
     Full,
+    /// It was the primary before another one was promoted.
+    OldPrimary,
+    /// Its tables are of a later version, and work for this one no more.
+    Outgrown,
     /// Something else.
     Refused,
 }
@@ -303,6 +324,7 @@ pub struct Store {
     pools: Pools,
     announcements: broadcast::Sender<Announcement>,
     counters: Arc<StoreCounters>,
+    trouble: Arc<Trouble>,
 }
 
 /// Whether Postgres takes no changes. A session that began meanwhile may stay read-only for ever, so every session of that time is asked
@@ -342,15 +364,15 @@ impl ReadOnly {
 
 #[derive(Clone)]
 enum Pools {
-    Postgres { pool: PgPool, channel: Arc<str>, read_only: Arc<ReadOnly>, place: Arc<str> },
+    Postgres { primary: Arc<Primary>, channel: Arc<str> },
     Sqlite { write: SqlitePool, read: SqlitePool, _lock: Arc<open::sqlite_folder::FolderLock> },
 }
 
 /// A borrowed connection, in a transaction or not: every operation is a method of this. A transaction notes what it changes that counts for
 /// figures.
 pub enum Db<'c> {
-    /// PostgreSQL.
-    Postgres(&'c mut PgConnection, Option<&'c mut Touched>),
+    /// PostgreSQL, as far as the session reaches.
+    Postgres(&'c mut PgConnection, Option<&'c mut Touched>, Option<&'c Reach>),
     /// SQLite.
     Sqlite(&'c mut SqliteConnection, Option<&'c mut Touched>),
 }
@@ -358,7 +380,7 @@ pub enum Db<'c> {
 /// A connection for reading.
 pub enum Reader {
     /// PostgreSQL.
-    Postgres(PoolConnection<Postgres>),
+    Postgres(PoolConnection<Postgres>, Reach),
     /// SQLite.
     Sqlite(PoolConnection<Sqlite>),
 }
@@ -367,7 +389,7 @@ impl Reader {
     /// The operations.
     pub fn db(&mut self) -> Db<'_> {
         match self {
-            Self::Postgres(connection) => Db::Postgres(connection, None),
+            Self::Postgres(connection, reach) => Db::Postgres(connection, None, Some(reach)),
             Self::Sqlite(connection) => Db::Sqlite(connection, None),
         }
     }
@@ -426,7 +448,7 @@ impl Store {
     /// When it cannot be reached, the folder is used by another server, or a migration fails.
     pub async fn open(database_url: Option<&str>, data_dir: &Path) -> Result<Self> {
         match database_url {
-            Some(url) => Self::open_postgres(url, open::sqlite_folder::Use::Serve, |_, _| Ok(())).await,
+            Some(url) => Self::open_postgres(url, data_dir, open::sqlite_folder::Use::Serve, |_, _| Ok(())).await,
             None => Self::open_sqlite(data_dir, open::sqlite_folder::Use::Serve).await,
         }
     }
@@ -448,7 +470,7 @@ impl Store {
                     }
                     _ => Ok(()),
                 };
-                Self::open_postgres(url, open::sqlite_folder::Use::Beside, is_the_servers).await
+                Self::open_postgres(url, data_dir, open::sqlite_folder::Use::Beside, is_the_servers).await
             }
             None => Self::open_sqlite(data_dir, open::sqlite_folder::Use::Beside).await,
         }
@@ -456,12 +478,15 @@ impl Store {
 
     async fn open_postgres(
         url: &str,
+        data_dir: &Path,
         usage: open::sqlite_folder::Use,
         may_open: impl FnOnce(Option<InstallationId>, &str) -> Result<()>,
     ) -> Result<Self> {
-        let open::postgres::Opened { pool, schema, read_only, place } = open::postgres::open(url, usage, may_open).await?;
-        // Channels belong to the whole database, so the schema's name keeps installations apart.
-        Ok(Self::with(Pools::Postgres { pool, channel: format!("autocall_{schema}").into(), read_only, place: place.into() }))
+        let open::postgres::Opened { found, schema } = open::postgres::open(url, data_dir, usage, may_open).await?;
+        let trouble = Arc::<Trouble>::default();
+        let primary = Arc::new(Primary::new(found, Arc::clone(&trouble)));
+        let pools = Pools::Postgres { primary, channel: open::postgres::channel(&schema).into() };
+        Ok(Self { trouble, ..Self::with(pools) })
     }
 
     /// Writes down in its folder which database this server uses, for the commands beside it.
@@ -471,9 +496,9 @@ impl Store {
     pub async fn leave_note(&self, data_dir: &Path) -> Result<()> {
         let note = match &self.pools {
             Pools::Sqlite { .. } => Some(Note::Embedded),
-            Pools::Postgres { place, .. } => {
+            Pools::Postgres { primary, .. } => {
                 let installation = self.read().await?.db().installation().await?;
-                installation.map(|installation| Note::Postgres { installation, place: place.to_string() })
+                installation.map(|installation| Note::Postgres { installation, place: primary.place() })
             }
         };
         let written = std::fs::create_dir_all(data_dir).and_then(|()| note.map_or(Ok(()), |note| note.write(data_dir)));
@@ -504,10 +529,16 @@ impl Store {
             }
             open::sqlite_folder::make_private(data_dir)?;
             let mut migrator = options.connect().await.map_err(|error| open::sqlite_folder::unusable(data_dir, error))?;
-            if let Some(later) = migrations::of_a_later_version(applied(&mut migrator).await?) {
-                return Err(StoreError::Unfit(format!("{}: {later}", data_dir.join(open::sqlite_folder::DATABASE).display())));
+            let applied = applied(&mut migrator).await?;
+            let works_from = if migrations::is_later(applied) { works_from(&mut migrator).await? } else { None };
+            match migrations::of_a_later_version(applied, works_from) {
+                Some(Err(later)) => {
+                    let file = data_dir.join(open::sqlite_folder::DATABASE);
+                    return Err(StoreError::Unfit(format!("{}: {later}", file.display())));
+                }
+                Some(Ok(later)) => tracing::warn!("{later}"),
+                None => migrations::SQLITE.run(&mut migrator).await?,
             }
-            migrations::SQLITE.run(&mut migrator).await?;
             migrator.close().await.map_err(StoreError::Connection)?;
         }
         let pool = |size| {
@@ -519,7 +550,7 @@ impl Store {
     }
 
     fn with(pools: Pools) -> Self {
-        Self { pools, announcements: broadcast::channel(256).0, counters: Arc::default() }
+        Self { pools, announcements: broadcast::channel(256).0, counters: Arc::default(), trouble: Arc::default() }
     }
 
     /// Which database this is.
@@ -553,10 +584,14 @@ impl Store {
     pub async fn read(&self) -> Result<Reader> {
         self.counters.connections.fetch_add(1, Ordering::Relaxed);
         match &self.pools {
-            Pools::Postgres { pool, .. } => pool.acquire().await.map(Reader::Postgres),
-            Pools::Sqlite { read, .. } => read.acquire().await.map(Reader::Sqlite),
+            Pools::Postgres { primary, .. } => {
+                primary.acquire().await.map(|(connection, reach)| Reader::Postgres(connection, reach))
+            }
+            Pools::Sqlite { read, .. } => {
+                self.trouble.check()?;
+                read.acquire().await.map(Reader::Sqlite).map_err(StoreError::Connection)
+            }
         }
-        .map_err(StoreError::Connection)
     }
 
     /// Begins a transaction that may write.
@@ -567,11 +602,12 @@ impl Store {
         self.counters.connections.fetch_add(1, Ordering::Relaxed);
         let (sender, counters) = (self.announcements.clone(), Arc::clone(&self.counters));
         match &self.pools {
-            Pools::Postgres { pool, channel, read_only, .. } => {
-                let connection = pool.acquire().await.map_err(StoreError::Connection)?;
-                Tx::begin_postgres(connection, Arc::clone(channel), Arc::clone(read_only), sender, counters).await
+            Pools::Postgres { primary, channel } => {
+                let session = primary.acquire().await?;
+                Tx::begin_postgres(session, Arc::clone(channel), Arc::clone(primary.read_only()), sender, counters).await
             }
             Pools::Sqlite { write, .. } => {
+                self.trouble.check()?;
                 let connection = write.acquire().await.map_err(StoreError::Connection)?;
                 Tx::begin_sqlite(connection, sender, counters).await
             }
@@ -585,14 +621,18 @@ impl Store {
     pub async fn prove_writing(&self, new: InstallationId, now: DateTime<Utc>) -> Result<()> {
         let proof = async {
             let mut tx = self.begin().await?;
-            tx.db().prove_writing(new, now).await?;
-            tx.commit().await
+            let mut db = tx.db();
+            db.prove_writing(new, now).await?;
+            let from = db.works_from().await?;
+            tx.commit().await?;
+            self.judge_tables(from)
         };
         let proved = match tokio::time::timeout(PROVE_WITHIN, proof).await {
             Ok(proved) => proved,
             Err(_) => Err(StoreError::Silent),
         };
-        if let Pools::Postgres { read_only, .. } = &self.pools {
+        if let Pools::Postgres { primary, .. } = &self.pools {
+            let read_only = primary.read_only();
             match &proved {
                 Ok(()) => read_only.over(),
                 Err(error) if error.cause() == Cause::ReadOnly => read_only.seen(),
@@ -600,6 +640,59 @@ impl Store {
             }
         }
         proved
+    }
+
+    /// Looks whether a later version has changed the tables into something that this program does not know. Then it uses them no more.
+    ///
+    /// # Errors
+    /// Then, and when they cannot be looked at.
+    pub async fn look_at_tables(&self) -> Result<()> {
+        let from = self.read().await?.db().works_from().await?;
+        self.judge_tables(from)
+    }
+
+    fn judge_tables(&self, works_from: Option<i64>) -> Result<()> {
+        if let Some(sentence) = works_from.and_then(migrations::outgrown) {
+            self.trouble.of_tables(sentence);
+        }
+        self.trouble.check()
+    }
+
+    /// Goes where the primary is when the database has several hosts, until dropped.
+    pub async fn follow(&self) {
+        match &self.pools {
+            Pools::Postgres { primary, .. } => primary.follow().await,
+            Pools::Sqlite { .. } => std::future::pending().await,
+        }
+    }
+
+    /// The hosts of the database, and what each was when it was last looked at; none of the embedded one.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<Host> {
+        match &self.pools {
+            Pools::Postgres { primary, .. } => primary.hosts(),
+            Pools::Sqlite { .. } => Vec::new(),
+        }
+    }
+
+    /// Whether the primary waits for a standby before it says that something is stored.
+    pub async fn waits_for_standby(&self) -> Result<bool> {
+        let Pools::Postgres { primary, .. } = &self.pools else { return Ok(false) };
+        let asked = "SELECT current_setting('synchronous_standby_names') <> ''
+                       AND current_setting('synchronous_commit') IN ('on', 'remote_apply', 'remote_write')";
+        let (mut connection, _) = primary.acquire().await?;
+        let (waits,): (bool,) =
+            sqlx::query_as(asked).persistent(false).fetch_one(&mut *connection).await.map_err(StoreError::Connection)?;
+        Ok(waits)
+    }
+
+    /// How often another host was taken for the primary.
+    #[must_use]
+    pub fn moves(&self) -> u64 {
+        match &self.pools {
+            Pools::Postgres { primary, .. } => primary.moves(),
+            Pools::Sqlite { .. } => 0,
+        }
     }
 
     /// Hears what is announced on this node, and through [`Store::relay`] on the others.
@@ -613,7 +706,7 @@ impl Store {
     pub async fn relay(&self) {
         loop {
             let ended = match &self.pools {
-                Pools::Postgres { pool, channel, .. } => self.relay_postgres(pool, channel).await,
+                Pools::Postgres { primary, channel } => self.relay_postgres(primary, channel).await,
                 Pools::Sqlite { write, .. } => self.relay_sqlite(write).await,
             };
             if let Err(error) = ended {
@@ -624,15 +717,39 @@ impl Store {
         }
     }
 
-    async fn relay_postgres(&self, pool: &PgPool, channel: &str) -> std::result::Result<(), sqlx::Error> {
-        let mut listener = PgListener::connect_with(pool).await?;
-        listener.listen(channel).await?;
-        let _ = self.announcements.send(Announcement::Missed);
-        // `None`: the connection was lost and will be made again, with a gap.
-        while let Some(notification) = listener.try_recv().await? {
-            let _ = self.announcements.send(Announcement::parse(notification.payload()));
-        }
-        Ok(())
+    async fn relay_postgres(&self, primary: &Primary, channel: &str) -> std::result::Result<(), sqlx::Error> {
+        let (pool, reach) = (primary.pool(), primary.reach());
+        let hear = async {
+            let mut listener = PgListener::connect_with(&pool).await?;
+            listener.listen(channel).await?;
+            let _ = self.announcements.send(Announcement::Missed);
+            loop {
+                let heard = match primary.tables_are_unsettled() {
+                    // They may have become others than this program knows; and its plans of before fail once they have.
+                    true => {
+                        if let Err(error) = self.look_at_tables().await {
+                            tracing::debug!(%error, "the tables could not be looked at");
+                        }
+                        tokio::time::timeout(Duration::from_secs(1), listener.try_recv()).await.ok()
+                    }
+                    false => Some(listener.try_recv().await),
+                };
+                match heard.transpose()? {
+                    // A second without a word.
+                    None => {}
+                    // The connection was lost and will be made again, with a gap.
+                    Some(None) => return Ok(()),
+                    Some(Some(notification)) if notification.payload() == open::postgres::TABLES_CHANGE => {
+                        tracing::info!("another node is about to bring the tables up to date");
+                        primary.tables_change();
+                    }
+                    Some(Some(notification)) => {
+                        let _ = self.announcements.send(Announcement::parse(notification.payload()));
+                    }
+                }
+            }
+        };
+        reach.until_left(hear).await.unwrap_or(Ok(()))
     }
 
     async fn relay_sqlite(&self, write: &SqlitePool) -> std::result::Result<(), sqlx::Error> {
@@ -642,6 +759,9 @@ impl Store {
             let (version,): (i64,) = sqlx::query_as("PRAGMA data_version").fetch_one(write).await?;
             if last.is_some_and(|last| last != version) {
                 let _ = self.announcements.send(Announcement::Missed);
+                if let Err(error) = self.look_at_tables().await {
+                    tracing::debug!(%error, "the tables could not be looked at");
+                }
             }
             last = Some(version);
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -651,8 +771,10 @@ impl Store {
     /// The database's own time, to measure a node's clock against. `None` on SQLite, where there is one node.
     pub async fn database_time(&self) -> Result<Option<DateTime<Utc>>> {
         match &self.pools {
-            Pools::Postgres { pool, .. } => {
-                let (now,) = sqlx::query_as("SELECT clock_timestamp()").fetch_one(pool).await.map_err(StoreError::Connection)?;
+            Pools::Postgres { primary, .. } => {
+                let (mut connection, reach) = primary.acquire().await?;
+                let asked = sqlx::query_as("SELECT clock_timestamp()").fetch_one(&mut *connection);
+                let (now,) = reach.of_driver(asked).await.map_err(StoreError::Connection)?;
                 Ok(Some(now))
             }
             Pools::Sqlite { .. } => Ok(None),
@@ -684,7 +806,7 @@ impl Store {
     /// Closes the connections, and on SQLite writes the log back into the file.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Postgres { pool, .. } => pool.close().await,
+            Pools::Postgres { primary, .. } => primary.pool().close().await,
             Pools::Sqlite { write, read, .. } => {
                 read.close().await;
                 write.close().await;
@@ -775,7 +897,7 @@ impl Store {
     pub async fn prepare(&self, sql: &'static Sql) -> Result<()> {
         use sqlx::{Executor, SqlSafeStr};
         let done = match &self.pools {
-            Pools::Postgres { pool, .. } => pool.prepare(sql.postgres.into_sql_str()).await.map(|_| ()),
+            Pools::Postgres { primary, .. } => primary.pool().prepare(sql.postgres.into_sql_str()).await.map(|_| ()),
             Pools::Sqlite { write, .. } => write.prepare(sql.sqlite.into_sql_str()).await.map(|_| ()),
         };
         done.map_err(|error| StoreError::statement(sql, error))
@@ -792,6 +914,17 @@ async fn applied(connection: &mut SqliteConnection) -> Result<Option<i64>> {
     let last = "SELECT max(version) FROM _sqlx_migrations";
     let (last,): (Option<i64>,) = sqlx::query_as(last).fetch_one(connection).await.map_err(StoreError::Connection)?;
     Ok(last)
+}
+
+/// The oldest migration whose programs the tables of the embedded database still work for; `None` where that is not written down.
+async fn works_from(connection: &mut SqliteConnection) -> Result<Option<i64>> {
+    let there = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'compatibility')";
+    let (there,): (bool,) = sqlx::query_as(there).fetch_one(&mut *connection).await.map_err(StoreError::Connection)?;
+    if !there {
+        return Ok(None);
+    }
+    let from = sqlx::query_as("SELECT works_from FROM compatibility").fetch_optional(connection).await;
+    Ok(from.map_err(StoreError::Connection)?.map(|(from,): (i64,)| from))
 }
 
 /// Whether a session may change anything.

@@ -14,6 +14,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, Type};
 
 use super::dialect::{Dialect, Sql};
+use super::open::primary::Reach;
 use super::{Db, Result, StoreError};
 
 /// A type whose values stand in statements, or are absent there.
@@ -194,6 +195,14 @@ fn sqlite(values: &[&dyn Argument]) -> sqlx::Result<SqliteArguments> {
     Ok(arguments)
 }
 
+/// What comes of a statement, as far as its session reaches.
+async fn within<T>(reach: Option<&Reach>, done: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    match reach {
+        Some(reach) => reach.of_driver(done).await,
+        None => done.await,
+    }
+}
+
 impl Db<'_> {
     /// Which database this is.
     pub(in crate::store) fn dialect(&self) -> Dialect {
@@ -206,10 +215,13 @@ impl Db<'_> {
     /// Runs a statement and gives the number of rows it touched.
     pub(in crate::store) fn run<'c>(&'c mut self, sql: &'static Sql, values: &[&dyn Argument]) -> BoxFuture<'c, Result<u64>> {
         match self {
-            Self::Postgres(connection, _) => {
-                let arguments = postgres(values);
+            Self::Postgres(connection, _, reach) => {
+                let (arguments, reach) = (postgres(values), *reach);
                 Box::pin(async move {
-                    let done = async { sqlx::query_with(sql.postgres, arguments?).execute(&mut **connection).await }.await;
+                    let keeps = reach.is_none_or(Reach::keeps_plans);
+                    let done =
+                        async { sqlx::query_with(sql.postgres, arguments?).persistent(keeps).execute(&mut **connection).await };
+                    let done = within(reach, done).await;
                     done.map(|done| done.rows_affected()).map_err(|error| StoreError::statement(sql, error))
                 })
             }
@@ -230,10 +242,14 @@ impl Db<'_> {
         values: &[&dyn Argument],
     ) -> BoxFuture<'c, Result<Option<Row>>> {
         match self {
-            Self::Postgres(connection, _) => {
-                let arguments = postgres(values);
+            Self::Postgres(connection, _, reach) => {
+                let (arguments, reach) = (postgres(values), *reach);
                 Box::pin(async move {
-                    let row = async { sqlx::query_with(sql.postgres, arguments?).fetch_optional(&mut **connection).await }.await;
+                    let keeps = reach.is_none_or(Reach::keeps_plans);
+                    let row = async {
+                        sqlx::query_with(sql.postgres, arguments?).persistent(keeps).fetch_optional(&mut **connection).await
+                    };
+                    let row = within(reach, row).await;
                     row.map(|row| row.map(Row::Postgres)).map_err(|error| StoreError::statement(sql, error))
                 })
             }
@@ -274,14 +290,15 @@ impl Db<'_> {
         values: &[&dyn Argument],
     ) -> BoxFuture<'c, Result<Vec<Row>>> {
         match self {
-            Self::Postgres(connection, _) => {
-                let arguments = postgres(values);
+            Self::Postgres(connection, _, reach) => {
+                let (arguments, reach) = (postgres(values), *reach);
                 Box::pin(async move {
+                    let keeps = persistent && reach.is_none_or(Reach::keeps_plans);
                     let rows = async {
-                        let query = sqlx::query_with(text, arguments?).persistent(persistent);
+                        let query = sqlx::query_with(text, arguments?).persistent(keeps);
                         query.fetch(&mut **connection).map_ok(Row::Postgres).try_collect().await
                     };
-                    rows.await.map_err(|error| StoreError::statement(sql, error))
+                    within(reach, rows).await.map_err(|error| StoreError::statement(sql, error))
                 })
             }
             Self::Sqlite(connection, _) => {

@@ -12,6 +12,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Executor, Postgres, Row, Sqlite};
 use tokio::sync::{Mutex, OwnedMutexGuard, broadcast};
 
+use super::open::primary::Reach;
 use super::reports::Touched;
 use super::{Announcement, Db, ReadOnly, Result, StoreCounters, StoreError};
 
@@ -36,6 +37,7 @@ enum Held {
         /// On which other nodes listen.
         channel: Arc<str>,
         read_only: Arc<ReadOnly>,
+        reach: Reach,
     },
     Sqlite {
         connection: OwnedMutexGuard<PoolConnection<Sqlite>>,
@@ -54,9 +56,9 @@ enum State {
 }
 
 impl Held {
-    async fn postgres(connection: PoolConnection<Postgres>, channel: Arc<str>, read_only: Arc<ReadOnly>) -> Self {
+    async fn postgres(connection: PoolConnection<Postgres>, reach: Reach, channel: Arc<str>, read_only: Arc<ReadOnly>) -> Self {
         let owner = Arc::new(Mutex::new(connection));
-        Self::Postgres { connection: Arc::clone(&owner).lock_owned().await, owner, channel, read_only }
+        Self::Postgres { connection: Arc::clone(&owner).lock_owned().await, owner, channel, read_only, reach }
     }
 
     async fn sqlite(connection: PoolConnection<Sqlite>) -> Self {
@@ -66,7 +68,9 @@ impl Held {
 
     async fn run(&mut self, postgres: &'static str, sqlite: &'static str) -> Result<()> {
         match self {
-            Self::Postgres { connection, .. } => (&mut ***connection).execute(sqlx::raw_sql(postgres)).await.map(drop),
+            Self::Postgres { connection, reach, .. } => {
+                reach.of_driver((&mut ***connection).execute(sqlx::raw_sql(postgres))).await.map(drop)
+            }
             Self::Sqlite { connection, .. } => (&mut ***connection).execute(sqlx::raw_sql(sqlite)).await.map(drop),
         }
         .map_err(StoreError::Connection)
@@ -75,13 +79,13 @@ impl Held {
 
 impl Tx {
     pub(super) async fn begin_postgres(
-        connection: PoolConnection<Postgres>,
+        (connection, reach): (PoolConnection<Postgres>, Reach),
         channel: Arc<str>,
         read_only: Arc<ReadOnly>,
         sender: broadcast::Sender<Announcement>,
         counters: Arc<StoreCounters>,
     ) -> Result<Self> {
-        Self::begin(Held::postgres(connection, channel, read_only).await, sender, counters).await
+        Self::begin(Held::postgres(connection, reach, channel, read_only).await, sender, counters).await
     }
 
     pub(super) async fn begin_sqlite(
@@ -106,7 +110,7 @@ impl Tx {
     pub fn db(&mut self) -> Db<'_> {
         let touched = Some(&mut self.touched);
         match &mut self.connection {
-            Held::Postgres { connection, .. } => Db::Postgres(connection, touched),
+            Held::Postgres { connection, reach, .. } => Db::Postgres(connection, touched, Some(reach)),
             Held::Sqlite { connection, .. } => Db::Sqlite(connection, touched),
         }
     }
@@ -156,15 +160,14 @@ impl Tx {
             Box::pin(self.db().note_due_figures(&touched)).await?;
         }
         self.state = State::Unknown;
-        if let Held::Postgres { connection, channel, .. } = &mut self.connection {
+        if let Held::Postgres { connection, channel, reach, .. } = &mut self.connection {
             for announcement in &self.announced {
                 // Inside the transaction: Postgres delivers it to the other nodes when, and only when, it commits.
-                sqlx::query("SELECT pg_notify($1, $2)")
+                let told = sqlx::query("SELECT pg_notify($1, $2)")
                     .bind(&**channel)
                     .bind(announcement.as_str())
-                    .execute(&mut ***connection)
-                    .await
-                    .map_err(StoreError::Connection)?;
+                    .execute(&mut ***connection);
+                reach.of_driver(told).await.map_err(StoreError::Connection)?;
             }
         }
         // After a statement that failed Postgres takes COMMIT, keeps nothing and reports no error. Any other statement is refused then.

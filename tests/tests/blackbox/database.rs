@@ -246,9 +246,11 @@ async fn a_pooler_of_sessions_is_enough_and_one_of_transactions_is_refused() {
     assert!(count > 0);
     drop(server);
 
-    let transactions = PrivatePgbouncer::start(&postgres, PoolMode::Transaction).await;
-    let said = refusal(&transactions.url()).await;
-    assert!(said.contains("pool_mode = session"), "{said}");
+    for mode in [PoolMode::Transaction, PoolMode::TransactionInTurns] {
+        let transactions = PrivatePgbouncer::start(&postgres, mode).await;
+        let said = refusal(&transactions.url()).await;
+        assert!(said.contains("pool_mode = session"), "{mode:?}: {said}");
+    }
 }
 
 #[tokio::test]

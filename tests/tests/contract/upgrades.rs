@@ -19,6 +19,7 @@ on_both!(
     every_earlier_version_goes_on_with_its_call,
     a_backup_of_an_earlier_version_goes_on_with_its_call,
     a_later_version_is_refused_with_what_to_do,
+    a_later_version_that_only_added_is_no_obstacle,
 );
 
 /// The versions whose tables are tried: the first, those that change what an open call is, and some between.
@@ -165,7 +166,7 @@ async fn a_later_version_is_refused_with_what_to_do(home: Home) {
     } else {
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'later', TRUE, X'00', 0)"
     };
-    server.run_sql(vec![later.to_owned()]).await;
+    server.run_sql(vec![later.to_owned(), "UPDATE compatibility SET works_from = 9999".to_owned()]).await;
     let home = server.stop().await;
     let config = home.config();
     let url = url(&config);
@@ -174,4 +175,25 @@ async fn a_later_version_is_refused_with_what_to_do(home: Home) {
     assert!(refused.contains("docs/upgrading.md"), "{refused}");
     let refused = Store::open(url, &config.data_dir).await.err().unwrap().to_string();
     assert!(refused.contains("9999"), "{refused}");
+}
+
+async fn a_later_version_that_only_added_is_no_obstacle(home: Home) {
+    let server = home.start().await;
+    let alarm = server.raise(&[A], serde_json::json!({})).await;
+    let later = if server.home.is_shared() {
+        r"INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'later', TRUE, '\x00', 0)"
+    } else {
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'later', TRUE, X'00', 0)"
+    };
+    let added = "ALTER TABLE alarms ADD COLUMN later_note TEXT";
+    server.run_sql(vec![added.to_owned(), later.to_owned()]).await;
+    let server = server.stop().await.start().await;
+    assert_eq!(server.state(&alarm).await, "waiting");
+    // Until something was taken away.
+    server.run_sql(vec!["UPDATE compatibility SET works_from = 9999".to_owned()]).await;
+    let store = &server.app.engine.store;
+    let refused = store.look_at_tables().await.err().unwrap().to_string();
+    assert!(refused.contains("9999") && refused.contains("docs/upgrading.md"), "{refused}");
+    assert!(store.read().await.is_err(), "nothing is done with tables that are not known");
+    assert!(store.begin().await.is_err());
 }

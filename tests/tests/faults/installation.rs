@@ -154,13 +154,27 @@ impl Installation {
     pub async fn count(&self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql.to_owned());
         match &self.database_url {
-            Some(url) => sqlx::query_scalar(sql).fetch_one(&mut PgConnection::connect(url).await.unwrap()).await.unwrap(),
+            Some(url) => sqlx::query_scalar(sql).fetch_one(&mut connect_to_primary(url).await).await.unwrap(),
             None => sqlx::query_scalar(sql)
                 .fetch_one(&mut SqliteConnection::connect(&self.sqlite_file()).await.unwrap())
                 .await
                 .unwrap(),
         }
     }
+}
+
+/// A connection to the one of the hosts that is there and no standby.
+async fn connect_to_primary(url: &str) -> PgConnection {
+    let (before, rest) = url.rsplit_once('@').unwrap();
+    let (hosts, name) = rest.split_once('/').unwrap();
+    for host in hosts.split(',') {
+        let Ok(mut connection) = PgConnection::connect(&format!("{before}@{host}/{name}")).await else { continue };
+        let standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&mut connection).await.unwrap();
+        if !standby {
+            return connection;
+        }
+    }
+    panic!("none of {hosts} is a primary")
 }
 
 /// Who has a number, where somebody has it.

@@ -14,6 +14,7 @@ mod calls;
 mod clock_step;
 mod crashes;
 mod drill;
+mod failover;
 #[path = "../../../android-protocol/tests/support/fake_phone.rs"]
 #[expect(dead_code, reason = "what else a phone can do is tested beside the handset")]
 mod fake_phone;

@@ -66,6 +66,8 @@ pub(in crate::dashboard) fn of_node(reader: &Reader, wrong: Wrong) -> Trouble {
         Wrong::DatabaseAway => (&words.trouble_database, &words.trouble_database_why),
         Wrong::ReadOnly => (&words.trouble_unwritten, &words.trouble_unwritten_read_only),
         Wrong::DiskFull => (&words.trouble_unwritten, &words.trouble_unwritten_full),
+        Wrong::OldPrimary => (&words.trouble_unwritten, &words.trouble_unwritten_old_primary),
+        Wrong::Outgrown => (&words.trouble_unwritten, &words.trouble_unwritten_outgrown),
         Wrong::Refused => (&words.trouble_unwritten, &words.trouble_unwritten_refused),
         Wrong::TickStands => (&words.trouble_tick, &words.trouble_tick_why),
         Wrong::NoticesStand => (&words.trouble_notices_stand, &words.trouble_stands_why),

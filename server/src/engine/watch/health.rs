@@ -35,6 +35,10 @@ pub enum Wrong {
     ReadOnly,
     /// The disk of the database is full.
     DiskFull,
+    /// The database that answers was the primary before another one was promoted.
+    OldPrimary,
+    /// The tables are of a later version, and work for this one no more.
+    Outgrown,
     /// The database refuses to store anything, for another reason.
     Refused,
     /// The periodic work stands still.
@@ -53,6 +57,8 @@ impl Wrong {
             Self::DatabaseAway => "database_away",
             Self::ReadOnly => "database_read_only",
             Self::DiskFull => "disk_full",
+            Self::OldPrimary => "database_old_primary",
+            Self::Outgrown => "program_too_old",
             Self::Refused => "database_refuses",
             Self::TickStands => "tick_stands",
             Self::NoticesStand => "notices_stand",
@@ -67,6 +73,8 @@ impl Wrong {
             Self::DatabaseAway => "database away",
             Self::ReadOnly => "the database can only be read",
             Self::DiskFull => "the disk of the database is full",
+            Self::OldPrimary => "the database that answers is an old primary",
+            Self::Outgrown => "the tables are of a later version that this program does not know",
             Self::Refused => "the database stores nothing",
             Self::TickStands => "the periodic work stands still",
             Self::NoticesStand => "notices are due and not told",
@@ -77,7 +85,7 @@ impl Wrong {
     /// Alarms are refused.
     #[must_use]
     pub fn is_of_database(self) -> bool {
-        matches!(self, Self::DatabaseAway | Self::ReadOnly | Self::DiskFull | Self::Refused)
+        matches!(self, Self::DatabaseAway | Self::ReadOnly | Self::DiskFull | Self::OldPrimary | Self::Outgrown | Self::Refused)
     }
 }
 
@@ -87,6 +95,8 @@ impl From<Cause> for Wrong {
             Cause::Away => Self::DatabaseAway,
             Cause::ReadOnly => Self::ReadOnly,
             Cause::Full => Self::DiskFull,
+            Cause::OldPrimary => Self::OldPrimary,
+            Cause::Outgrown => Self::Outgrown,
             Cause::Refused => Self::Refused,
         }
     }
@@ -367,6 +377,8 @@ mod tests {
             (Facts { unwritten: Some(Cause::ReadOnly), ..GOOD }, Wrong::ReadOnly),
             (Facts { unwritten: Some(Cause::Full), ..GOOD }, Wrong::DiskFull),
             (Facts { unwritten: Some(Cause::Refused), ..GOOD }, Wrong::Refused),
+            (Facts { unread: Some(Cause::OldPrimary), ..GOOD }, Wrong::OldPrimary),
+            (Facts { unread: Some(Cause::Outgrown), ..GOOD }, Wrong::Outgrown),
             (Facts { wrote: HOUR, ..GOOD }, Wrong::Refused),
             (Facts { ticked: HOUR, ..GOOD }, Wrong::TickStands),
             (Facts { notices: stuck, ..GOOD }, Wrong::NoticesStand),

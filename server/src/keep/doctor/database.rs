@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use super::{Finding, Seen};
 use crate::store::StoreError;
 use crate::store::dialect::Dialect;
+use crate::store::open::primary::{Host, HostState};
 
 /// Clocks that are so far apart are worth a word: a node measures the difference, people see it.
 const CLOCKS_APART: TimeDelta = TimeDelta::seconds(2);
@@ -32,13 +33,56 @@ pub(super) fn check(seen: &Seen) -> BoxFuture<'_, Result<Vec<Finding>, StoreErro
         if let Some(store) = seen.store() {
             store.read().await?.db().ping().await?;
         }
-        Ok(vec![tables(kind, looked.at, looked.known)])
+        let mut found = vec![tables(kind, looked.at, looked.known, looked.works)];
+        let hosts = looked.store.hosts();
+        if hosts.len() > 1 {
+            found.extend(hosts.iter().map(of_host));
+            found.extend(of_replication(looked.store.waits_for_standby().await?));
+        }
+        Ok(found)
+    })
+}
+
+/// What one of several hosts is.
+fn of_host(host: &Host) -> Finding {
+    let place = &host.place;
+    match &host.state {
+        HostState::Used => Finding::good(format!("{place} is the primary")),
+        HostState::Standby => Finding::good(format!("{place} is a standby")),
+        HostState::Same => Finding::good(format!("{place} leads to the primary too")),
+        HostState::Away(why) => Finding::warn(why.clone(), "start it, or take it out of database_url"),
+        HostState::OldPrimary => Finding::bad(
+            format!("{place} says that it is the primary, and another one was promoted since: it is not used"),
+            "make it a standby of the primary (pg_rewind or pg_basebackup); see docs/failover.md",
+        ),
+        HostState::Stranger => Finding::bad(
+            format!("{place} belongs to another cluster: it is not used"),
+            "correct the hosts in database_url; see docs/failover.md",
+        ),
+        HostState::Twin => Finding::bad(
+            format!("{place} says that it is the primary as well, on the same timeline: it is not used"),
+            "stop the one of the two that is not meant; see docs/failover.md",
+        ),
+    }
+}
+
+/// Whether something may be lost when a standby is promoted.
+fn of_replication(waits: bool) -> Option<Finding> {
+    (!waits).then(|| {
+        Finding::warn(
+            "the primary does not wait for a standby: what was accepted in the last moments before a failover may be lost",
+            "set synchronous_standby_names and leave synchronous_commit on; see docs/failover.md",
+        )
     })
 }
 
 /// How far its tables are.
-fn tables(kind: &str, at: Option<i64>, known: i64) -> Finding {
+fn tables(kind: &str, at: Option<i64>, known: i64, works: bool) -> Finding {
     match at {
+        Some(at) if at > known && works => Finding::warn(
+            format!("the tables in {kind} are of a newer program ({at}) than this one ({known}), for which they still work"),
+            "install the newer program here as well",
+        ),
         Some(at) if at == known => Finding::good(format!("{kind} answers, and its tables are up to date ({at})")),
         Some(at) if at > known => Finding::bad(
             format!("the tables in {kind} are of a newer program ({at}) than this one ({known})"),
@@ -101,9 +145,19 @@ mod tests {
 
     #[test]
     fn tables_of_another_program_are_told_by_which_is_newer() {
-        let grade = |at, known| tables("x", at, known).grade;
+        let grade = |at, known| tables("x", at, known, false).grade;
+        assert_eq!((tables("x", Some(8), 7, true).grade, tables("x", Some(7), 7, true).grade), (Grade::Warn, Grade::Good));
         assert_eq!((grade(Some(7), 7), grade(Some(6), 7), grade(Some(8), 7)), (Grade::Good, Grade::Warn, Grade::Bad));
         assert_eq!(grade(None, 7), Grade::Warn);
+    }
+
+    #[test]
+    fn hosts_are_judged_by_whether_somebody_has_to_do_something() {
+        let grade = |state| of_host(&Host { place: "db:5432/a".to_owned(), state }).grade;
+        assert_eq!((grade(HostState::Used), grade(HostState::Standby)), (Grade::Good, Grade::Good));
+        assert_eq!(grade(HostState::Away("db:5432/a: refused".to_owned())), Grade::Warn);
+        assert_eq!([HostState::OldPrimary, HostState::Stranger, HostState::Twin].map(grade), [Grade::Bad; 3]);
+        assert_eq!((of_replication(true), of_replication(false).map(|found| found.grade)), (None, Some(Grade::Warn)));
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Seen {
     #[must_use]
     pub fn store(&self) -> Option<&Store> {
         let looked = self.database.as_ref().ok()?.as_ref()?;
-        (looked.at == Some(looked.known)).then_some(&looked.store)
+        (looked.at == Some(looked.known) || looked.works).then_some(&looked.store)
     }
 }
 

@@ -96,7 +96,7 @@ async fn load_table(db: &mut Db<'_>, from: &mut Coming, table: Table) -> Result<
     let order = Order::of(table.columns.iter().map(String::as_str).zip(table.kinds.iter().copied()));
     let mut place = Place { table, order, sum: Sum::default() };
     let reached = match db {
-        Db::Postgres(connection, _) => {
+        Db::Postgres(connection, ..) => {
             let reached = copy(connection, from, &mut place).await?;
             count_on_postgres(connection, &place.table.name, reached.unwrap_or_default()).await?;
             return Ok(place);
@@ -210,7 +210,7 @@ async fn count_on_sqlite(connection: &mut SqliteConnection, table: &str, reached
 /// Tables refer to each other, and their rows come in the order of the tables' names. Gives the text that has them refer to each other again,
 /// which looks at every row.
 async fn drop_references(db: &mut Db<'_>, tables: &BTreeMap<String, Table>) -> Result<String> {
-    let Db::Postgres(connection, _) = db else { return Ok(String::new()) };
+    let Db::Postgres(connection, ..) = db else { return Ok(String::new()) };
     let query = "SELECT c.relname::text, k.conname::text, pg_get_constraintdef(k.oid)
                  FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
                  WHERE k.contype = 'f' AND c.relnamespace = current_schema()::regnamespace ORDER BY c.relname, k.conname";

@@ -125,7 +125,7 @@ async fn settle(db: &mut Db<'_>, to: &Destination) -> Result<()> {
 }
 
 async fn into_postgres(to: &Destination, url: &str, head: Head, from: &mut Coming) -> Result<Restored> {
-    let (mut connection, place) = postgres::connect_as_it_is(url).await?;
+    let (mut connection, place) = postgres::connect_as_it_is(url, &to.data_dir).await?;
     // The lock under which tables are brought up to date: a node that starts meanwhile waits. It goes with the connection.
     match tokio::time::timeout(OTHERS_MIGRATE, connection.lock()).await {
         Ok(locked) => locked.map_err(StoreError::Migrate)?,
@@ -135,7 +135,7 @@ async fn into_postgres(to: &Destination, url: &str, head: Head, from: &mut Comin
         return Err(BackupError::Served(place));
     }
     let mut tx = connection.begin().await.map_err(failed)?;
-    let mut db = Db::Postgres(&mut tx, None);
+    let mut db = Db::Postgres(&mut tx, None, None);
     let limits =
         "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = '30s';
                   SET LOCAL client_min_messages = warning";
@@ -144,7 +144,7 @@ async fn into_postgres(to: &Destination, url: &str, head: Head, from: &mut Comin
     let theirs = migrations_of(&mut db).await?;
     let schema: String =
         sqlx::query_scalar("SELECT quote_ident(current_schema()::text)").fetch_one(&mut *tx).await.map_err(failed)?;
-    let mut db = Db::Postgres(&mut tx, None);
+    let mut db = Db::Postgres(&mut tx, None, None);
     if theirs.last() > migrations::numbers().last() {
         return Err(BackupError::LaterTables { place, schema });
     }
@@ -156,10 +156,10 @@ async fn into_postgres(to: &Destination, url: &str, head: Head, from: &mut Comin
     run(&mut db, format!("DROP TABLE IF EXISTS {}", named.join(", "))).await?;
     migrations::POSTGRES.run_to(head.tables_of(), &mut *tx).await.map_err(StoreError::Migrate)?;
     // What migrations themselves put into tables comes with the rows.
-    empty(&mut Db::Postgres(&mut tx, None)).await?;
-    let tables = load(&mut Db::Postgres(&mut tx, None), from, &to.what, &place).await?;
+    empty(&mut Db::Postgres(&mut tx, None, None)).await?;
+    let tables = load(&mut Db::Postgres(&mut tx, None, None), from, &to.what, &place).await?;
     migrations::POSTGRES.run(&mut *tx).await.map_err(StoreError::Migrate)?;
-    let mut db = Db::Postgres(&mut tx, None);
+    let mut db = Db::Postgres(&mut tx, None, None);
     settle(&mut db, to).await?;
     let written: Vec<String> = tables.iter().map(|counted| format!("{schema}.\"{}\"", counted.table)).collect();
     run(&mut db, format!("ANALYZE {}", written.join(", "))).await?;

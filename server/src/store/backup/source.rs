@@ -12,6 +12,7 @@ use super::lines::{FORM, Head};
 use super::tables::{Sink, engine, failed, ids_reached, installation_of, migrations_of, read_rows, run, tables_of};
 use super::{BackupError, Piece, Result, known};
 use crate::store::open::note::Note;
+use crate::store::open::primary::Reach;
 use crate::store::open::sqlite_folder::{self, DATABASE, FolderLock, Use};
 use crate::store::open::{postgres, sqlite_folder::unusable};
 use crate::store::{Db, Pools, Store, StoreError};
@@ -22,6 +23,8 @@ pub struct Source {
     /// What people call it.
     place: String,
     lock: Option<Arc<FolderLock>>,
+    /// Until when its host is used, where a server reads it.
+    reach: Option<Reach>,
 }
 
 /// While this is held no server starts on the folder.
@@ -43,11 +46,11 @@ impl Source {
         }
         match database_url {
             Some(url) => {
-                let (mut connection, place) = postgres::connect_as_it_is(url).await?;
+                let (mut connection, place) = postgres::connect_as_it_is(url, data_dir).await?;
                 if left && postgres::is_served(&mut connection).await? {
                     return Err(BackupError::Served(place));
                 }
-                Ok(Self { connection: Connection::Postgres(connection), place, lock: None })
+                Ok(Self { connection: Connection::Postgres(connection), place, lock: None, reach: None })
             }
             None => {
                 let place = data_dir.display().to_string();
@@ -60,7 +63,7 @@ impl Source {
                 };
                 let options = SqliteConnectOptions::new().filename(data_dir.join(DATABASE)).disable_statement_logging();
                 let connection = options.connect().await.map_err(|error| unusable(data_dir, error))?;
-                Ok(Self { connection: Connection::Sqlite(connection), place, lock: Some(Arc::new(lock)) })
+                Ok(Self { connection: Connection::Sqlite(connection), place, lock: Some(Arc::new(lock)), reach: None })
             }
         }
     }
@@ -79,7 +82,7 @@ impl Source {
 
     fn db(&mut self) -> Db<'_> {
         match &mut self.connection {
-            Connection::Postgres(connection) => Db::Postgres(connection, None),
+            Connection::Postgres(connection) => Db::Postgres(connection, None, None),
             Connection::Sqlite(connection) => Db::Sqlite(connection, None),
         }
     }
@@ -89,6 +92,14 @@ impl Source {
     /// # Errors
     /// When the database fails, is of a later version, or nobody takes what is handed on.
     pub async fn pour(mut self, now: DateTime<Utc>, to: &mpsc::Sender<Result<Piece>>) -> Result<()> {
+        match self.reach.take() {
+            // A host that is frozen would be waited for until the end of time.
+            Some(reach) => reach.until_left(self.pour_all(now, to)).await.unwrap_or_else(|| Err(StoreError::Silent.into())),
+            None => self.pour_all(now, to).await,
+        }
+    }
+
+    async fn pour_all(mut self, now: DateTime<Utc>, to: &mpsc::Sender<Result<Piece>>) -> Result<()> {
         let place = self.place.clone();
         let mut db = self.db();
         let begin = match &db {
@@ -150,14 +161,21 @@ impl Store {
     /// When it cannot be reached.
     pub async fn as_source(&self) -> Result<Source> {
         match &self.pools {
-            Pools::Postgres { pool, place, .. } => {
-                let connection = pool.acquire().await.map_err(failed)?.detach();
-                Ok(Source { connection: Connection::Postgres(connection), place: place.to_string(), lock: None })
+            Pools::Postgres { primary, .. } => {
+                let (connection, reach) = primary.acquire().await?;
+                let place = primary.place();
+                let connection = Connection::Postgres(connection.detach());
+                Ok(Source { connection, place, lock: None, reach: Some(reach) })
             }
             Pools::Sqlite { read, .. } => {
                 let options = read.connect_options().as_ref().clone();
                 let connection = options.connect().await.map_err(failed)?;
-                Ok(Source { connection: Connection::Sqlite(connection), place: "the embedded database".to_owned(), lock: None })
+                Ok(Source {
+                    connection: Connection::Sqlite(connection),
+                    place: "the embedded database".to_owned(),
+                    lock: None,
+                    reach: None,
+                })
             }
         }
     }

@@ -23,8 +23,9 @@ const WEIGHT_AT_ONCE: usize = 256 * 1024;
 const MADE_ANEW: &str = "sought";
 
 /// A database with rows in these tables alone is one that a first start has made.
-const OF_A_FIRST_START: [&str; 11] = [
+const OF_A_FIRST_START: [&str; 12] = [
     "backups",
+    "compatibility",
     "edits",
     "first_steps",
     "identities",
@@ -109,7 +110,7 @@ pub(super) fn engine(db: &Db<'_>) -> Engine {
 pub(super) async fn migrations_of(db: &mut Db<'_>) -> Result<Vec<i64>> {
     const THOSE: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
     let there = match db {
-        Db::Postgres(connection, _) => {
+        Db::Postgres(connection, ..) => {
             let query =
                 sqlx::query_scalar("SELECT to_regclass(quote_ident(current_schema()::text) || '._sqlx_migrations') IS NOT NULL")
                     .persistent(false);
@@ -124,7 +125,7 @@ pub(super) async fn migrations_of(db: &mut Db<'_>) -> Result<Vec<i64>> {
         return Ok(Vec::new());
     }
     match db {
-        Db::Postgres(connection, _) => sqlx::query_scalar(THOSE).persistent(false).fetch_all(&mut **connection).await,
+        Db::Postgres(connection, ..) => sqlx::query_scalar(THOSE).persistent(false).fetch_all(&mut **connection).await,
         Db::Sqlite(connection, _) => sqlx::query_scalar(THOSE).persistent(false).fetch_all(&mut **connection).await,
     }
     .map_err(failed)
@@ -133,7 +134,7 @@ pub(super) async fn migrations_of(db: &mut Db<'_>) -> Result<Vec<i64>> {
 /// The tables that are ours, by their names. In Postgres others may have theirs beside them.
 pub(super) async fn tables_of(db: &mut Db<'_>) -> Result<Vec<Table>> {
     let found: Vec<(String, String, Option<String>)> = match db {
-        Db::Postgres(connection, _) => {
+        Db::Postgres(connection, ..) => {
             let query = "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL)
                          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
                          WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND a.attnum > 0
@@ -178,7 +179,7 @@ pub(super) async fn installation_of(db: &mut Db<'_>, tables: &[Table]) -> Result
         return Ok(None);
     }
     match db {
-        Db::Postgres(connection, _) => sqlx::query_scalar(WHICH).persistent(false).fetch_optional(&mut **connection).await,
+        Db::Postgres(connection, ..) => sqlx::query_scalar(WHICH).persistent(false).fetch_optional(&mut **connection).await,
         Db::Sqlite(connection, _) => sqlx::query_scalar(WHICH).persistent(false).fetch_optional(&mut **connection).await,
     }
     .map_err(failed)
@@ -187,7 +188,7 @@ pub(super) async fn installation_of(db: &mut Db<'_>, tables: &[Table]) -> Result
 /// A number that is asked of the database.
 pub(super) async fn number(db: &mut Db<'_>, query: String) -> Result<i64> {
     match db {
-        Db::Postgres(connection, _) => {
+        Db::Postgres(connection, ..) => {
             sqlx::query_scalar(AssertSqlSafe(query)).persistent(false).fetch_one(&mut **connection).await
         }
         Db::Sqlite(connection, _) => {
@@ -200,7 +201,7 @@ pub(super) async fn number(db: &mut Db<'_>, query: String) -> Result<i64> {
 /// Runs statements that give nothing back.
 pub(super) async fn run(db: &mut Db<'_>, text: String) -> Result<()> {
     match db {
-        Db::Postgres(connection, _) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **connection).await.map(drop),
+        Db::Postgres(connection, ..) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **connection).await.map(drop),
         Db::Sqlite(connection, _) => sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **connection).await.map(drop),
     }
     .map_err(failed)
@@ -232,7 +233,7 @@ pub(super) async fn what_it_holds(db: &mut Db<'_>, tables: &[Table]) -> Result<S
 /// How far the count of a table's numeric ids has got, where it has one.
 pub(super) async fn ids_reached(db: &mut Db<'_>, table: &str) -> Result<Option<i64>> {
     match db {
-        Db::Postgres(connection, _) => {
+        Db::Postgres(connection, ..) => {
             let Some((_, sequence)) = counted_column(connection, table).await? else { return Ok(None) };
             let query =
                 sqlx::query_scalar("SELECT coalesce(pg_sequence_last_value(CAST($1 AS text)::regclass), 0)").bind(sequence);
@@ -267,7 +268,7 @@ pub(super) async fn counts_ids(connection: &mut SqliteConnection, table: &str) -
 pub(super) async fn read_rows(db: &mut Db<'_>, table: &Table, sink: &mut Sink<'_>) -> Result<()> {
     let mut batch = Batch::new();
     match db {
-        Db::Postgres(connection, _) => {
+        Db::Postgres(connection, ..) => {
             let columns = table.columns.iter().zip(&table.kinds).map(|(column, kind)| match kind {
                 Kind::Json | Kind::Date => format!("\"{column}\"::text"),
                 Kind::Integer => format!("\"{column}\"::bigint"),

@@ -14,6 +14,8 @@ statements! {
     ];
     /// Which installation this is.
     WHICH = ["SELECT id FROM installation"];
+    /// From which migration on programs still work with the tables.
+    WORKS_FROM = ["SELECT works_from FROM compatibility"];
 }
 
 impl Db<'_> {
@@ -29,5 +31,11 @@ impl Db<'_> {
     pub async fn installation(&mut self) -> Result<Option<InstallationId>> {
         let row: Option<(InstallationId,)> = fetch_optional!(self, WHICH)?;
         Ok(row.map(|(id,)| id))
+    }
+
+    /// From which migration on programs still work with the tables.
+    pub async fn works_from(&mut self) -> Result<Option<i64>> {
+        let row: Option<(i64,)> = fetch_optional!(self, WORKS_FROM)?;
+        Ok(row.map(|(from,)| from))
     }
 }

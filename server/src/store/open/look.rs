@@ -18,6 +18,8 @@ pub struct Looked {
     pub at: Option<i64>,
     /// The number of the latest one that this program knows.
     pub known: i64,
+    /// They are of a later program, and still work for this one.
+    pub works: bool,
 }
 
 impl Store {
@@ -31,20 +33,26 @@ impl Store {
             return Err(StoreError::OtherDatabase(why));
         }
         let (store, migrator) = match database_url {
-            Some(url) => (Self::open_postgres(url, Use::Look, |_, _| Ok(())).await?, &*migrations::POSTGRES),
+            Some(url) => (Self::open_postgres(url, data_dir, Use::Look, |_, _| Ok(())).await?, &*migrations::POSTGRES),
             None if sqlite_folder::is_there(data_dir)? => (look_at_file(data_dir).await?, &*migrations::SQLITE),
             None => return Ok(None),
         };
         let known = migrator.iter().map(|migration| migration.version).max().unwrap_or_default();
         let at = store.latest_migration().await?;
-        Ok(Some(Looked { store, at, known }))
+        let works = at.is_some_and(|at| at > known) && {
+            let from = store.read().await?.db().works_from().await;
+            // Tables of before say nothing of it.
+            from.ok().flatten().is_some_and(|from| from <= known)
+        };
+        Ok(Some(Looked { store, at, known, works }))
     }
 
     async fn latest_migration(&self) -> Result<Option<i64>> {
         const THERE: &str = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
         const LATEST: &str = "SELECT max(version) FROM _sqlx_migrations";
         let latest = match &self.pools {
-            Pools::Postgres { pool, .. } => {
+            Pools::Postgres { primary, .. } => {
+                let pool = &primary.pool();
                 let there = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL");
                 let there: bool = there.fetch_one(pool).await.map_err(StoreError::Connection)?;
                 if there { sqlx::query_scalar(LATEST).fetch_one(pool).await } else { Ok(None) }

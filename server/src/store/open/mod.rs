@@ -4,4 +4,6 @@ pub mod installation;
 pub mod look;
 pub mod note;
 pub mod postgres;
+pub mod primary;
+mod reaching;
 pub mod sqlite_folder;

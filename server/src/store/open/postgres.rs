@@ -1,97 +1,88 @@
-//! Opening a Postgres database: connecting within a limit, finding out whether it can be used, bringing its tables up to date.
+//! Opening a Postgres database: finding its primary, connecting within a limit, finding out whether it can be used, bringing its tables up to
+//! date.
 //!
 //! What is wrong with a database is told before anything is changed in it, once, and with what to do.
 
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
+use sqlx::{ConnectOptions, PgConnection, Row};
 use uuid::Uuid;
 
+use super::primary::{Asked, Found, Known, ask_all, let_go, none_is_primary};
+use super::reaching::{Tells, begin_session, connect_once, is_starting, told_by, unreachable};
 use super::sqlite_folder::Use;
 use crate::config::postgres_url::{self, PostgresAddress};
 use crate::ids::InstallationId;
-use crate::store::{ReadOnly, Result, StoreError, migrations, takes_changes};
+use crate::primary::{Objection, Told, choose};
+use crate::store::{Result, StoreError, migrations};
 
-const POOL_SIZE: u32 = 20;
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A server that takes a connection and says nothing for so long is asked again.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// So often before a server gives up; whatever supervises it starts it again.
 const TRIES: u32 = 3;
 /// While the tables are brought up to date, or another node does that, a line says so this often.
 const SAY_EVERY: Duration = Duration::from_secs(10);
-
-/// A node that freezes inside a transaction must not keep rows locked for ever. Said in each session and not when connecting, because
-/// poolers refuse parameters at that moment.
-const LIMITS: &str = "SELECT set_config('idle_in_transaction_session_timeout', '3s', false), set_config('lock_timeout', '2s', false), \
-                      set_config('statement_timeout', '4s', false)";
+/// Nodes that run keep no plans of statements from then on: they are told so long before tables change.
+const TELL_BEFORE: Duration = Duration::from_millis(1_500);
 
 /// A database that can be used.
 pub(in crate::store) struct Opened {
-    pub(in crate::store) pool: PgPool,
+    pub(in crate::store) found: Found,
     /// Where its tables are.
     pub(in crate::store) schema: String,
-    pub(in crate::store) read_only: Arc<ReadOnly>,
-    /// Host, port and name.
-    pub(in crate::store) place: String,
 }
 
-/// Opens a database if `may_open` agrees with the installation that was found in it, before anything is changed.
+/// Opens a database if `may_open` agrees with the installation that was found in it, before anything is changed. In the folder a server
+/// writes down how far its cluster has got.
 pub(in crate::store) async fn open(
     url: &str,
+    folder: &Path,
     usage: Use,
     may_open: impl FnOnce(Option<InstallationId>, &str) -> Result<()>,
 ) -> Result<Opened> {
-    let mut address = postgres_url::parse(url).map_err(StoreError::Address)?;
-    for (parameter, path) in &address.files {
-        if let Err(error) = std::fs::metadata(path) {
-            return Err(StoreError::Unfit(format!("the file {path} of {parameter} in DATABASE_URL cannot be read ({error})")));
-        }
-    }
+    let mut found = addresses(url, folder, usage)?;
     // On a connection of its own: waiting for another node's migration must not run into the time limits of the others.
-    let mut migrator = connect(&mut address, usage).await?;
-    match tokio::time::timeout(CONNECT_WITHIN * 2, fit(&mut migrator, &address)).await {
+    let mut migrator = connect(&mut found, usage).await?;
+    let address = &found.addresses[found.host];
+    match tokio::time::timeout(CONNECT_WITHIN * 2, fit(&mut migrator, address)).await {
         Ok(fit) => fit?,
         Err(_) => return Err(StoreError::Unfit(format!("{} has stopped answering", address.place()))),
     }
     may_open(installation(&mut migrator).await?, &address.place())?;
-    if usage != Use::Look {
-        if let Some(later) = migrations::of_a_later_version(applied(&mut migrator).await?) {
-            return Err(StoreError::Unfit(format!("{}: {later}", address.place())));
-        }
-        migrate(&mut migrator).await?;
-    }
     let (schema,): (String,) =
         sqlx::query_as("SELECT current_schema()::text").fetch_one(&mut migrator).await.map_err(StoreError::Connection)?;
-    migrator.close().await.map_err(StoreError::Connection)?;
-    let read_only = Arc::new(ReadOnly::default());
-    let sessions = Arc::clone(&read_only);
-    let search_path = address.search_path.clone();
-    let pool = PgPoolOptions::new()
-        .max_connections(POOL_SIZE)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .after_connect(move |connection, _| {
-            let search_path = search_path.clone();
-            Box::pin(async move {
-                begin_session(connection, search_path.as_deref()).await?;
-                sqlx::query(LIMITS).persistent(false).execute(connection).await.map(drop)
-            })
-        })
-        .before_acquire(move |connection, session| {
-            let suspect = sessions.concerns(session.age);
-            Box::pin(async move { Ok(!suspect || takes_changes(connection).await?) })
-        })
-        .connect_lazy_with(address.options.clone().disable_statement_logging());
-    Ok(Opened { pool, schema, read_only, place: address.place() })
+    if usage != Use::Look {
+        let applied = applied(&mut migrator).await?;
+        let works_from = if migrations::is_later(applied) { works_from(&mut migrator).await? } else { None };
+        match migrations::of_a_later_version(applied, works_from) {
+            Some(Err(later)) => return Err(StoreError::Unfit(format!("{}: {later}", address.place()))),
+            Some(Ok(later)) => tracing::warn!(database = address.place(), "{later}"),
+            None => migrate(&mut migrator, &schema, applied).await?,
+        }
+    }
+    let_go(migrator);
+    Ok(Opened { found, schema })
+}
+
+/// The hosts of an address, none of which is used yet.
+fn addresses(url: &str, folder: &Path, usage: Use) -> Result<Found> {
+    let addresses = postgres_url::parse(url).map_err(StoreError::Address)?;
+    for (parameter, path) in addresses.iter().flat_map(|address| &address.files) {
+        if let Err(error) = std::fs::metadata(path) {
+            return Err(StoreError::Unfit(format!("the file {path} of {parameter} in DATABASE_URL cannot be read ({error})")));
+        }
+    }
+    let known = Known::read(folder, usage == Use::Serve);
+    Ok(Found { addresses, asked: Vec::new(), host: 0, tells: Tells::default(), known })
 }
 
 /// A connection to a database as it is, and what people call it: nothing is brought up to date.
-pub(in crate::store) async fn connect_as_it_is(url: &str) -> Result<(PgConnection, String)> {
-    let mut address = postgres_url::parse(url).map_err(StoreError::Address)?;
-    let mut connection = connect(&mut address, Use::Beside).await?;
-    match tokio::time::timeout(CONNECT_WITHIN * 2, fit(&mut connection, &address)).await {
+pub(in crate::store) async fn connect_as_it_is(url: &str, folder: &Path) -> Result<(PgConnection, String)> {
+    let mut found = addresses(url, folder, Use::Beside)?;
+    let mut connection = connect(&mut found, Use::Beside).await?;
+    let address = &found.addresses[found.host];
+    match tokio::time::timeout(CONNECT_WITHIN * 2, fit(&mut connection, address)).await {
         Ok(fit) => fit?,
         Err(_) => return Err(StoreError::Unfit(format!("{} has stopped answering", address.place()))),
     }
@@ -131,17 +122,66 @@ async fn applied(connection: &mut PgConnection) -> Result<Option<i64>> {
     Ok(last)
 }
 
-/// What every session is told first.
-async fn begin_session(connection: &mut PgConnection, search_path: Option<&str>) -> std::result::Result<(), sqlx::Error> {
-    if let Some(search_path) = search_path {
-        let set = sqlx::query("SELECT set_config('search_path', $1, false)").bind(search_path).persistent(false);
-        set.execute(connection).await?;
+/// Connects to the host that is the primary.
+async fn connect(found: &mut Found, usage: Use) -> Result<PgConnection> {
+    match &mut *found.addresses {
+        [address] => {
+            let mut connection = connect_to(address, usage).await?;
+            let asking = tokio::time::timeout(CONNECT_WITHIN, told_by(&mut connection, &found.tells)).await;
+            let Ok(asked) = asking else {
+                return Err(StoreError::Unfit(format!("{} has stopped answering", address.place())));
+            };
+            let told = asked.map_err(StoreError::Connection)?;
+            if let Some(objection @ Objection::Older { .. }) = told.objection(found.known.get()) {
+                return Err(StoreError::OldPrimary(found.known.sentence(objection, &address.place())));
+            }
+            found.known.learn(&told, &address.place());
+            found.asked = vec![Ok(told)];
+            Ok(connection)
+        }
+        _ => connect_to_primary(found, usage).await,
     }
-    Ok(())
+}
+
+/// Connects to one of several hosts, a few times if none of them is a primary.
+async fn connect_to_primary(found: &mut Found, usage: Use) -> Result<PgConnection> {
+    let tries = if usage == Use::Serve { TRIES } else { 1 };
+    for number in 1..=tries {
+        let answers = ask_all(&mut found.addresses, &found.tells).await;
+        let (mut connections, asked): (Vec<_>, Vec<Asked>) = answers
+            .into_iter()
+            .map(|answer| match answer {
+                Ok((connection, told)) => (Some(connection), Ok(told)),
+                Err(error) => (None, Err(error)),
+            })
+            .unzip();
+        let told: Vec<Option<Told>> = asked.iter().map(|asked| asked.as_ref().ok().copied()).collect();
+        let chosen = choose(&told, found.known.get(), None).host.or_else(|| {
+            // Whoever starts may have been given another cluster, but never an older state of the same.
+            let known = found.known.get();
+            let strangers: Vec<Option<Told>> =
+                told.iter().map(|told| told.filter(|told| told.objection(known) == Some(Objection::Stranger))).collect();
+            choose(&strangers, None, None).host
+        });
+        let chosen = chosen.and_then(|host| Some((host, told[host]?, connections[host].take()?)));
+        connections.into_iter().flatten().for_each(let_go);
+        if let Some((host, told, connection)) = chosen {
+            found.known.learn(&told, &found.addresses[host].place());
+            (found.host, found.asked) = (host, asked);
+            return Ok(connection);
+        }
+        let sentence = none_is_primary(&found.addresses, &asked, &found.known);
+        if number == tries {
+            return Err(StoreError::NoPrimary(sentence));
+        }
+        tracing::warn!(try_number = number, tries, "{sentence}; trying again");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Err(StoreError::Silent)
 }
 
 /// Connects, a few times if the server does not answer; the address holds the mode that worked from then on.
-async fn connect(address: &mut PostgresAddress, usage: Use) -> Result<PgConnection> {
+async fn connect_to(address: &mut PostgresAddress, usage: Use) -> Result<PgConnection> {
     let tries = if usage == Use::Serve { TRIES } else { 1 };
     let place = address.place();
     for number in 1..=tries {
@@ -162,89 +202,11 @@ async fn connect(address: &mut PostgresAddress, usage: Use) -> Result<PgConnecti
     )))
 }
 
-async fn connect_once(address: &mut PostgresAddress) -> std::result::Result<PgConnection, sqlx::Error> {
-    let modes = address.modes();
-    let mut left = modes.len();
-    for mode in modes {
-        left -= 1;
-        let options: PgConnectOptions = address.options.clone().ssl_mode(mode);
-        match options.clone().disable_statement_logging().connect().await {
-            Ok(connection) => {
-                if left == 0 && matches!(address.options.get_ssl_mode(), PgSslMode::Prefer | PgSslMode::Allow) {
-                    tracing::info!(
-                        encrypted = !matches!(mode, PgSslMode::Disable),
-                        "the database wanted the other of the two ways"
-                    );
-                }
-                // The pool goes the way that was found.
-                address.options = options;
-                return Ok(connection);
-            }
-            Err(error) if left > 0 && wants_another_mode(&error) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(sqlx::Error::PoolClosed)
-}
-
-/// The server refuses encrypted, or unencrypted, connections of this user.
-fn wants_another_mode(error: &sqlx::Error) -> bool {
-    is_of_encryption(error) || code(error).as_deref() == Some("28000")
-}
-
-fn is_of_encryption(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Tls(_) => true,
-        // What went wrong while shaking hands.
-        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
-        _ => false,
-    }
-}
-
-fn is_starting(error: &sqlx::Error) -> bool {
-    code(error).as_deref() == Some("57P03")
-}
-
-fn code(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned))
-}
-
-/// Why there is no connection, with what to do where that can be known.
-fn unreachable(error: sqlx::Error, place: &str) -> StoreError {
-    // Postgres' own sentence, without the place in its source.
-    let text = error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
-    let text = crate::trust::why(&error).map_or(text, |why| format!("no connection by TLS: {why}"));
-    let todo = match code(&error).as_deref() {
-        Some("3D000") => "create it: CREATE DATABASE name OWNER user ENCODING 'UTF8' TEMPLATE template0",
-        Some("28P01") => "correct the user or the password in DATABASE_URL",
-        Some("28000") => "let this user in from here in pg_hba.conf, or correct the user or sslmode in DATABASE_URL",
-        Some("53300") => "raise max_connections of Postgres, or let other programs use fewer",
-        Some("57P03") => "wait until it has started",
-        Some("08P01") => "if this is a pooler, set its pool_mode to session and leave `options` out of DATABASE_URL",
-        _ if is_of_encryption(&error) && text.contains("CaUsedAsEndEntity") => {
-            "the server shows the certificate of an authority; give it one that the authority has signed, with its name as subjectAltName"
-        }
-        _ if is_of_encryption(&error) => "correct sslmode or sslrootcert in DATABASE_URL, or the server's certificate",
-        _ => return StoreError::Unreachable { place: place.to_owned(), source: error },
-    };
-    StoreError::Unfit(format!("{place}: {}; {todo}", plain(&text)))
-}
-
-/// The driver's sentence without what it says before.
-fn plain(text: &str) -> &str {
-    text.trim_start_matches("error communicating with database: ")
-        .trim_start_matches("error occurred while attempting to establish a TLS connection: ")
-}
-
 /// Whether the tables can be kept here.
 async fn fit(connection: &mut PgConnection, address: &PostgresAddress) -> Result<()> {
     type Look = (String, String, String, Option<String>, String, bool, String);
     let unfit = |what: String| Err(StoreError::Unfit(what));
-    // Two open connections and one process behind them: somebody hands the sessions around.
-    let mut other = address.options.clone().disable_statement_logging().connect().await.map_err(StoreError::Connection)?;
-    let same = process_of(&mut *connection).await? == process_of(&mut other).await?;
-    other.close().await.map_err(StoreError::Connection)?;
-    if same {
+    if hands_sessions_around(&mut *connection, address).await? {
         return unfit(format!(
             "the pooler at {} hands its sessions around between transactions; autocall needs sessions of its own: set pool_mode = session \
              there (for this database or user), or connect to Postgres itself",
@@ -289,6 +251,23 @@ async fn fit(connection: &mut PgConnection, address: &PostgresAddress) -> Result
     Ok(())
 }
 
+/// Whether somebody between us and Postgres gives a session to whoever asks next. Two connections ask in turns by which process they are
+/// served: each must always hear of the same one, and never of the other's, also where the pooler has many sessions, uses them in turns, or
+/// gives them to others meanwhile.
+async fn hands_sessions_around(connection: &mut PgConnection, address: &PostgresAddress) -> Result<bool> {
+    let mut other = address.options.clone().disable_statement_logging().connect().await.map_err(StoreError::Connection)?;
+    let (own, others) = (process_of(&mut *connection).await?, process_of(&mut other).await?);
+    let mut around = own == others;
+    for _ in 0..3 {
+        around |= process_of(&mut *connection).await? != own;
+        // Twice, since a pooler with an even number of sessions may give the same one every other time.
+        around |= process_of(&mut *connection).await? != own;
+        around |= process_of(&mut other).await? != others;
+    }
+    let_go(other);
+    Ok(around)
+}
+
 /// The process that serves a session. Asked in the simplest way, which every pooler passes on.
 async fn process_of(connection: &mut PgConnection) -> Result<i32> {
     let row = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(connection).await.map_err(StoreError::Connection)?;
@@ -309,9 +288,35 @@ async fn installation(connection: &mut PgConnection) -> Result<Option<Installati
     Ok(row.map(|(id,)| InstallationId(id)))
 }
 
-/// Brings the tables up to date, and says from time to time that it is still at it.
-async fn migrate(connection: &mut PgConnection) -> Result<()> {
+/// The oldest migration whose programs these tables still work for; `None` where that is not written down.
+pub(in crate::store) async fn works_from(connection: &mut PgConnection) -> Result<Option<i64>> {
+    let there = "SELECT to_regclass(quote_ident(current_schema()::text) || '.compatibility') IS NOT NULL";
+    let (there,): (bool,) =
+        sqlx::query_as(there).persistent(false).fetch_one(&mut *connection).await.map_err(StoreError::Connection)?;
+    if !there {
+        return Ok(None);
+    }
+    let from: Option<(i64,)> = sqlx::query_as("SELECT works_from FROM compatibility")
+        .persistent(false)
+        .fetch_optional(connection)
+        .await
+        .map_err(StoreError::Connection)?;
+    Ok(from.map(|(from,)| from))
+}
+
+/// Brings the tables up to date, and says from time to time that it is still at it. Nodes that run are told before.
+async fn migrate(connection: &mut PgConnection, schema: &str, applied: Option<i64>) -> Result<()> {
     sqlx::raw_sql("SET client_min_messages = warning").execute(&mut *connection).await.map_err(StoreError::Connection)?;
+    if applied.is_some() && applied != migrations::last() && is_served(&mut *connection).await? {
+        sqlx::query("SELECT pg_notify($1, $2)")
+            .bind(channel(schema))
+            .bind(TABLES_CHANGE)
+            .persistent(false)
+            .execute(&mut *connection)
+            .await
+            .map_err(StoreError::Connection)?;
+        tokio::time::sleep(TELL_BEFORE).await;
+    }
     let work = migrations::POSTGRES.run(connection);
     tokio::pin!(work);
     loop {
@@ -323,3 +328,11 @@ async fn migrate(connection: &mut PgConnection) -> Result<()> {
         }
     }
 }
+
+/// On which nodes hear of changes: channels belong to the whole database, so the schema's name keeps installations apart.
+pub(in crate::store) fn channel(schema: &str) -> String {
+    format!("autocall_{schema}")
+}
+
+/// What is said there before tables change.
+pub(in crate::store) const TABLES_CHANGE: &str = "tables";

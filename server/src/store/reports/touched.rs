@@ -76,7 +76,7 @@ statements! {
 impl Db<'_> {
     /// The transaction changed this; without one nothing is noted.
     pub(in crate::store) fn touched(&mut self, note: impl FnOnce(&mut Touched)) {
-        if let Self::Postgres(_, Some(touched)) | Self::Sqlite(_, Some(touched)) = self {
+        if let Self::Postgres(_, Some(touched), _) | Self::Sqlite(_, Some(touched)) = self {
             note(touched);
         }
     }
