@@ -38,7 +38,7 @@ use crate::keep::refused::Refused;
 use crate::links::Links;
 use crate::lock::Locks;
 use crate::numbers::Region;
-use crate::store::{Counts, Store, StoreError, Work};
+use crate::store::{Counts, Haste, Store, StoreError, Work};
 use crate::telemetry::{Metrics, Refusals};
 
 /// Why the engine did not do what it was asked.
@@ -250,6 +250,12 @@ impl Engine {
     pub(in crate::engine) async fn work_at(&self, now: DateTime<Utc>, by: Doer) -> Result<Work, StoreError> {
         let metrics: Arc<dyn Counts> = Arc::<Metrics>::clone(&self.metrics);
         self.store.work(now, by, Some(metrics)).await
+    }
+
+    /// Begins a unit of work of this moment for what comes in storms: it may share its commit with others.
+    pub(in crate::engine) async fn work_together(&self, now: DateTime<Utc>, by: Doer, haste: Haste) -> Result<Work, StoreError> {
+        let metrics: Arc<dyn Counts> = Arc::<Metrics>::clone(&self.metrics);
+        self.store.work_together(now, by, Some(metrics), haste).await
     }
 
     /// Notes that handsets could not be served: once the database is back, open dials get time before they expire.

@@ -28,6 +28,7 @@ pub mod rpc;
 pub mod secrets;
 pub mod shouts;
 pub mod statement;
+mod together;
 mod transaction;
 pub mod watch;
 mod work;
@@ -46,6 +47,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Sqlite, S
 use tokio::sync::broadcast;
 
 pub use generation::{Generation, Remembered};
+pub use together::Haste;
 pub use transaction::Tx;
 pub use work::{Counts, Tally, Work};
 
@@ -106,6 +108,9 @@ pub enum StoreError {
     /// What is stored contradicts itself.
     #[error("stored state is inconsistent: {0}")]
     Inconsistent(String),
+    /// The transaction failed that it shared with others. For whose sake is not known, so it may be tried again.
+    #[error("{0}")]
+    Together(Arc<Self>),
 }
 
 impl StoreError {
@@ -138,6 +143,9 @@ impl StoreError {
     /// What kind of failure this is, for those who look after the database.
     #[must_use]
     pub fn cause(&self) -> Cause {
+        if let Self::Together(error) = self {
+            return error.cause();
+        }
         let (Self::Statement { source, .. } | Self::Connection(source)) = self else {
             return if matches!(self, Self::Inconsistent(_)) { Cause::Refused } else { Cause::Away };
         };
@@ -303,6 +311,7 @@ pub struct Store {
     pools: Pools,
     announcements: broadcast::Sender<Announcement>,
     counters: Arc<StoreCounters>,
+    queue: Arc<together::Queue>,
 }
 
 /// Whether Postgres takes no changes. A session that began meanwhile may stay read-only for ever, so every session of that time is asked
@@ -519,7 +528,7 @@ impl Store {
     }
 
     fn with(pools: Pools) -> Self {
-        Self { pools, announcements: broadcast::channel(256).0, counters: Arc::default() }
+        Self { pools, announcements: broadcast::channel(256).0, counters: Arc::default(), queue: Arc::default() }
     }
 
     /// Which database this is.
@@ -572,7 +581,10 @@ impl Store {
                 Tx::begin_postgres(connection, Arc::clone(channel), Arc::clone(read_only), sender, counters).await
             }
             Pools::Sqlite { write, .. } => {
-                let connection = write.acquire().await.map_err(StoreError::Connection)?;
+                let connection = {
+                    let _waits = self.queue.other();
+                    write.acquire().await.map_err(StoreError::Connection)?
+                };
                 Tx::begin_sqlite(connection, sender, counters).await
             }
         }

@@ -75,6 +75,7 @@ mod story;
 mod swaps;
 mod text_gateways;
 mod text_times;
+mod together;
 mod told;
 mod trust;
 mod upgrades;
