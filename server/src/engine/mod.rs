@@ -38,6 +38,7 @@ use crate::keep::refused::Refused;
 use crate::links::Links;
 use crate::lock::Locks;
 use crate::numbers::Region;
+use crate::store::watch::under_way::UnderWay;
 use crate::store::{Counts, Haste, Store, StoreError, Work};
 use crate::telemetry::{Metrics, Refusals};
 
@@ -156,6 +157,8 @@ pub struct Engine {
     pub health: watch::health::Health,
     /// Who heard which recordings.
     pub heard: media::HeardMemory,
+    /// What there was to do at the last tick: whoever sends what is to be told hears of it.
+    pub under_way: tokio::sync::watch::Sender<UnderWay>,
     /// Into whose files it has detail records of shouts written.
     pub shout_logs: shouts::logs::Writing,
     /// What it knows of serves that the database does not.
@@ -206,6 +209,7 @@ impl Engine {
             turns: rpc::Turns::default(),
             health,
             heard: media::HeardMemory::default(),
+            under_way: tokio::sync::watch::Sender::default(),
             shout_logs: shouts::logs::Writing::default(),
             serves: hunt::serves::ServeMemory::default(),
             ticking: tokio::sync::Mutex::default(),

@@ -748,6 +748,7 @@ impl Store {
             media::pieces::ALL,
             media::recordings::ALL,
             watch::outages::ALL,
+            watch::under_way::ALL,
             duty::people::ALL,
             duty::policies::ALL,
             duty::quiet::ALL,

@@ -30,6 +30,7 @@ mod harness;
 mod heartbeats;
 mod hosts;
 mod hunts;
+mod idle;
 mod intake;
 mod joining;
 mod keeping;
