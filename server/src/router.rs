@@ -257,6 +257,11 @@ static DESCRIBED: LazyLock<Described> = LazyLock::new(|| {
     Described { document, known, aging }
 });
 
+/// Makes the description ahead: it takes longer than all else that routes are made of.
+pub fn warm_up() {
+    LazyLock::force(&DESCRIBED);
+}
+
 struct Described {
     document: utoipa::openapi::OpenApi,
     known: Arc<Known>,

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, SecretUrl};
 use crate::dashboard::Dashboard;
 use crate::engine::Engine;
+use crate::handset::at_once::Polls;
 use crate::http::bodies::Bodies;
 use crate::http::prefix::Prefix;
 use crate::intake::mail::Mail;
@@ -26,7 +27,7 @@ use crate::lock::{LockError, Locks};
 use crate::net;
 use crate::net::seats::{Room, Seats};
 use crate::net::secured::{Files, Secured, SecuredError};
-use crate::net::serve::Limits;
+use crate::net::serve::{Answers, Limits};
 use crate::out;
 use crate::out::shout_logs::ShoutLogs;
 use crate::rights::Rights;
@@ -104,10 +105,9 @@ impl Service {
         // The numbering plans are read when first used, which takes long enough to stop everything else: better now than inside
         // the first claim.
         let region = config.default_region;
-        let warm = tokio::task::spawn_blocking(move || crate::numbers::warm_up(region)).await;
-        if let Err(error) = warm {
-            tracing::warn!(%error, "the numbering plans could not be read ahead");
-        }
+        let warm = tokio::task::spawn_blocking(move || crate::numbers::warm_up(region));
+        // As is the description of the API, of which the routes are made; whoever needs it first waits for it.
+        drop(tokio::task::spawn_blocking(router::warm_up));
         let database = config.database_url.as_ref().map(SecretUrl::expose);
         let store = Store::open(database, &config.data_dir).await?;
         if database.is_none()
@@ -119,6 +119,9 @@ impl Service {
             Some(url) => Locks::redis(url.expose(), store.namespace())?,
             None => Locks::local(),
         };
+        if let Err(error) = warm.await {
+            tracing::warn!(%error, "the numbering plans could not be read ahead");
+        }
         let links = Links::new(store.signing_key(links::SECRET).await?);
         let engine = Arc::new(Engine::new(store, locks, clock, Arc::new(config), metrics, links));
         engine.measure_clock().await;
@@ -178,7 +181,7 @@ impl Service {
     }
 
     async fn serve_until(self, shutdown: CancellationToken) {
-        let router = self.router();
+        let answers = Answers::after(Arc::new(Polls::of(Arc::clone(&self.app))), self.router());
         let Self { app, listener, shout_logs, post, encrypted, .. } = self;
         let shout_logs = Arc::new(shout_logs);
         let engine = Arc::clone(&app.engine);
@@ -254,13 +257,13 @@ impl Service {
                 tracing::info!(%address, %until, "listening for TLS");
             }
             let looking = tokio::spawn(Arc::clone(&secured).keep_looking(app.stopping.clone()));
-            let (router, prefix, seats) = (router.clone(), app.prefix.clone(), Arc::clone(&seats));
+            let (answers, prefix, seats) = (answers.clone(), app.prefix.clone(), Arc::clone(&seats));
             let stop = app.stopping.clone();
             let serving =
-                tokio::spawn(net::serve::serve_secured(listener, secured, router, prefix, seats, Limits::default(), stop));
+                tokio::spawn(net::serve::serve_secured(listener, secured, answers, prefix, seats, Limits::default(), stop));
             (looking, serving)
         });
-        net::serve::serve(listener, router, app.prefix.clone(), seats, Limits::default(), app.stopping.clone()).await;
+        net::serve::serve(listener, answers, app.prefix.clone(), seats, Limits::default(), app.stopping.clone()).await;
         if let Some((looking, serving)) = guarding {
             // Both end by themselves, at the same time.
             let _ = (looking.await, serving.await);

@@ -116,6 +116,10 @@ macro_rules! label {
         impl Label for $name {
             type Set = $labels;
             const VALUES: &[Self] = Self::ALL;
+
+            fn place(self) -> usize {
+                self as usize
+            }
         }
     };
 }
@@ -126,6 +130,9 @@ pub trait Label: Copy + Into<Self::Set> + 'static {
     type Set: Clone + std::fmt::Debug + std::hash::Hash + Eq + EncodeLabelSet + Send + Sync + 'static;
     /// All values.
     const VALUES: &[Self];
+
+    /// Where among them this one stands, counted from 0.
+    fn place(self) -> usize;
 }
 
 label! {
@@ -231,6 +238,8 @@ const REQUEST_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 pub struct Requests {
     ended: Family<RequestLabels, Counter>,
     seconds: Family<FaceLabels, Histogram, fn() -> Histogram>,
+    /// The same, held: by face, and by how it ended.
+    held: Vec<(Histogram, [Counter; Ended::ALL.len()])>,
 }
 
 impl Default for Requests {
@@ -238,22 +247,23 @@ impl Default for Requests {
         let seconds: Family<FaceLabels, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS));
         let ended: Family<RequestLabels, Counter> = Family::default();
-        for face in Face::ALL {
-            drop(seconds.get_or_create(&(*face).into()));
-            for outcome in Ended::ALL {
-                drop(ended.get_or_create(&RequestLabels { face: face.as_str(), outcome: outcome.as_str() }));
-            }
-        }
-        Self { ended, seconds }
+        let of = |face: &Face| {
+            let counter =
+                |outcome: Ended| ended.get_or_create_owned(&RequestLabels { face: face.as_str(), outcome: outcome.as_str() });
+            (seconds.get_or_create_owned(&(*face).into()), Ended::ALL.map(counter))
+        };
+        let held = Face::ALL.iter().map(of).collect();
+        Self { ended, seconds, held }
     }
 }
 
 impl Requests {
     /// One has ended, after so long without what it waited for something to happen.
     pub fn ended(&self, face: Face, how: Ended, took: std::time::Duration) {
-        self.ended.get_or_create(&RequestLabels { face: face.as_str(), outcome: how.as_str() }).inc();
+        let Some((seconds, ended)) = self.held.get(face.place()) else { return };
+        ended[how as usize].inc();
         if how != Ended::Unanswered {
-            self.seconds.get_or_create(&face.into()).observe(took.as_secs_f64());
+            seconds.observe(took.as_secs_f64());
         }
     }
 }
@@ -448,27 +458,27 @@ struct BuildLabels {
 }
 
 /// A counter for each value of a label. Every series is there from the start, at 0: a series that appears with its first
-/// event hides that event from `increase()`.
+/// event hides that event from `increase()`. They are held, since a poll is not to look for its own among them.
 #[derive(Clone, Debug)]
-pub struct Counters<L: Label>(Family<L::Set, Counter>);
+pub struct Counters<L: Label>(Family<L::Set, Counter>, Vec<Counter>);
 
 impl<L: Label> Counters<L> {
     fn new() -> Self {
-        let family = Family::default();
-        for value in L::VALUES {
-            drop(family.get_or_create(&(*value).into()));
-        }
-        Self(family)
+        let family = Family::<L::Set, Counter>::default();
+        let held = L::VALUES.iter().map(|value| family.get_or_create_owned(&(*value).into())).collect();
+        Self(family, held)
     }
 
     /// Counts one.
     pub fn inc(&self, value: L) {
-        self.0.get_or_create(&value.into()).inc();
+        if let Some(counter) = self.1.get(value.place()) {
+            counter.inc();
+        }
     }
 
     /// How many were counted.
     pub fn get(&self, value: L) -> u64 {
-        self.0.get_or_create(&value.into()).get()
+        self.1.get(value.place()).map_or(0, |counter| counter.get())
     }
 }
 
@@ -783,6 +793,15 @@ impl Metrics {
     /// The content type of what [`render`](Self::render) writes.
     /// (<https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md>)
     pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    /// No alarm is open, and nothing waits to be counted or to be found.
+    pub fn nothing_waits(&self, now: DateTime<Utc>) {
+        for gauge in [&self.open_hunts, &self.open_dials, &self.hunts_oldest_due_seconds] {
+            gauge.set(0);
+        }
+        self.sought.seen(None, now);
+        self.figures.seen(None, now);
+    }
 
     /// All metrics at zero.
     #[must_use]

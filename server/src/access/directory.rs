@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::config::{HandsetConfig, IdleForm as IdleFormSetting, ProfileChoice};
 use crate::ids::HandsetId;
-use crate::keep::pairing::plain_key;
+use crate::keep::pairing::{LONGEST_MODEL, plain_key};
 use crate::store::watch::handsets::{HandsetRow, IdleForm, NewHandset, Profile};
 use crate::store::{Announcement, Generation, Remembered, Result, Store, StoreError};
 
@@ -25,6 +25,8 @@ const MOST_REMEMBERED: usize = 1_000;
 const LEARNS_EVERY: Duration = Duration::from_secs(10);
 /// Handsets that are kept as they were known last.
 const MOST_OUTDATED: usize = 20_000;
+/// Phones on the plain path that are found without writing their key down; of the others it is written down with each poll.
+const MOST_FOUND_AT_ONCE: usize = 20_000;
 
 /// The handsets this node has seen.
 #[derive(Debug)]
@@ -34,6 +36,9 @@ pub struct Directory(Generation<KnownHandsets>);
 struct KnownHandsets {
     by_token: HashMap<[u8; 32], Arc<HandsetRow>>,
     by_plain_key: HashMap<String, Arc<HandsetRow>>,
+    /// The same, by what their polls say.
+    by_source: HashMap<IpAddr, HashMap<Box<str>, Arc<HandsetRow>>>,
+    by_source_count: usize,
     not_allowed: HashSet<String>,
     any_paired: Option<bool>,
     /// Handsets as they were known last: for when the database cannot be asked. They let nobody in.
@@ -68,6 +73,31 @@ impl Directory {
             known.last_by_token.insert(hash, Arc::clone(&handset));
         }
         Ok(Some(handset))
+    }
+
+    /// The handset with a token, where that is known without asking.
+    #[must_use]
+    pub fn known_by_token(&self, hash: &[u8; 32]) -> Option<Arc<HandsetRow>> {
+        self.0.now().by_token.get(hash).map(Arc::clone)
+    }
+
+    /// The phone on the plain path with this address and model, where that is known without asking; and whether any handset is paired.
+    #[must_use]
+    pub fn known_by_source(&self, address: IpAddr, model: &str) -> Option<(Arc<HandsetRow>, Option<bool>)> {
+        let mut known = self.0.now();
+        let found = known.by_source.get(&address).and_then(|models| models.get(model)).map(Arc::clone);
+        let handset = match found {
+            Some(handset) => handset,
+            None => {
+                let handset = Arc::clone(known.by_plain_key.get(&plain_key(address, model))?);
+                if known.by_source_count < MOST_FOUND_AT_ONCE && model.len() <= LONGEST_MODEL {
+                    known.by_source.entry(address).or_default().insert(model.into(), Arc::clone(&handset));
+                    known.by_source_count += 1;
+                }
+                handset
+            }
+        };
+        Some((handset, known.any_paired))
     }
 
     /// Learns which handsets there are, also those that have never asked here: in an outage each is answered in its own way. These let
@@ -216,6 +246,8 @@ impl Remembered for KnownHandsets {
         }
         self.last_by_token.extend(self.by_token.drain());
         self.last_by_plain_key.extend(self.by_plain_key.drain());
+        self.by_source.clear();
+        self.by_source_count = 0;
         self.not_allowed.clear();
         self.any_paired = None;
     }

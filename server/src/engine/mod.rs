@@ -38,7 +38,8 @@ use crate::keep::refused::Refused;
 use crate::links::Links;
 use crate::lock::Locks;
 use crate::numbers::Region;
-use crate::store::{Counts, Store, StoreError, Work};
+use crate::store::watch::under_way::UnderWay;
+use crate::store::{Counts, Haste, Store, StoreError, Work};
 use crate::telemetry::{Metrics, Refusals};
 
 /// Why the engine did not do what it was asked.
@@ -156,6 +157,8 @@ pub struct Engine {
     pub health: watch::health::Health,
     /// Who heard which recordings.
     pub heard: media::HeardMemory,
+    /// What there was to do at the last tick: whoever sends what is to be told hears of it.
+    pub under_way: tokio::sync::watch::Sender<UnderWay>,
     /// Into whose files it has detail records of shouts written.
     pub shout_logs: shouts::logs::Writing,
     /// What it knows of serves that the database does not.
@@ -206,6 +209,7 @@ impl Engine {
             turns: rpc::Turns::default(),
             health,
             heard: media::HeardMemory::default(),
+            under_way: tokio::sync::watch::Sender::default(),
             shout_logs: shouts::logs::Writing::default(),
             serves: hunt::serves::ServeMemory::default(),
             ticking: tokio::sync::Mutex::default(),
@@ -250,6 +254,12 @@ impl Engine {
     pub(in crate::engine) async fn work_at(&self, now: DateTime<Utc>, by: Doer) -> Result<Work, StoreError> {
         let metrics: Arc<dyn Counts> = Arc::<Metrics>::clone(&self.metrics);
         self.store.work(now, by, Some(metrics)).await
+    }
+
+    /// Begins a unit of work of this moment for what comes in storms: it may share its commit with others.
+    pub(in crate::engine) async fn work_together(&self, now: DateTime<Utc>, by: Doer, haste: Haste) -> Result<Work, StoreError> {
+        let metrics: Arc<dyn Counts> = Arc::<Metrics>::clone(&self.metrics);
+        self.store.work_together(now, by, Some(metrics), haste).await
     }
 
     /// Notes that handsets could not be served: once the database is back, open dials get time before they expire.

@@ -58,7 +58,7 @@ const STORE_AGAIN: Duration = Duration::from_millis(300);
 
 /// How a handset presented itself.
 #[derive(Clone, Copy)]
-enum Door<'r> {
+pub(super) enum Door<'r> {
     Plain,
     Token(&'r str),
 }
@@ -85,34 +85,39 @@ pub async fn paired(State(app): State<Arc<App>>, request: Request) -> Response {
         let token = if let Place::Paired(token) = &typed { token.as_str() } else { token };
         return alert_phone(&app, Door::Token(token), &query, &parts, body).await;
     }
-    let (parts, body) = match as_typed(&app, &query, parts, body).await {
+    Box::pin(beside(&app, (token, rest), &query, parts, body)).await
+}
+
+/// What a paired handset says that is neither a poll nor a report. `rest` is what follows the token.
+async fn beside(app: &Arc<App>, (token, rest): (&str, &str), query: &HandsetQuery, parts: Parts, body: Body) -> Response {
+    let (parts, body) = match as_typed(app, query, parts, body).await {
         Ok(response) => return response,
         Err(not_typed) => not_typed,
     };
     // First who it is: a stranger's body is not worth the time it takes.
     let word = if native::is_said_beside(rest) { Word::Beside } else { Word::OfWork };
-    let handset = match identify(&app, Door::Token(token), &parts, word).await {
+    let handset = match identify(app, Door::Token(token), &parts, word).await {
         Ok(handset) => handset,
         // Its token was replaced while somebody was on the phone: what they press counts all the same.
         Err(error) => {
-            return progress_at_any_token(&app, rest, &query, (&parts, body)).await.unwrap_or_else(|| not_now(&app, error));
+            return progress_at_any_token(app, rest, query, (&parts, body)).await.unwrap_or_else(|| not_now(app, error));
         }
     };
     if media::is_sound(rest) {
-        let answered = media::answer(&app, &handset, &parts, rest, body).await;
-        return answered.unwrap_or_else(|error| not_now(&app, error));
+        let answered = media::answer(app, &handset, &parts, rest, body).await;
+        return answered.unwrap_or_else(|error| not_now(app, error));
     }
     let Some(body) = read_body(body, &parts).await else {
         return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broke off");
     };
     if rest == "live" {
-        return live::answer(&app, &handset, &parts, &body).await.unwrap_or_else(|error| not_now(&app, error));
+        return live::answer(app, &handset, &parts, &body).await.unwrap_or_else(|error| not_now(app, error));
     }
     if rest == "incoming" {
-        return live::incoming(&app, &handset, &parts, &body).await.unwrap_or_else(|error| not_now(&app, error));
+        return live::incoming(app, &handset, &parts, &body).await.unwrap_or_else(|error| not_now(app, error));
     }
-    let extra = native::extra(&app, &handset, &parts, rest, &body).await;
-    extra.unwrap_or_else(|error| not_now(&app, error))
+    let extra = native::extra(app, &handset, &parts, rest, &body).await;
+    extra.unwrap_or_else(|error| not_now(app, error))
 }
 
 /// Takes in how a call goes whose mid is known, whatever the token says. `None`: it is nothing of the kind.
@@ -171,7 +176,8 @@ async fn as_typed(app: &Arc<App>, query: &HandsetQuery, parts: Parts, body: Body
 async fn alert_phone(app: &Arc<App>, door: Door<'_>, query: &HandsetQuery, parts: &Parts, body: Body) -> Response {
     let mut response = match parts.method {
         Method::GET => poll(app, door, parts).await,
-        Method::POST => report(app, door, query, parts, body).await,
+        // In a box of its own, as is whatever else is long: a poll that waits is kept ten thousand times.
+        Method::POST => Box::pin(report(app, door, query, parts, body)).await,
         // Asked by link checkers and proxies; a handset never does, so it takes nothing.
         Method::HEAD => json(StatusCode::OK, wire::IDLE_BODY),
         _ => {
@@ -181,10 +187,14 @@ async fn alert_phone(app: &Arc<App>, door: Door<'_>, query: &HandsetQuery, parts
         }
     };
     if is_stock_app(&parts.headers) {
-        // It opens a new connection for each poll and leaves the old ones open, about thirty for each phone.
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        closes(&mut response);
     }
     response
+}
+
+/// The stock app opens a new connection for each poll and leaves the old ones open, about thirty for each phone.
+pub(super) fn closes(response: &mut Response) {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
 async fn poll(app: &Arc<App>, door: Door<'_>, parts: &Parts) -> Response {
@@ -252,7 +262,7 @@ fn not_now(app: &App, error: PollError) -> Response {
 }
 
 async fn claim(app: &Arc<App>, door: Door<'_>, parts: &Parts, wait: Duration) -> Result<Response, PollError> {
-    let handset = identify(app, door, parts, Word::OfWork).await?;
+    let handset = Box::pin(identify(app, door, parts, Word::OfWork)).await?;
     let profile = profile(&handset, door, &parts.headers);
     let asker = Asker { profile, channel: channel(parts).unwrap_or(MOST_CHANNELS), asked_at: app.engine.clock.now(), handset };
     let metrics = &app.engine.metrics;
@@ -261,7 +271,7 @@ async fn claim(app: &Arc<App>, door: Door<'_>, parts: &Parts, wait: Duration) ->
     let usable = if profile == Profile::Native { asker.handset.usable_channels() } else { 1 };
     let claim = match asker.channel < usable {
         true => native::claim(app, &asker, &patience).await?,
-        false => match app.engine.finish_open(&asker).await? {
+        false => match Box::pin(app.engine.finish_open(&asker)).await? {
             Claim::Idle(_) => return Err(no_such_channel(app, &asker, usable)),
             served @ Claim::Serve { .. } => served,
         },
@@ -278,7 +288,7 @@ async fn claim(app: &Arc<App>, door: Door<'_>, parts: &Parts, wait: Duration) ->
             app.engine.presence.served(asker.handset.id, asker.channel, Some(&offer.mid));
             let (mid, counted_at) = (offer.mid.clone(), offer.counted_at);
             let body = match native::speaks_native(&parts.headers) {
-                true => native::offer_body(&app.engine, &asker.handset, offer).await?,
+                true => Box::pin(native::offer_body(&app.engine, &asker.handset, offer)).await?,
                 false => wire::Offer::new(&offer.phones, &offer.mid).to_body(),
             };
             app.engine.answer_leaves(&mid, counted_at);
@@ -349,8 +359,7 @@ async fn identify(app: &Arc<App>, door: Door<'_>, parts: &Parts, word: Word) -> 
         Door::Token(token) => identify_paired(app, token, caller.address).await?,
         Door::Plain => identify_plain(app, parts, caller, &source).await?,
     };
-    // Anybody in an open network is a phone on the plain path; only one that has been there for a while is known.
-    let known = handset.token_hash.is_some() || app.engine.clock.now() - handset.created_at > PLAIN_IS_KNOWN_AFTER;
+    let known = is_known(&handset, app.engine.clock.now());
     if let Some(seat) = parts.extensions.get::<Seat>().filter(|_| known) {
         seat.known();
     }
@@ -358,6 +367,11 @@ async fn identify(app: &Arc<App>, door: Door<'_>, parts: &Parts, word: Word) -> 
         app.engine.handset_polled(&handset, &source).await?;
     }
     Ok(handset)
+}
+
+/// Anybody in an open network is a phone on the plain path; only one that has been there for a while is known.
+pub(super) fn is_known(handset: &HandsetRow, now: DateTime<Utc>) -> bool {
+    handset.token_hash.is_some() || now - handset.created_at > PLAIN_IS_KNOWN_AFTER
 }
 
 async fn identify_paired(app: &Arc<App>, token: &str, address: IpAddr) -> Result<Arc<HandsetRow>, PollError> {
@@ -510,7 +524,7 @@ fn why_refused(why: ShutOut) -> &'static str {
 }
 
 /// What this handset can be given, told by its program and its path unless it is set.
-fn profile(handset: &HandsetRow, door: Door<'_>, headers: &HeaderMap) -> Profile {
+pub(super) fn profile(handset: &HandsetRow, door: Door<'_>, headers: &HeaderMap) -> Profile {
     match (handset.profile, door) {
         (Profile::Auto, _) if native::speaks_native(headers) => Profile::Native,
         (Profile::Auto, _) if is_stock_app(headers) => Profile::App,
@@ -528,7 +542,7 @@ fn is_stock_app(headers: &HeaderMap) -> bool {
     is_app(headers.get(header::USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes))
 }
 
-fn idle(form: IdleForm, reason: &IdleReason) -> Response {
+pub(super) fn idle(form: IdleForm, reason: &IdleReason) -> Response {
     let body = match (form, reason) {
         (IdleForm::Plain, _) => Body::from(wire::IDLE_BODY),
         // The headless-safe idle makes the app forget its mid, and this one is still open: an empty list under the same mid

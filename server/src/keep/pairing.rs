@@ -19,7 +19,7 @@ const LONGEST_NAME: usize = 60;
 const ADDRESS_FILE: &str = "server.address";
 
 /// Model names longer than this are cut: they are what the phone says of itself.
-const LONGEST_MODEL: usize = 40;
+pub const LONGEST_MODEL: usize = 40;
 
 /// Why a handset was not paired or changed.
 #[derive(Debug, thiserror::Error)]

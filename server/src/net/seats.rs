@@ -391,6 +391,12 @@ impl Seat {
         self.0.held.doing.store(doing as u8, Ordering::Relaxed);
     }
 
+    /// What it does.
+    #[must_use]
+    pub fn is_doing(&self) -> Doing {
+        self.0.held.doing()
+    }
+
     /// What it does, and for how long.
     #[must_use]
     pub fn doing(&self) -> (Doing, Duration) {

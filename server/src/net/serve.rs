@@ -12,8 +12,10 @@ use android_protocol::wire::CODE_IDLE;
 use axum::Router;
 use axum::body::Body as Answer;
 use axum::extract::ConnectInfo;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::Response;
+use futures_util::future::{Either, ready};
 use hyper::Request;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -102,46 +104,130 @@ impl Hangup {
     }
 }
 
-/// What is served, and below which path.
+/// Answers what comes most often, without the way through all routes.
+pub trait AtOnce: Send + Sync {
+    /// The answer, where it can be given without waiting for anything; else `None`, with nothing done. Asked only for requests without a
+    /// body, of such as must get through.
+    fn answer(&self, head: &Parts, peer: SocketAddr, seat: &Seat) -> Option<Response>;
+}
+
+/// What answers requests.
 #[derive(Clone)]
-struct Served {
+pub struct Answers {
     router: Router,
+    at_once: Option<Arc<dyn AtOnce>>,
+}
+
+impl From<Router> for Answers {
+    fn from(router: Router) -> Self {
+        Self { router, at_once: None }
+    }
+}
+
+impl Answers {
+    /// Asks this first, and then the routes.
+    #[must_use]
+    pub fn after(at_once: Arc<dyn AtOnce>, router: Router) -> Self {
+        Self { router, at_once: Some(at_once) }
+    }
+}
+
+/// What is served, below which path, and what clients are told of their connections.
+struct Served {
+    answers: Answers,
     prefix: Prefix,
+    announced: Option<HeaderValue>,
+}
+
+/// What of a request decides how its answer leaves.
+struct Asked {
+    is_head: bool,
+    closes: bool,
+    /// What browsers are told: to come encrypted only.
+    strictly: Option<HeaderValue>,
+}
+
+impl Asked {
+    fn of(head: &Parts) -> Self {
+        let closes = match head.version < Version::HTTP_11 {
+            true => !wants(&head.headers, &header::CONNECTION, "keep-alive"),
+            false => wants(&head.headers, &header::CONNECTION, "close"),
+        };
+        let strictly = head.extensions.get::<Encrypted>().and_then(|encrypted| encrypted.strictly(&head.headers));
+        Self { is_head: head.method == Method::HEAD, closes, strictly }
+    }
+}
+
+impl Served {
+    /// The answer, or the request again, which is to be answered in its own time.
+    fn at_once(&self, request: Request<Incoming>, peer: SocketAddr, seat: &Seat) -> Result<Response<Leaving>, Request<Incoming>> {
+        let Some(at_once) = self.answers.at_once.as_ref().filter(|_| request.body().is_end_stream()) else { return Err(request) };
+        let (head, body) = request.into_parts();
+        let Some(response) = at_once.answer(&head, peer, seat) else { return Err(Request::from_parts(head, body)) };
+        // A poll is served on every place.
+        let _ = seat.serves(true);
+        seat.turn(Doing::Working);
+        Ok(self.leaves(response, Asked::of(&head), false, seat.clone()))
+    }
+
+    /// An answer on its way out.
+    fn leaves(&self, mut response: Response, asked: Asked, unread: bool, seat: Seat) -> Response<Leaving> {
+        if unread {
+            seat.leave_unread();
+        }
+        if unread || seat.is_wanted() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        } else if !asked.closes
+            && !response.headers().contains_key(header::CONNECTION)
+            && let Some(announced) = &self.announced
+        {
+            response.headers_mut().insert(KEEP_ALIVE, announced.clone());
+        }
+        if let Some(strictly) = asked.strictly {
+            response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, strictly);
+        }
+        if response.status().as_u16() >= 400 && !asked.is_head && response.body().is_end_stream() {
+            response = with_a_body(response);
+        }
+        response.map(|body| Leaving::new(body, seat))
+    }
 }
 
 /// Serves until `stop` is cancelled, then lets open requests finish for a short while.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    answers: impl Into<Answers>,
     prefix: Prefix,
     seats: Arc<Seats>,
     limits: Limits,
     stop: CancellationToken,
 ) {
-    take(listener, None, Served { router, prefix }, seats, limits, stop).await;
+    take(listener, None, answers.into(), prefix, seats, limits, stop).await;
 }
 
 /// The same on an address of its own, where everything is encrypted.
 pub async fn serve_secured(
     listener: TcpListener,
     secured: Arc<Secured>,
-    router: Router,
+    answers: impl Into<Answers>,
     prefix: Prefix,
     seats: Arc<Seats>,
     limits: Limits,
     stop: CancellationToken,
 ) {
-    take(listener, Some(secured), Served { router, prefix }, seats, limits, stop).await;
+    take(listener, Some(secured), answers.into(), prefix, seats, limits, stop).await;
 }
 
 async fn take(
     listener: TcpListener,
     secured: Option<Arc<Secured>>,
-    service: Served,
+    answers: Answers,
+    prefix: Prefix,
     seats: Arc<Seats>,
     limits: Limits,
     stop: CancellationToken,
 ) {
+    let served = Arc::new(Served { answers, prefix, announced: limits.announced() });
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -154,13 +240,13 @@ async fn take(
                 // An answer is one small packet; waiting to fill it would only delay it.
                 let _ = stream.set_nodelay(true);
                 match &secured {
-                    None => tasks.spawn(connection(stream, peer, seat, service.clone(), limits, stop.clone(), None)),
+                    None => tasks.spawn(connection(stream, peer, seat, Arc::clone(&served), limits, stop.clone(), None)),
                     // Whoever is slow to shake hands holds a place, and nobody else up.
                     Some(secured) => tasks.spawn(secured_connection(
                         stream,
                         peer,
                         seat,
-                        service.clone(),
+                        Arc::clone(&served),
                         limits,
                         stop.clone(),
                         Arc::clone(secured),
@@ -199,7 +285,7 @@ async fn secured_connection(
     stream: TcpStream,
     peer: SocketAddr,
     seat: Seat,
-    served: Served,
+    served: Arc<Served>,
     limits: Limits,
     stop: CancellationToken,
     secured: Arc<Secured>,
@@ -220,7 +306,7 @@ async fn connection<S>(
     stream: S,
     peer: SocketAddr,
     seat: Seat,
-    served: Served,
+    served: Arc<Served>,
     limits: Limits,
     stop: CancellationToken,
     encrypted: Option<Encrypted>,
@@ -229,15 +315,22 @@ async fn connection<S>(
 {
     let hangup = CancellationToken::new();
     let service = {
-        let (hangup, seat, announced) = (Hangup(hangup.clone()), seat.clone(), limits.announced());
+        let (hangup, seat) = (Hangup(hangup.clone()), seat.clone());
         hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            request.extensions_mut().insert(hangup.clone());
-            request.extensions_mut().insert(seat.clone());
+            served.prefix.take_off(request.uri_mut());
             if let Some(encrypted) = &encrypted {
                 request.extensions_mut().insert(encrypted.clone());
             }
-            answer(request, seat.clone(), served.clone(), limits, announced.clone())
+            match served.at_once(request, peer, &seat) {
+                Ok(response) => Either::Left(ready(Ok::<_, Infallible>(response))),
+                Err(mut request) => {
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                    request.extensions_mut().insert(hangup.clone());
+                    request.extensions_mut().insert(seat.clone());
+                    // In a box: each connection keeps room for what answers it, also while it is asked nothing.
+                    Either::Right(Box::pin(answer(request, seat.clone(), Arc::clone(&served), limits)))
+                }
+            }
         })
     };
     let connection = http1::Builder::new()
@@ -281,23 +374,15 @@ async fn connection<S>(
 }
 
 async fn answer(
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
     seat: Seat,
-    served: Served,
+    served: Arc<Served>,
     limits: Limits,
-    announced: Option<HeaderValue>,
 ) -> Result<Response<Leaving>, Infallible> {
-    let Served { router, prefix } = served;
-    prefix.take_off(request.uri_mut());
-    let is_head = request.method() == Method::HEAD;
-    let closes = match request.version() < Version::HTTP_11 {
-        true => !wants(request.headers(), &header::CONNECTION, "keep-alive"),
-        false => wants(request.headers(), &header::CONNECTION, "close"),
-    };
-    let strictly = request.extensions().get::<Encrypted>().and_then(|encrypted| encrypted.strictly(request.headers()));
     let may_wait = !request.headers().contains_key(header::EXPECT);
     let serves = seat.serves(must_get_through(request.method(), request.uri().path()));
     let (parts, body) = request.into_parts();
+    let asked = Asked::of(&parts);
     let (body, left) = if body.is_end_stream() {
         seat.turn(Doing::Working);
         (Answer::empty(), None)
@@ -307,8 +392,11 @@ async fn answer(
         let (body, left) = Arriving::new(body, seat.clone(), within);
         (Answer::new(body), Some(left))
     };
-    let mut response = match serves {
-        true => prefix.put_on(router.oneshot(Request::from_parts(parts, body)).await.unwrap_or_else(never)).await,
+    let response = match serves {
+        true => {
+            let response = served.answers.router.clone().oneshot(Request::from_parts(parts, body)).await.unwrap_or_else(never);
+            Box::pin(served.prefix.put_on(response)).await
+        }
         false => {
             drop((parts, body));
             scarce()
@@ -318,31 +406,14 @@ async fn answer(
         seat.upgrade();
     }
     // On the way out it is an answer, whatever is still on the way in; a stream goes on waiting.
-    if seat.doing().0 != Doing::Waiting {
+    if seat.is_doing() != Doing::Waiting {
         seat.turn(Doing::Working);
     }
     let unread = match left {
         Some(left) => !left.drained(may_wait).await,
         None => false,
     };
-    if unread {
-        seat.leave_unread();
-    }
-    if unread || seat.is_wanted() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    } else if !closes
-        && !response.headers().contains_key(header::CONNECTION)
-        && let Some(announced) = announced
-    {
-        response.headers_mut().insert(KEEP_ALIVE, announced);
-    }
-    if let Some(strictly) = strictly {
-        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, strictly);
-    }
-    if response.status().as_u16() >= 400 && !is_head && response.body().is_end_stream() {
-        response = with_a_body(response);
-    }
-    Ok(response.map(|body| Leaving::new(body, seat)))
+    Ok(served.leaves(response, asked, unread, seat))
 }
 
 /// Whether a handset sends what a callee said: much, and over whatever network it has.

@@ -40,7 +40,7 @@ impl<S> Wire<S> {
 
     /// Whether what is to be sent is an answer of ours.
     fn is_answering(&self) -> bool {
-        self.seat.is_upgraded() || !matches!(self.seat.doing().0, Doing::Fresh | Doing::Silent | Doing::Head)
+        self.seat.is_upgraded() || !matches!(self.seat.is_doing(), Doing::Fresh | Doing::Silent | Doing::Head)
     }
 }
 
@@ -54,7 +54,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
                 let missing = (BEGINNING - self.beginning.len()).min(fresh.len());
                 self.beginning.extend_from_slice(&fresh[..missing]);
             }
-            if matches!(self.seat.doing().0, Doing::Fresh | Doing::Silent) && !self.seat.is_upgraded() {
+            if matches!(self.seat.is_doing(), Doing::Fresh | Doing::Silent) && !self.seat.is_upgraded() {
                 self.seat.turn(Doing::Head);
             }
         }

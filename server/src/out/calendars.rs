@@ -13,6 +13,7 @@ use reqwest::Client;
 use tokio::task::JoinSet;
 
 use super::ask;
+use super::ways::next_tick;
 use crate::config::Config;
 use crate::costly::CostlyError;
 use crate::engine::Engine;
@@ -32,7 +33,6 @@ use crate::telemetry::CalendarRead;
 const TAKEN_FOR: TimeDelta = TimeDelta::minutes(2);
 /// Most calendars that are asked at a time.
 const MOST_AT_ONCE: usize = 8;
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longer than every time limit of the database together.
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// One calendar is given up after so long, before another node may take it: a connection that went dead must not keep it for ever.
@@ -85,11 +85,15 @@ pub enum RehearsalError {
 pub async fn run(engine: Arc<Engine>, asking: Asking) {
     let under_way: Arc<Mutex<HashSet<ScheduleId>>> = Arc::default();
     let mut reading = JoinSet::new();
-    let mut next = tokio::time::Instant::now() + LOOK_EVERY;
+    let mut ticks = engine.under_way.subscribe();
+    let mut were_any = true;
     loop {
-        tokio::time::sleep_until(next).await;
-        next = tokio::time::Instant::now() + LOOK_EVERY;
+        let are_any = next_tick(&mut ticks).await.is_none_or(|there| there.calendars);
         while reading.try_join_next().is_some() {}
+        // Once more after the last of them was removed: nothing is wrong with any then.
+        if !std::mem::replace(&mut were_any, are_any) && !are_any {
+            continue;
+        }
         // Bounded, so that one connection that went dead without a word cannot stop everything.
         let due = match tokio::time::timeout(LOOK_WITHIN, look(&engine)).await {
             Ok(Ok(due)) => due,

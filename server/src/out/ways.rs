@@ -10,18 +10,21 @@ use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 
 use crate::backoff::Backoff;
 use crate::engine::Engine;
 use crate::engine::watch::health::Outbox;
 use crate::store::Waiting;
+use crate::store::watch::under_way::UnderWay;
 
 /// Most targets of an outbox that are asked at a time.
 pub(crate) const MOST_AT_ONCE: usize = 16;
 /// Of so many targets is remembered when they had their turn.
 const MOST_REMEMBERED: usize = 10_000;
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Without a word of the tick for so long, it is looked all the same.
+const WITHOUT_TICK: Duration = Duration::from_secs(3);
 /// Longer than every time limit of the database together.
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
 const PAUSES: Backoff = Backoff::new(TimeDelta::seconds(5), TimeDelta::minutes(10));
@@ -42,15 +45,22 @@ where
     R: Future<Output = Result<Round, E>> + Send + 'static,
 {
     let mut ways = Ways::new();
-    let mut next = tokio::time::Instant::now() + LOOK_EVERY;
+    let mut under_way = engine.under_way.subscribe();
     loop {
-        tokio::select! {
-            () = tokio::time::sleep_until(next) => {}
+        let there = tokio::select! {
+            there = next_tick(&mut under_way) => there,
             () = ways.next() => continue,
-        }
-        next = tokio::time::Instant::now() + LOOK_EVERY;
+        };
+        let is_any = there.is_none_or(|there| match outbox {
+            Outbox::Notices => there.notices,
+            Outbox::Messages => there.texts,
+        });
         // Bounded, so that one connection that went dead without a word cannot stop everything that is to be told.
-        match tokio::time::timeout(LOOK_WITHIN, waiting()).await {
+        let looked = match is_any {
+            true => tokio::time::timeout(LOOK_WITHIN, waiting()).await,
+            false => Ok(Ok(Vec::new())),
+        };
+        match looked {
             Ok(Ok(waiting)) => {
                 let untried = ways.look(&waiting, Instant::now());
                 engine.note_outbox(outbox, &waiting, untried);
@@ -67,6 +77,16 @@ where
             Ok(Err(error)) => tracing::debug!(%error, ?outbox, "an outbox could not be read; trying again"),
             Err(_) => tracing::warn!(?outbox, "an outbox could not be read; trying again"),
         }
+    }
+}
+
+/// Waits for what the next tick has found, each second; `None` when there is no tick: then everybody looks themselves.
+pub(super) async fn next_tick(under_way: &mut Receiver<UnderWay>) -> Option<UnderWay> {
+    match tokio::time::timeout(WITHOUT_TICK, under_way.changed()).await {
+        Ok(Ok(())) => Some(*under_way.borrow_and_update()),
+        // The engine is gone, and the task that runs this soon will be.
+        Ok(Err(_)) => std::future::pending().await,
+        Err(_) => None,
     }
 }
 

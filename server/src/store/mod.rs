@@ -28,6 +28,7 @@ pub mod rpc;
 pub mod secrets;
 pub mod shouts;
 pub mod statement;
+mod together;
 mod transaction;
 mod trouble;
 pub mod watch;
@@ -47,6 +48,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, Postgres, Sqlite, SqliteCon
 use tokio::sync::broadcast;
 
 pub use generation::{Generation, Remembered};
+pub use together::Haste;
 pub use transaction::Tx;
 pub use work::{Counts, Tally, Work};
 
@@ -118,6 +120,9 @@ pub enum StoreError {
     /// What is stored contradicts itself.
     #[error("stored state is inconsistent: {0}")]
     Inconsistent(String),
+    /// The transaction failed that it shared with others. For whose sake is not known, so it may be tried again.
+    #[error("{0}")]
+    Together(Arc<Self>),
 }
 
 impl StoreError {
@@ -150,6 +155,9 @@ impl StoreError {
     /// What kind of failure this is, for those who look after the database.
     #[must_use]
     pub fn cause(&self) -> Cause {
+        if let Self::Together(error) = self {
+            return error.cause();
+        }
         let (Self::Statement { source, .. } | Self::Connection(source)) = self else {
             return match self {
                 Self::Inconsistent(_) => Cause::Refused,
@@ -325,6 +333,7 @@ pub struct Store {
     announcements: broadcast::Sender<Announcement>,
     counters: Arc<StoreCounters>,
     trouble: Arc<Trouble>,
+    queue: Arc<together::Queue>,
 }
 
 /// Whether Postgres takes no changes. A session that began meanwhile may stay read-only for ever, so every session of that time is asked
@@ -550,7 +559,13 @@ impl Store {
     }
 
     fn with(pools: Pools) -> Self {
-        Self { pools, announcements: broadcast::channel(256).0, counters: Arc::default(), trouble: Arc::default() }
+        Self {
+            pools,
+            announcements: broadcast::channel(256).0,
+            counters: Arc::default(),
+            trouble: Arc::default(),
+            queue: Arc::default(),
+        }
     }
 
     /// Which database this is.
@@ -608,7 +623,10 @@ impl Store {
             }
             Pools::Sqlite { write, .. } => {
                 self.trouble.check()?;
-                let connection = write.acquire().await.map_err(StoreError::Connection)?;
+                let connection = {
+                    let _waits = self.queue.other();
+                    write.acquire().await.map_err(StoreError::Connection)?
+                };
                 Tx::begin_sqlite(connection, sender, counters).await
             }
         }
@@ -858,6 +876,7 @@ impl Store {
             media::pieces::ALL,
             media::recordings::ALL,
             watch::outages::ALL,
+            watch::under_way::ALL,
             duty::people::ALL,
             duty::policies::ALL,
             duty::quiet::ALL,

@@ -17,7 +17,7 @@ use super::reports::Touched;
 use super::{Announcement, Db, ReadOnly, Result, StoreCounters, StoreError};
 
 /// A ROLLBACK that is not answered within this time is not waited for: closing the connection does the same.
-const ROLLBACK_WITHIN: Duration = Duration::from_secs(3);
+pub(super) const ROLLBACK_WITHIN: Duration = Duration::from_secs(3);
 
 /// A transaction; dropped without [`Tx::commit`] it is rolled back. What it announces is heard after the commit.
 pub struct Tx {
@@ -43,6 +43,12 @@ enum Held {
         connection: OwnedMutexGuard<PoolConnection<Sqlite>>,
         owner: Arc<Mutex<PoolConnection<Sqlite>>>,
     },
+}
+
+/// What a transaction had noted at a place to which it can go back.
+pub(super) struct Place {
+    announced: usize,
+    touched: Touched,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -130,15 +136,8 @@ impl Tx {
         self.commit_so_far().await
     }
 
-    /// Makes the changes permanent that were made so far, tells, and goes on in a transaction of its own.
-    ///
-    /// # Errors
-    /// As [`Tx::commit`].
-    pub async fn go_on(&mut self) -> Result<()> {
-        self.go_on_after(Duration::ZERO).await
-    }
-
-    /// The same, with a pause in which this holds nothing: others get at the embedded database.
+    /// Makes the changes permanent that were made so far, tells, and goes on in a transaction of its own, after a pause in which this holds
+    /// nothing: others get at the embedded database.
     ///
     /// # Errors
     /// As [`Tx::commit`].
@@ -153,7 +152,48 @@ impl Tx {
         Ok(())
     }
 
-    async fn commit_so_far(&mut self) -> Result<()> {
+    /// Marks a place for one of several who share it. Another than that of [`Db::savepoint`], which lies within.
+    pub(super) async fn mark(&mut self) -> Result<()> {
+        self.connection.run("SAVEPOINT of_one", "SAVEPOINT of_one").await
+    }
+
+    /// Keeps what was done since [`Tx::mark`].
+    pub(super) async fn keep(&mut self) -> Result<()> {
+        self.connection.run("RELEASE SAVEPOINT of_one", "RELEASE SAVEPOINT of_one").await
+    }
+
+    /// What was noted so far, by others; from here on one notes for itself.
+    pub(super) fn place(&mut self) -> Place {
+        Place { announced: self.announced.len(), touched: std::mem::take(&mut self.touched) }
+    }
+
+    /// What one has noted stands beside what others had before.
+    pub(super) fn with(&mut self, Place { touched, .. }: Place) {
+        let own = std::mem::replace(&mut self.touched, touched);
+        self.touched.join(own);
+    }
+
+    /// Undoes what was done since [`Tx::mark`], and forgets what was noted since this place.
+    pub(super) async fn back_to(&mut self, place: Place) -> Result<()> {
+        self.connection.run("ROLLBACK TO SAVEPOINT of_one", "ROLLBACK TO SAVEPOINT of_one").await?;
+        self.keep().await?;
+        self.announced.truncate(place.announced);
+        self.touched = place.touched;
+        Ok(())
+    }
+
+    /// One of those who share it gives up.
+    pub(super) fn gives_up(&self) {
+        self.counters.undone.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Nobody knows any more what is in it.
+    pub(super) fn is_broken(&mut self) {
+        self.state = State::Unknown;
+    }
+
+    /// Makes the changes permanent that were made so far, and tells.
+    pub(super) async fn commit_so_far(&mut self) -> Result<()> {
         let touched = std::mem::take(&mut self.touched);
         if !touched.is_empty() {
             // One row each, and nothing that anybody else writes or locks: whoever counts comes later, and nobody waits for that.

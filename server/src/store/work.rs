@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::audit::whence;
+use super::dialect::Dialect;
+use super::together::{Haste, Member};
 use super::{Announcement, Db, Result, Store, StoreError, Tx};
 use crate::alarm::call_record::CallResult;
 use crate::alarm::doer::Doer;
@@ -53,7 +56,7 @@ pub trait Counts: Send + Sync {
 
 /// A transaction with all that belongs to it. Dropped without [`Work::commit`] it is rolled back: nobody hears of it, and nothing counts.
 pub struct Work {
-    tx: Tx,
+    within: Within,
     now: DateTime<Utc>,
     by: Doer,
     /// From where whoever acts asks.
@@ -65,10 +68,31 @@ pub struct Work {
     pub tally: Tally,
 }
 
+/// Whose transaction it is.
+enum Within {
+    /// Its own, with its place among the alarms, where there are so many at once.
+    Own(Tx, Option<OwnedSemaphorePermit>),
+    /// One that it shares with others that came at the same time.
+    Shared(Member),
+}
+
+impl Within {
+    fn tx(&mut self) -> &mut Tx {
+        match self {
+            Self::Own(tx, _) => tx,
+            Self::Shared(member) => member.tx(),
+        }
+    }
+}
+
 impl Work {
+    fn of(within: Within, now: DateTime<Utc>, by: Doer, counted_by: Option<Arc<dyn Counts>>) -> Self {
+        Self { within, now, by, address: whence::address(), lines: Vec::new(), counted_by, tally: Tally::default() }
+    }
+
     /// The operations.
     pub fn db(&mut self) -> Db<'_> {
-        self.tx.db()
+        self.within.tx().db()
     }
 
     /// The moment that it is of.
@@ -90,7 +114,7 @@ impl Work {
 
     /// Remembers something to tell everybody once it is committed.
     pub fn announce(&mut self, announcement: Announcement) {
-        self.tx.announce(announcement);
+        self.within.tx().announce(announcement);
     }
 
     /// Remembers a line for the audit log: it is committed with what it tells of, or not at all.
@@ -101,7 +125,7 @@ impl Work {
     /// Writes down what was noted so far.
     async fn write_lines(&mut self) -> Result<()> {
         let lines = std::mem::take(&mut self.lines);
-        self.tx.db().insert_audit(self.now, &self.by, self.address, lines).await
+        self.within.tx().db().insert_audit(self.now, &self.by, self.address, lines).await
     }
 
     /// Makes the changes permanent that were made so far, and goes on at the same moment: for what is done in portions.
@@ -109,8 +133,7 @@ impl Work {
     /// # Errors
     /// As [`Work::commit`].
     pub async fn go_on(&mut self) -> Result<()> {
-        self.write_lines().await?;
-        self.tx.go_on().await
+        self.go_on_after(Duration::ZERO).await
     }
 
     /// The same, with a pause in which this holds nothing: others get at the embedded database.
@@ -119,7 +142,10 @@ impl Work {
     /// As [`Work::commit`].
     pub async fn go_on_after(&mut self, pause: Duration) -> Result<()> {
         self.write_lines().await?;
-        self.tx.go_on_after(pause).await
+        match &mut self.within {
+            Within::Own(tx, _) => tx.go_on_after(pause).await,
+            Within::Shared(_) => Err(StoreError::Inconsistent("what is done in portions shares no transaction".to_owned())),
+        }
     }
 
     /// Makes the changes permanent, then tells and counts them.
@@ -128,7 +154,10 @@ impl Work {
     /// When the database cannot commit; nothing was changed then, unless the connection broke at the commit itself.
     pub async fn commit(mut self) -> Result<()> {
         self.write_lines().await?;
-        self.tx.commit().await?;
+        match self.within {
+            Within::Own(tx, _place) => tx.commit().await?,
+            Within::Shared(member) => member.commit().await?,
+        }
         if let Some(counts) = self.counted_by {
             counts.count(&self.tally);
         }
@@ -158,14 +187,29 @@ impl Store {
     /// # Errors
     /// When no connection can be had.
     pub async fn work(&self, now: DateTime<Utc>, by: Doer, counted_by: Option<Arc<dyn Counts>>) -> Result<Work> {
-        Ok(Work {
-            tx: self.begin().await?,
-            now,
-            by,
-            address: whence::address(),
-            lines: Vec::new(),
-            counted_by,
-            tally: Tally::default(),
-        })
+        Ok(Work::of(Within::Own(self.begin().await?, None), now, by, counted_by))
+    }
+
+    /// The same for what comes in storms, such as alarms: on the embedded database it shares the transaction, and so the commit, of others
+    /// that wait for the writer as well; on Postgres alarms leave connections to phones. Nothing else changes: it sees all that was before
+    /// it, and either all of it is stored or nothing.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn work_together(
+        &self,
+        now: DateTime<Utc>,
+        by: Doer,
+        counted_by: Option<Arc<dyn Counts>>,
+        haste: Haste,
+    ) -> Result<Work> {
+        let within = match self.dialect() {
+            Dialect::Sqlite => Within::Shared(self.queue.join(haste, || self.begin()).await?),
+            Dialect::Postgres => {
+                let place = self.queue.place(haste).await?;
+                Within::Own(self.begin().await?, place)
+            }
+        };
+        Ok(Work::of(within, now, by, counted_by))
     }
 }

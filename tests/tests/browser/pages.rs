@@ -200,6 +200,22 @@ async fn a_page_notices_that_its_connection_is_dead_and_says_only_once_what_was_
     browser.sees("raised after that").await;
 }
 
+/// The stream itself cannot say why it is refused, and a page that is silently old looks as if nothing happened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_for_which_there_is_no_room_says_so() {
+    let server = Binary::spawn(ServeOptions::new().config("[http]\nmax_pages = 1\n")).await;
+    add_user(&server, "lin", "responder").await;
+    let browser = Chromium::start().await;
+    browser.log_in(&server.url(), "lin", PASSWORD).await;
+    browser.sees("First steps").await;
+    raise(&server, "disk full on db1", &[A]).await;
+    browser.sees("disk full on db1").await;
+    // The page has the one place there is; this asks for another.
+    browser.run("listen(document.getElementById('lost'))").await;
+    browser.sees("This page is not kept up to date").await;
+    assert!(!browser.text().await.contains("Connection lost"), "it says one thing, the right one");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_open_page_says_that_the_database_is_away_and_heals() {
     let mut postgres = PrivatePostgres::start().await;

@@ -188,7 +188,7 @@ async fn a_connection_frozen_inside_a_claim_frees_its_row() {
 }
 
 /// Statements that go past the server, as an operator or a full disk makes them.
-async fn beside(home: &Home, sqlite: &str, postgres: &str) {
+pub async fn beside(home: &Home, sqlite: &str, postgres: &str) {
     match home.schema() {
         None => {
             let file = format!("sqlite://{}", home.database_file().display());

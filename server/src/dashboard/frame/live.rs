@@ -18,18 +18,23 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::answer::Refusal;
 use super::page::{Sight, instant};
-use super::reader::Reader;
+use super::reader::{Reader, Visitor};
 use super::session;
 use crate::dashboard::Dashboard;
 use crate::dashboard::alarm::overview::views::{self, View};
 use crate::dashboard::alarm::{now, one};
 use crate::dashboard::{handsets, shouts};
+use crate::engine::Engine;
 use crate::ids::AlarmId;
 use crate::net::seats::{Seat, Wait};
-use crate::store::Announcement;
+use crate::store::{Announcement, StoreError};
 
 /// No page is sent more often than this.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
+/// With more pages than this each is sent less often, so that all together cost no more.
+const PAGES_AT_FULL_PACE: usize = 200;
+/// Whether a session is good is read no more often than this, however many pages it has open.
+const SESSION_AGAIN: Duration = Duration::from_secs(1);
 /// What counts thousands of calls is not counted more often.
 const PAUSE_OF_SHOUTS: Duration = Duration::from_secs(1);
 /// Looked again after this even if nothing was announced: handsets that poll, Redis that went away.
@@ -62,6 +67,8 @@ pub(in crate::dashboard) struct Watching {
     most: usize,
     per_user: usize,
     by_user: Mutex<HashMap<String, usize>>,
+    /// Sessions, as they were read a moment ago.
+    sessions: Mutex<HashMap<[u8; 32], (Instant, Option<Visitor>)>>,
 }
 
 /// One of them, as long as it is kept.
@@ -72,7 +79,31 @@ struct Watch {
 
 impl Watching {
     pub(in crate::dashboard) fn new(most: usize, per_user: usize) -> Self {
-        Self { most, per_user, by_user: Mutex::default() }
+        Self { most, per_user, by_user: Mutex::default(), sessions: Mutex::default() }
+    }
+
+    /// How long a page waits at least between two looks.
+    fn pause(&self) -> Duration {
+        let all: usize = self.by_user.lock().unwrap_or_else(PoisonError::into_inner).values().sum();
+        pause_of(all)
+    }
+
+    /// Who looks at a page, if their session is still good.
+    async fn visitor(&self, engine: &Engine, token_hash: [u8; 32]) -> Result<Option<Visitor>, StoreError> {
+        let sessions = || self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, visitor)) = sessions().get(&token_hash)
+            && at.elapsed() < SESSION_AGAIN
+        {
+            return Ok(visitor.clone());
+        }
+        let read_at = Instant::now();
+        let visitor = session::resume_hashed(engine, token_hash).await?;
+        let mut sessions = sessions();
+        if sessions.len() > self.most {
+            sessions.retain(|_, (at, _)| at.elapsed() < SESSION_AGAIN);
+        }
+        sessions.insert(token_hash, (read_at, visitor.clone()));
+        Ok(visitor)
     }
 
     /// Leave for one more page of this user.
@@ -96,6 +127,11 @@ impl Drop for Watch {
             _ => drop(by_user.remove(&self.user)),
         }
     }
+}
+
+fn pause_of(pages: usize) -> Duration {
+    let times = u32::try_from(pages.div_ceil(PAGES_AT_FULL_PACE)).unwrap_or(u32::MAX).max(1);
+    SHORTEST_PAUSE.saturating_mul(times).min(LOOK_AGAIN)
 }
 
 /// One open page.
@@ -187,7 +223,7 @@ impl Watcher {
             let looked = Instant::now();
             self.last_look = Some(looked);
             // Without the database nobody can say whether the session is still good; the page says that it is away.
-            match session::resume_hashed(&self.pages.app.engine, self.reader.visitor.as_ref()?.token_hash).await {
+            match self.pages.watching.visitor(&self.pages.app.engine, self.reader.visitor.as_ref()?.token_hash).await {
                 Ok(None) => return None,
                 Ok(visitor) => self.reader.visitor = visitor,
                 Err(error) => tracing::debug!(%error, "a session could not be looked up"),
@@ -215,7 +251,8 @@ impl Watcher {
         // At the latest for the next heartbeat.
         let patience = LOOK_AGAIN.min(HEARTBEAT.saturating_sub(self.last_event.elapsed()));
         let _ = tokio::time::timeout(patience, hear).await;
-        let pause = if matches!(self.subject, Subject::Shout(_)) { PAUSE_OF_SHOUTS } else { SHORTEST_PAUSE };
+        let least = if matches!(self.subject, Subject::Shout(_)) { PAUSE_OF_SHOUTS } else { SHORTEST_PAUSE };
+        let pause = self.pages.watching.pause().max(least);
         tokio::time::sleep(pause.saturating_sub(last.elapsed())).await;
         // Whatever was announced during the pause is covered by the look that follows.
         self.announcements = self.announcements.resubscribe();
@@ -253,5 +290,18 @@ impl Watcher {
         self.sent.extend(changed.into_iter().map(|part| (part.id, part.version)));
         self.title = sight.title;
         Some(Event::default().event("sight").retry(Duration::from_secs(2)).data(body.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_pages_are_sent_less_often_and_never_seldom() {
+        assert_eq!(pause_of(0), SHORTEST_PAUSE);
+        assert_eq!(pause_of(200), SHORTEST_PAUSE);
+        assert_eq!(pause_of(1_000), SHORTEST_PAUSE * 5);
+        assert_eq!(pause_of(100_000), LOOK_AGAIN);
     }
 }

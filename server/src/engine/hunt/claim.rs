@@ -27,7 +27,7 @@ use crate::store::alarm::barista::BaristaCall;
 use crate::store::alarm::dials::{DialRow, NewDial, NewTarget, Serve};
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
 use crate::store::watch::handsets::{HandsetRow, Profile};
-use crate::store::{Announcement, StoreError, Work};
+use crate::store::{Announcement, Haste, StoreError, Work};
 
 /// A hunt that fails for good is tried again after this.
 const PUT_ASIDE: TimeDelta = TimeDelta::seconds(60);
@@ -250,7 +250,7 @@ impl Engine {
             // Whoever is handed a number next must not meet a line that rings from one of these.
             self.write_serves(now).await?;
         }
-        let mut work = self.work_at(now, Doer::Handset { name: asker.handset.name.clone() }).await?;
+        let mut work = self.work_together(now, Doer::Handset { name: asker.handset.name.clone() }, Haste::Call).await?;
         // Others may have finished while this one waited for its turn.
         let now = self.clock.now();
         work.is_of(now);

@@ -12,7 +12,7 @@ use crate::engine::{Engine, EngineError, delta};
 use crate::ids::AlarmId;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::hunts::HuntRow;
-use crate::store::{Announcement, Work};
+use crate::store::{Announcement, Haste, Work};
 
 /// What burnt in an alarm counts for so long after its end: as long as senders may still be trying to tell of it.
 pub(in crate::engine) const REMEMBERED: TimeDelta = TimeDelta::hours(1);
@@ -69,7 +69,7 @@ impl Engine {
     }
 
     async fn try_hear(&self, group: &str, message: &Message, request: &RaiseRequest) -> Result<Word, EngineError> {
-        let mut work = self.work(request.by.clone()).await?;
+        let mut work = self.work_together(self.clock.now(), request.by.clone(), Haste::Alarm).await?;
         let now = work.now();
         let open = self.lock_open(&mut work, group, message, request).await?;
         let ended = work.db().ended_of_group(&request.integration_id, group, now - REMEMBERED).await?;

@@ -22,7 +22,7 @@ use crate::store::alarm::alarms::{AlarmRow, NewAlarm};
 use crate::store::alarm::barista::BaristaCall;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewHunt};
 use crate::store::duty::policies::{PolicyRow, PolicyRuleRow};
-use crate::store::{Announcement, Db, StoreError, Work};
+use crate::store::{Announcement, Db, Haste, StoreError, Work};
 
 /// How often a change is tried again when others made the same one at the same time.
 pub(in crate::engine) const TRIES: usize = 5;
@@ -266,7 +266,7 @@ impl Engine {
     }
 
     async fn try_raise(&self, request: &RaiseRequest) -> Result<Raised, EngineError> {
-        let mut work = self.work(request.by.clone()).await?;
+        let mut work = self.work_together(self.clock.now(), request.by.clone(), Haste::Alarm).await?;
         let now = work.now();
         if let Some((key, hash)) = &request.idempotency
             && let Some(earlier) = work.db().idempotent_request(&request.integration_id, key).await?
@@ -275,6 +275,8 @@ impl Engine {
                 return Err(EngineError::KeyReused);
             }
             let alarm = load(&mut work.db(), earlier.alarm_id).await?;
+            // It may be of this very transaction: what is said of it holds once that is committed.
+            work.commit().await?;
             return Ok(Raised { alarm, raised_as: RaisedAs::Replayed { repeated: earlier.repeated } });
         }
         let (id, raised_as) = if let Some(id) = self.repeat_open(&mut work, request).await? {

@@ -24,7 +24,7 @@ use crate::store::alarm::answers::AnswerRow;
 use crate::store::alarm::dials::DialRow;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
 use crate::store::watch::handsets::HandsetRow;
-use crate::store::{Announcement, StoreError, Work};
+use crate::store::{Announcement, Haste, StoreError, Work};
 
 /// A line that somebody else uses is left alone for so long.
 const LINE_BUSY: TimeDelta = TimeDelta::seconds(15);
@@ -131,7 +131,7 @@ impl Engine {
             Some(AlarmKind::Alarm | AlarmKind::Test) | None => {}
         }
         let Speaker { region, by, guesses } = self.speaker_of(&dial).await?;
-        let mut work = self.work_at(now, by).await?;
+        let mut work = self.work_together(now, by, Haste::Call).await?;
         let Some(mut hearing) = self.hearing(&mut work, &dial, region).await? else {
             return Ok(Reported::Unknown);
         };

@@ -100,7 +100,7 @@ struct Memory {
 }
 
 /// What was read: what is due for whom.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// When hunts that any handset may take want one: the earliest of them, in order.
     due: Vec<DateTime<Utc>>,
@@ -258,6 +258,10 @@ pub(in crate::engine) fn voices_first(poller: &Poller, voices: &[Voice], presenc
 async fn read(store: &Store, with_commands: bool) -> Result<Facts, StoreError> {
     let mut reader = store.read().await?;
     let mut db = reader.db();
+    let with_commands = if with_commands { db.handsets_with_commands().await? } else { Vec::new() };
+    if !db.is_any_call_open().await? {
+        return Ok(Facts { with_commands, ..Facts::default() });
+    }
     let earliest = db.earliest_due().await?;
     let some_want_key = earliest.iter().any(|hunt| hunt.wants_key);
     Ok(Facts {
@@ -266,7 +270,7 @@ async fn read(store: &Store, with_commands: bool) -> Result<Facts, StoreError> {
         earliest,
         due_for: db.earliest_due_for_one().await?,
         open_mids: db.open_mids().await?,
-        with_commands: if with_commands { db.handsets_with_commands().await? } else { Vec::new() },
+        with_commands,
     })
 }
 

@@ -113,6 +113,24 @@ impl Presence {
         seen.compare(source, now)
     }
 
+    /// Notes a poll that is answered with *nothing* at once, where there is nothing to notice about it: as [`Presence::polled`], then
+    /// [`Presence::asks`] and [`Presence::served`] with nothing, in one. `channel`: on which of several it asks. False, and nothing is
+    /// noted, where the handset is not known yet or its source is another one than before.
+    pub fn polled_idle(&self, handset: HandsetId, source: &PollSource<'_>, channel: Option<i32>, now: DateTime<Utc>) -> bool {
+        let mut all = self.seen();
+        let Some(seen) = all.get_mut(&handset).filter(|seen| seen.is_plainly(source)) else { return false };
+        seen.usual = seen.interval;
+        seen.learn(now);
+        seen.at = seen.at.max(now);
+        seen.unwritten = true;
+        seen.asked_at = seen.asked_at.max(Some(now));
+        if let Some(channel) = channel {
+            seen.channels.insert(channel, now);
+        }
+        seen.mids.remove(&channel.unwrap_or(0));
+        true
+    }
+
     /// Notes that these handsets are still there while their long polls wait.
     pub fn still_there(&self, handsets: &[HandsetId], now: DateTime<Utc>) {
         let mut all = self.seen();
@@ -259,6 +277,11 @@ impl Seen {
         });
     }
 
+    /// It is from where it always comes, and nothing speaks of a second phone.
+    fn is_plainly(&self, source: &PollSource<'_>) -> bool {
+        self.source.is(source) && !self.shared && self.turns < TURNS
+    }
+
     fn compare(&mut self, source: &PollSource<'_>, now: DateTime<Utc>) -> Noticed {
         if !self.source.is(source) {
             let returned = self.other.as_ref().is_some_and(|(other, at)| other.is(source) && now - *at <= TURNS_WITHIN);
@@ -376,6 +399,31 @@ mod tests {
         assert_eq!(write(151), Some(at(151)), "it polls from elsewhere: at once");
         presence.polled(ID, &from("10.0.0.2"), Some(10.0), at(152));
         assert_eq!(presence.unwritten(at(152), true).len(), 1, "before the server stops, all");
+    }
+
+    #[test]
+    fn an_idle_poll_is_noted_in_one_as_it_is_step_by_step() {
+        let (step_by_step, in_one) = (Presence::default(), Presence::default());
+        let source = from("10.0.0.1");
+        assert!(!in_one.polled_idle(ID, &source, None, at(0)), "nobody knows it yet");
+        for presence in [&step_by_step, &in_one] {
+            presence.polled(ID, &source, None, at(0));
+            presence.served(ID, 0, Some("m"));
+        }
+        for second in [10, 21, 30] {
+            step_by_step.polled(ID, &source, None, at(second));
+            step_by_step.asks(ID, at(second));
+            step_by_step.served(ID, 0, None);
+            assert!(in_one.polled_idle(ID, &source, None, at(second)));
+        }
+        for presence in [&step_by_step, &in_one] {
+            assert_eq!(presence.last_mid(ID, 0), None);
+        }
+        assert_eq!(in_one.usual_interval(ID), step_by_step.usual_interval(ID));
+        assert_eq!(in_one.last_asked(ID), step_by_step.last_asked(ID));
+        let unwritten = |presence: &Presence| format!("{:?}", presence.unwritten(at(30), true));
+        assert_eq!(unwritten(&in_one), unwritten(&step_by_step));
+        assert!(!in_one.polled_idle(ID, &from("10.0.0.2"), None, at(40)), "from elsewhere: that is looked at");
     }
 
     #[test]

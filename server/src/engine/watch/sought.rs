@@ -18,8 +18,12 @@ const AT_MOST: Duration = Duration::from_millis(200);
 
 impl Engine {
     /// Looks at the words of alarms of which that is due; when none is left, at those that were there before words were kept.
-    pub(super) async fn keep_sought(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
+    /// `is_due`: some may be due.
+    pub(super) async fn keep_sought(&self, is_due: bool, now: DateTime<Utc>) -> Result<(), EngineError> {
         let began = Instant::now();
+        if !is_due {
+            return self.catch_up_sought(now, began).await;
+        }
         let mut left = PORTIONS_PER_TICK;
         while left > 0 && began.elapsed() < AT_MOST && self.store.read().await?.db().is_any_sought_due().await? {
             let mut tx = self.store.begin().await?;

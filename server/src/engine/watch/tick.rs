@@ -11,7 +11,7 @@ use super::retention::{self, Lines};
 use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
 use crate::alarm::hunt::{self, Decision, ListForm};
-use crate::alarm::{DialOutcome, TargetOutcome, ringing};
+use crate::alarm::{DialOutcome, TargetOutcome, live_command, ringing};
 use crate::engine::hunt::claim::record_hand_out;
 use crate::engine::hunt::closing;
 use crate::engine::hunt::hearing::REMEMBERED;
@@ -23,6 +23,7 @@ use crate::keep::media::{self, Kept};
 use crate::keep::personal::erasing;
 use crate::store::Announcement;
 use crate::store::alarm::dials::DialRow;
+use crate::store::watch::under_way::UnderWay;
 
 /// A tick that comes this much too late means that handsets could not be served meanwhile.
 const LATE: Duration = Duration::from_secs(2);
@@ -86,32 +87,55 @@ impl Engine {
     async fn do_what_is_due(&self) -> Result<Tick, EngineError> {
         let _turn = self.ticking.lock().await;
         self.prove_writing().await;
-        let done = self.try_tick().await;
+        let mut there = UnderWay::default();
+        let done = match self.look_what_is_there().await {
+            Ok(is_there) => {
+                there = is_there;
+                self.try_tick(there).await
+            }
+            Err(error) => Err(error),
+        };
         if done.is_err() {
             self.note_database_away();
             self.metrics.store_errors.inc();
         } else {
             self.health.ticked();
             if self.clock.is_sure() {
-                self.work_beside(self.clock.now()).await;
+                self.work_beside(there, self.clock.now()).await;
             }
         }
         done
     }
 
+    /// Asks once what there is to do at all, for this and for whoever sends what is to be told.
+    async fn look_what_is_there(&self) -> Result<UnderWay, EngineError> {
+        let now = self.clock.now();
+        let there = self.store.read().await?.db().under_way(now, live_command::too_old(now)).await?;
+        self.under_way.send_replace(there);
+        Ok(there)
+    }
+
     /// What must never keep the dials from going on: whatever fails here is tried again in a second, and counts as no outage.
-    async fn work_beside(&self, now: DateTime<Utc>) {
+    async fn work_beside(&self, there: UnderWay, now: DateTime<Utc>) {
         let failed =
             |what: &'static str| move |error: EngineError| tracing::error!(%error, what, "periodic work failed; trying again");
-        let _ = self.review_held(now).await.map_err(failed("maintenance"));
-        let _ = self.watch_heartbeats(now).await.map_err(failed("heartbeats"));
-        let _ = self.end_what_is_not_spoken_of(now).await.map_err(failed("alarms that nobody speaks of"));
-        let _ = self.follow_duty(now).await.map_err(failed("public numbers"));
+        if there.alarms {
+            let _ = self.review_held(now).await.map_err(failed("maintenance"));
+            let _ = self.watch_heartbeats(now).await.map_err(failed("heartbeats"));
+            let _ = self.end_what_is_not_spoken_of(now).await.map_err(failed("alarms that nobody speaks of"));
+        }
+        if there.lines {
+            let _ = self.follow_duty(now).await.map_err(failed("public numbers"));
+        }
         let _ = self.tell_shifts(now).await.map_err(failed("shifts that begin"));
-        let _ = self.watch_gateways(now).await.map_err(failed("gateways"));
-        let _ = self.settle_all_rpc(now).await.map_err(failed("calls of programs"));
-        let _ = self.forget_digits(now).await.map_err(failed("keys that were sent"));
-        let _ = self.keep_sought(now).await.map_err(failed("words by which alarms are found"));
+        if there.gateways {
+            let _ = self.watch_gateways(now).await.map_err(failed("gateways"));
+        }
+        if there.alarms {
+            let _ = self.settle_all_rpc(now).await.map_err(failed("calls of programs"));
+            let _ = self.forget_digits(now).await.map_err(failed("keys that were sent"));
+        }
+        let _ = self.keep_sought(there.alarms, now).await.map_err(failed("words by which alarms are found"));
         let _ = self.write_refusals(now).await.map_err(failed("refusals"));
     }
 
@@ -137,7 +161,7 @@ impl Engine {
         }
     }
 
-    async fn try_tick(&self) -> Result<Tick, EngineError> {
+    async fn try_tick(&self, there: UnderWay) -> Result<Tick, EngineError> {
         let now = self.clock.now();
         let mut tick = Tick::default();
         if self.outage.swap(false, Ordering::AcqRel) {
@@ -147,6 +171,10 @@ impl Engine {
             self.serving_again(now, serves_unknown);
         } else if self.has_unwritten_serves() {
             self.write_serves(now).await?;
+        }
+        if !there.alarms {
+            self.metrics.nothing_waits(now);
+            return Ok(tick);
         }
         if self.clock.is_sure() {
             tick.expired = self.expire_dials(now).await?;
@@ -198,6 +226,10 @@ impl Engine {
         }
         loop {
             tokio::time::sleep(COUNT_AGAIN).await;
+            let rests = self.clock.now().timestamp_millis() < self.figures_rest_until.load(Ordering::Acquire);
+            if rests && !self.under_way.borrow().alarms {
+                continue;
+            }
             match tokio::time::timeout(TICK_WITHIN, self.keep_figures(self.clock.now())).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(%error, "figures could not be counted; trying again in five seconds"),

@@ -59,6 +59,16 @@ impl Touched {
         self.told.truncate(self.marked);
     }
 
+    /// With what another did in the same transaction.
+    pub(in crate::store) fn join(&mut self, other: Self) {
+        let Self { alarms, hunts, calls, dials, told, marked: _ } = other;
+        self.alarms.extend(alarms);
+        self.hunts.extend(hunts);
+        self.calls.extend(calls);
+        self.dials.extend(dials);
+        self.told.extend(told);
+    }
+
     /// It is committed: one line for each thing that happened, whoever did it and by whichever face.
     pub(in crate::store) fn log(&self) {
         for Told { what, alarm, hunt } in &self.told {

@@ -8,3 +8,4 @@ pub mod handsets;
 pub mod heartbeats;
 pub mod maintenance;
 pub mod outages;
+pub mod under_way;
