@@ -40,5 +40,6 @@ mod sound;
 mod termux_phone;
 mod text_messages;
 mod trust;
+mod users;
 mod voice;
 mod world;
