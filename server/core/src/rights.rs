@@ -3,6 +3,9 @@
 //! `admin` covers `raise`, `read` and `operate`. `operate` covers `read`, since people and programs act on what they saw. `shouts`, `calls`,
 //! `phonecalls` and `mail` are part of no other right, and cover none.
 
+pub mod roles;
+pub mod second_factor;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;

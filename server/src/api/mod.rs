@@ -20,3 +20,4 @@ pub mod reports;
 pub mod requests;
 pub mod roster;
 pub mod shouts;
+pub mod users;

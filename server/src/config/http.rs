@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::reading::{host, network, public_url, whole_path};
 use super::{Key, Value, ValueKind};
+use crate::rights::second_factor::Policy;
 use crate::rights::{NoSuchRight, Rights};
 
 /// Section `http`.
@@ -18,6 +19,8 @@ pub struct HttpConfig {
     pub open_networks: Vec<IpNet>,
     /// What whoever comes from there may do without a key; `None`: what they had before there were rights, or `raise` and `read`.
     pub open_rights: Option<Rights>,
+    /// Who has to show a code of their app when they log in.
+    pub second_factor: Policy,
     /// Reverse proxies whose `Forwarded` and `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether the configuration itself says which they are.
@@ -84,6 +87,7 @@ impl Default for HttpConfig {
         Self {
             open_networks: this_computer(),
             open_rights: None,
+            second_factor: Policy::Optional,
             networks_listed: false,
             trusted_proxies: Vec::new(),
             loopback_listed: false,
@@ -210,6 +214,18 @@ pub(super) const KEYS: &[Key] = &[
             let rights = config.http.open_rights.iter().flat_map(Rights::iter);
             Value::List(rights.map(|right| right.to_string()).collect())
         },
+    },
+    Key {
+        path: "http.second_factor",
+        env: "AUTOCALL_HTTP_SECOND_FACTOR",
+        kind: ValueKind::Choice(&["off", "optional", "admins", "all"]),
+        meaning: "Who shows a code of their app, besides the password, when they log in to the pages: `off` (nobody, and none can be set up), `optional` (whoever has set one up), `admins` (admins have to set one up), `all` (everybody has to).",
+        set: |config, value| {
+            let none = || format!("{:?} is none of off, optional, admins and all", value.text());
+            config.http.second_factor = Policy::parse(value.text()).ok_or_else(none)?;
+            Ok(())
+        },
+        get: |config| Value::Text(config.http.second_factor.as_str().to_owned()),
     },
     networks_key!(
         "http.trusted_proxies",

@@ -1,10 +1,11 @@
 //! The pages for people: the list of their routes, and who may use which.
 //!
-//! Every request passes [`frame::page::recognise`], which finds out who asks and turns refusals into pages; then the guard of its group;
-//! then, when it is a form, [`frame::csrf::own_forms`]. Handlers meet only people who may, with forms that are ours.
+//! Every request passes [`frame::page::recognise`], which finds out who asks and turns refusals into pages; then the guard of its group,
+//! in [`reach`]; then, when it is a form, [`frame::csrf::own_forms`]. Handlers meet only people who may, with forms that are ours.
 
 pub mod alarm;
 mod audit;
+mod browser;
 mod connect;
 pub mod duty;
 pub mod frame;
@@ -15,6 +16,7 @@ pub mod people;
 pub mod policies;
 mod query;
 mod quiet_hours;
+mod reach;
 mod reports;
 mod sender;
 mod senders;
@@ -28,7 +30,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{any, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -47,6 +49,7 @@ pub struct Dashboard {
     devices: frame::device::Devices,
     watching: Arc<frame::live::Watching>,
     first_login: people::first_login::FirstLogin,
+    half_way: people::login::half_way::HalfWay,
 }
 
 impl Dashboard {
@@ -63,6 +66,7 @@ impl Dashboard {
             devices: frame::device::Devices::load(store).await?,
             watching: Arc::new(frame::live::Watching::new(config.http.max_pages, config.http.pages_per_user)),
             first_login: people::first_login::FirstLogin::prepare(store, &config.data_dir, address).await?,
+            half_way: people::login::half_way::HalfWay::load(store).await?,
             app: Arc::clone(&app),
         })
     }
@@ -95,6 +99,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
     let app = &pages.app;
     let everybody = Router::new()
         .route("/login", get(people::login::show).post(people::login::enter))
+        .route("/login/code", get(people::login::code::show).post(people::login::code::enter))
         .route("/setup", get(people::first_login::show).post(people::first_login::make))
         .route("/live", get(frame::live::watch))
         .route("/lines", any(lines::moved))
@@ -122,6 +127,12 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/people/me/feed", post(people::me::add_feed))
         .route("/people/me/feed/{feed}/revoke", post(people::me::revoke_feed))
         .route("/people/me/told", get(people::told::show_mine).post(people::told::change_mine))
+        .route("/people/me/sessions", get(people::login::sessions::show_mine))
+        .route("/people/me/sessions/end", post(people::login::sessions::end_mine))
+        .route("/people/me/second-factor", get(people::login::second_factor::show).post(people::login::second_factor::begin))
+        .route("/people/me/second-factor/confirm", post(people::login::second_factor::confirm))
+        .route("/people/me/second-factor/codes", post(people::login::second_factor::renew_codes))
+        .route("/people/me/second-factor/remove", post(people::login::second_factor::remove))
         .route("/password", get(people::users::show_mine).post(people::users::change_mine))
         .route("/policies", get(policies::list::show))
         .route("/roster", get(duty::overview::show))
@@ -140,7 +151,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/reports.csv", get(reports::file))
         .route("/logout", post(people::login::leave))
         .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_forms))
-        .route_layer(from_fn(frame::session::viewers));
+        .route_layer(from_fn_with_state(Arc::clone(app), reach::viewers));
     let responders = Router::new()
         .route("/alarms/{id}/acknowledge", post(alarm::one::acknowledge))
         .route("/alarms/{id}/decline", post(alarm::one::decline))
@@ -175,12 +186,12 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/roster/{id}/calendar/refresh", post(duty::schedule::refresh_calendar))
         .route("/roster/{id}/temporary/{temporary}/remove", post(duty::schedule::remove_temporary))
         .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_forms))
-        .route_layer(from_fn(frame::session::responders));
+        .route_layer(from_fn_with_state(Arc::clone(app), reach::responders));
     // With a file, so longer than others.
     let with_files = Router::new()
         .route("/shouts/new", get(shouts::write::begin).post(shouts::write::send))
         .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_files))
-        .route_layer(from_fn(frame::session::responders));
+        .route_layer(from_fn_with_state(Arc::clone(app), reach::responders));
     let admins = Router::new()
         .route("/handsets/add", post(handsets::add))
         .route("/handsets/rename", post(handsets::rename))
@@ -216,6 +227,10 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/people/{id}/erase", post(people::personal::erase))
         .route("/users/add", post(people::users::add))
         .route("/users/role", post(people::users::change_role))
+        .route("/users/team", post(people::users::change_team))
+        .route("/users/second-factor", post(people::users::reset_second_factor))
+        .route("/users/{id}/sessions", get(people::login::sessions::show))
+        .route("/users/{id}/sessions/end", post(people::login::sessions::end))
         .route("/users/disable", post(people::users::disable))
         .route("/users/enable", post(people::users::enable))
         .route("/users/reset", post(people::users::reset))
@@ -254,12 +269,12 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/roster/{id}/feed/{feed}/revoke", post(duty::schedule::revoke_feed))
         .route("/roster/{id}/remove", post(duty::schedule::remove))
         .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_forms))
-        .route_layer(from_fn(frame::session::admins));
+        .route_layer(from_fn_with_state(Arc::clone(app), reach::admins));
     // One form with all of them, so longer than others.
     let with_rows = Router::new()
         .route("/quiet-hours", get(quiet_hours::show).post(quiet_hours::change))
         .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_long_forms))
-        .route_layer(from_fn(frame::session::admins));
+        .route_layer(from_fn_with_state(Arc::clone(app), reach::admins));
     let timeout = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.config().http.request_timeout);
     let all = everybody
         .merge(callees)

@@ -15,6 +15,7 @@ use crate::alarm::event::Event;
 use crate::audit::{Line, Operation};
 use crate::ids::{HuntId, MediaId};
 use crate::keep::media::recordings::{self, Spoken};
+use crate::keep::users::teams::Owners;
 use crate::links::{Hearing, Listener};
 use crate::store::access::users::{Role, UserRow};
 use crate::store::alarm::dials::DialRow;
@@ -269,8 +270,11 @@ impl Engine {
 /// # Errors
 /// When the database fails.
 pub async fn may_hear(db: &mut Db<'_>, user: &UserRow, hunt: Option<HuntId>) -> Result<bool, StoreError> {
-    if user.disabled_at.is_some() || user.role < Role::Responder {
+    if user.disabled_at.is_some() {
         return Ok(false);
+    }
+    if user.role < Role::Responder {
+        return hears_for_a_team(db, user, hunt).await;
     }
     if user.role >= Role::Admin {
         return Ok(true);
@@ -284,6 +288,16 @@ pub async fn may_hear(db: &mut Db<'_>, user: &UserRow, hunt: Option<HuntId>) -> 
     let roster = db.roster().await?;
     let theirs = |team: &String| roster.find_team(team).is_some_and(|team| team.members.contains(&person));
     Ok(teams.iter().flatten().any(theirs))
+}
+
+/// Whether somebody who acts for single teams alone acts for one of those that the calls of a hunt are about.
+async fn hears_for_a_team(db: &mut Db<'_>, user: &UserRow, hunt: Option<HuntId>) -> Result<bool, StoreError> {
+    let roles = db.team_roles_of(user.id).await?;
+    let Some(hunt) = hunt.filter(|_| !roles.is_empty()) else { return Ok(false) };
+    let owners = Owners::read(db).await?;
+    let teams = db.teams_of_hunt(hunt).await?;
+    let own = teams.iter().flatten().filter_map(|team| owners.team(team));
+    Ok(own.into_iter().any(|team| roles.teams().any(|own| own == team)))
 }
 
 /// Whose call that was, by the number as its handset was given it.

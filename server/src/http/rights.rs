@@ -67,6 +67,13 @@ const NEEDS: &[(&str, &[(&str, Need)])] = &[
     ("/api/v1/audit.csv", &[("GET", KEEP)]),
     ("/api/v1/people/{person}/export", &[("GET", KEEP)]),
     ("/api/v1/people/{person}/erase", &[("POST", KEEP)]),
+    // From where users are logged in is for nobody else either.
+    ("/api/v1/users", &[("GET", KEEP)]),
+    ("/api/v1/users/{user}", &[("GET PATCH", KEEP)]),
+    ("/api/v1/users/{user}/second-factor", &[("DELETE", KEEP)]),
+    ("/api/v1/users/{user}/sessions", &[("GET", KEEP)]),
+    ("/api/v1/users/{user}/sessions/end", &[("POST", KEEP)]),
+    ("/api/v1/users/{user}/sessions/{session}", &[("DELETE", KEEP)]),
     ("/api/v1/do-not-call", &[("GET", READ), ("POST", KEEP)]),
     ("/api/v1/do-not-call/{number}", &[("GET", READ), ("DELETE", KEEP)]),
     ("/api/v1/heartbeats", &[("GET", READ), ("POST", KEEP)]),

@@ -1,4 +1,8 @@
-//! Users of the pages: what their names and passwords must be like, and how passwords are hashed.
+//! Users of the pages: what their names and passwords must be like, how passwords are hashed, and what users may do.
+
+pub mod second_factor;
+pub mod sessions;
+pub mod teams;
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
@@ -10,6 +14,7 @@ use crate::ids::{PersonId, UserId};
 use crate::secrets;
 use crate::store::access::users::{NewUser, Role, UserRow};
 use crate::store::{Db, StoreError, Work};
+use crate::versions::Stale;
 
 /// Each hash takes 19 MiB and some 20 ms of one core: more at once would only take both from the handsets.
 const HASHES_AT_ONCE: usize = 2;
@@ -29,6 +34,26 @@ pub enum UserError {
     /// There is none of that name.
     #[error("there is no user {0:?}: `autocall user list` shows them")]
     NoSuchUser(String),
+    /// There is no team of that name.
+    #[error("there is no team {0:?}: `autocall roster list` shows them")]
+    NoSuchTeam(String),
+    /// They have no role for that team alone.
+    #[error("{name:?} has no role for the team {team:?}, so there is none to take away")]
+    NoTeamRole {
+        /// What they log in with.
+        name: String,
+        /// Which team.
+        team: String,
+    },
+    /// It is over, or never was.
+    #[error("there is no such session: it is over, or the id is not one of ours")]
+    NoSuchSession,
+    /// They have none.
+    #[error("no second factor is set up, so there is none to take away or to confirm")]
+    NoSecondFactor,
+    /// They have one already.
+    #[error("a second factor is set up already: take it away first")]
+    HasSecondFactor,
     /// The password is too short or too long.
     #[error("a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")]
     BadPassword,
@@ -38,6 +63,9 @@ pub enum UserError {
     /// The hashing was cut off.
     #[error("the password could not be hashed: the server is stopping")]
     Stopping,
+    /// Somebody else has changed what they may do.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),

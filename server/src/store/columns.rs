@@ -28,10 +28,10 @@ use crate::line::command::AppBuild;
 use crate::line::reply::TextEffect;
 use crate::needs::Words;
 use crate::rights::Rights;
+use crate::rights::roles::{Role, TeamRole};
 use crate::roster::changes::swap::Said;
 use crate::roster::source::Address;
 use crate::shout::{CallStatus, RecordingStep, ShoutStatus};
-use crate::store::access::users::Role;
 use crate::store::duty::told::DutyText;
 use crate::store::lines::numbers::HandOverWhy;
 use crate::store::lines::sms::Purpose;
@@ -153,6 +153,7 @@ words! {
     Records { Debug = "debug", Message = "message" }
     Purpose { Command = "command", Answer = "answer", Test = "test", Alarm = "alarm", Duty = "duty" }
     Role { Viewer = "viewer", Responder = "responder", Admin = "admin" }
+    TeamRole { Responder = "responder", Lead = "lead" }
     NoticeKind {
         Raised = "raised", Answered = "answered", Confirmed = "confirmed", Escalated = "escalated", NoAnswer = "no_answer",
         HandsetOffline = "handset_offline", HandsetStuck = "handset_stuck", HandsetBack = "handset_back", Fallback = "fallback",

@@ -901,6 +901,9 @@ impl Store {
             watch::first_steps::ALL,
             lines::sms::ALL,
             lines::texts::ALL,
+            access::second_factors::ALL,
+            access::sessions::ALL,
+            access::team_roles::ALL,
             access::users::ALL,
             lines::webhooks::ALL,
         ]

@@ -44,5 +44,6 @@ mod termux_phone;
 mod text_messages;
 mod tls;
 mod trust;
+mod users;
 mod voice;
 mod world;

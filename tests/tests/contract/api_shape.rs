@@ -1,5 +1,9 @@
 //! One shape for the whole API: lists, the life of what operators keep, versions, and what is refused; as docs/api-design.md says.
 
+use autocall::engine::Doer;
+use autocall::keep::users;
+use autocall::store::Work;
+use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use reqwest::header::{ETAG, LOCATION};
@@ -84,8 +88,12 @@ fn line(name: &str, number: &str) -> Value {
 /// A server that may reach this computer, with three of everything that is listed.
 async fn three_of_everything(home: Home) -> Server {
     let server = near(home).set("AUTOCALL_ALARMS_FALLBACK_PHONES", A).start().await;
+    let hashed = users::Passwords::default().hashed("a password for three").await.unwrap();
     for place in 0..3 {
         let number = format!("1871234567{place}");
+        let login = users::Login::of(&format!("user {place}"), hashed.clone()).unwrap();
+        let add = async |work: &mut Work| users::add(work, login, Role::Viewer, None).await;
+        server.app.engine.store.carry_out(server.now(), Doer::Server, add).await.unwrap();
         let person = json!({ "name": format!("person {place}"), "numbers": [number] });
         make(&server, "/api/v1/people", &person).await;
         make(&server, "/api/v1/do-not-call", &json!({ "number": format!("1881234567{place}"), "reason": "left" })).await;
@@ -148,7 +156,7 @@ const LISTS: [(&str, Option<&str>); 14] = [
 
 async fn lists_have_one_shape(home: Home) {
     let server = three_of_everything(home).await;
-    for (path, old) in LISTS.into_iter().chain([("/api/v1/lines", None)]) {
+    for (path, old) in LISTS.into_iter().chain([("/api/v1/lines", None), ("/api/v1/users", None)]) {
         let whole = get(&server, path).await;
         let all = whole["items"].as_array().unwrap_or_else(|| panic!("{path}: {whole}")).clone();
         assert!(all.len() >= 3 && whole["next_cursor"].is_null(), "{path}: {whole}");
@@ -418,6 +426,7 @@ fn of_three(path: &str) -> String {
         .replace("/lines/{id}", "/lines/line 0")
         .replace("/gateways/{id}", "/gateways/phone 0")
         .replace("{person}", "person 0")
+        .replace("{user}", "user 0")
         .replace("{team}", "team 0")
         .replace("{schedule}", "schedule 0")
         .replace("{name}", "policy 0")

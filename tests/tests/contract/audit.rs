@@ -3,6 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use autocall::engine::Doer;
+use autocall::keep::users;
+use autocall::store::Work;
+use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use reqwest::Method;
@@ -68,7 +72,7 @@ const NO_LINES: [(&str, &str); 14] = [
 ];
 
 /// What has scenes of its own, since it needs a call, a calendar, a key or a file.
-const ELSEWHERE: [(&str, &str); 13] = [
+const ELSEWHERE: [(&str, &str); 16] = [
     ("/api/v1/call-records/{id}/commands", "post"),
     ("/api/v1/schedules/{schedule}/calendar", "put"),
     ("/api/v1/schedules/{schedule}/calendar", "delete"),
@@ -83,6 +87,10 @@ const ELSEWHERE: [(&str, &str); 13] = [
     ("/api/v1/sms/gateways/{id}/test", "post"),
     ("/api/v1/shouts/{id};cancel", "delete"),
     ("/api/v1/dnc/{userdata}/{number}", "delete"),
+    // They need somebody who is logged in: with the pages.
+    ("/api/v1/users/{user}/second-factor", "delete"),
+    ("/api/v1/users/{user}/sessions/end", "post"),
+    ("/api/v1/users/{user}/sessions/{session}", "delete"),
 ];
 
 /// The writing operations that were walked, by path and method.
@@ -204,6 +212,11 @@ async fn people_and_roster(w: &mut Walked, s: &Server, until: &str) {
 }
 
 async fn what_is_set_up(w: &mut Walked, s: &Server, until: &str) {
+    let login = users::Login::of("lin", users::Passwords::default().hashed("correct horse").await.unwrap()).unwrap();
+    let add = async |work: &mut Work| users::add(work, login, Role::Viewer, None).await;
+    s.app.engine.store.carry_out(s.now(), Doer::Server, add).await.unwrap();
+    let (of, path) = ("/api/v1/users/{user}", "/api/v1/users/lin");
+    w.does(s, (of, "patch"), path, Some(json!({ "role": "responder" })), "user_role_set").await;
     let number = json!({ "number": "18812345670", "reason": "left" });
     w.does(s, ("/api/v1/do-not-call", "post"), "/api/v1/do-not-call", Some(number), "number_forbidden").await;
     w.does(s, ("/api/v1/do-not-call/{number}", "delete"), "/api/v1/do-not-call/18812345670", None, "number_allowed").await;

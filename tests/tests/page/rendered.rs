@@ -516,6 +516,16 @@ async fn every_template_is_drawn_and_sound_in_every_language() {
             album.keep("nobody /setup", stranger.get(setup.trim().split_at(setup.find("/setup").unwrap()).1).await);
         }
     }
+    let paper = crate::second_factor::with_factor(&server, "zoe", Role::Viewer).await;
+    for (album, code) in albums.iter_mut().zip(&paper) {
+        let mut zoe = Visitor::new(&server);
+        zoe.get(&format!("/login?lang={}", album.language)).await;
+        zoe.log_in("zoe", PASSWORD).await;
+        album.keep("half way /login/code", zoe.get("/login/code").await);
+        zoe.post("/login/code", &[("code", code)]).await;
+        album.keep("with a second factor", zoe.get("/people/me/second-factor").await);
+        album.keep("where somebody is logged in", zoe.get("/people/me/sessions").await);
+    }
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
     for album in &mut albums {
         lin.get(&format!("/?lang={}", album.language)).await;

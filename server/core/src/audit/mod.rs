@@ -128,6 +128,10 @@ pub enum Kind {
     Heartbeat,
     /// Who may log in.
     User,
+    /// What somebody logs in with beside their password.
+    SecondFactor,
+    /// Where somebody is logged in.
+    Session,
     /// The key of a sender.
     Key,
     /// A time of maintenance.
@@ -178,7 +182,8 @@ words! { Kind {
     Alarm = "alarm", Call = "call", Recording = "recording", Shout = "shout", OptedOut = "opted_out", Policy = "policy",
     Rules = "rules", DoNotCall = "do_not_call", QuietHours = "quiet_hours", Person = "person", Told = "told", Team = "team",
     Schedule = "schedule", Layer = "layer", Calendar = "calendar", Override = "override", Temporary = "temporary",
-    Vacation = "vacation", Swap = "swap", Feed = "feed", Webhook = "webhook", Heartbeat = "heartbeat", User = "user", Key = "key",
+    Vacation = "vacation", Swap = "swap", Feed = "feed", Webhook = "webhook", Heartbeat = "heartbeat", User = "user",
+    SecondFactor = "second_factor", Session = "session", Key = "key",
     Maintenance = "maintenance", Line = "line", Gateway = "gateway", Handset = "handset", Clip = "clip",
     PhoneCalls = "phone_calls", Everything = "everything", Retention = "retention",
 } }
@@ -289,6 +294,12 @@ operations! {
     HeartbeatRemoved = Heartbeat Removed "heartbeat_removed",
     UserAdded = User Added "user_added",
     UserRoleSet = User Changed "user_role_set",
+    UserTeamRoleSet = User Changed "user_team_role_set",
+    UserSecondFactorSet = SecondFactor Added "user_second_factor_set",
+    UserSecondFactorReset = SecondFactor Removed "user_second_factor_reset",
+    UserRecoveryCodesMade = SecondFactor Rotated "user_recovery_codes_made",
+    UserSessionEnded = Session Ended "user_session_ended",
+    UserSessionsEnded = Session Ended "user_sessions_ended",
     UserPasswordSet = User Rotated "user_password_set",
     UserDisabled = User Disabled "user_disabled",
     UserEnabled = User Enabled "user_enabled",

@@ -63,6 +63,11 @@ pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str
         "user_disabled" => Some(&words.done_user_disabled),
         "user_enabled" => Some(&words.done_user_enabled),
         "password" => Some(&words.done_password),
+        "code_used" => Some(&words.done_code_used),
+        "factor_removed" => Some(&words.done_factor_removed),
+        "factor_reset" => Some(&words.done_factor_reset),
+        "session_ended" => Some(&words.done_session_ended),
+        "team_role" => Some(&words.done_role),
         _ => None,
     }
 }
@@ -150,6 +155,8 @@ struct Card {
     ladder: Flights,
     /// Nobody is being rung: why, as HTML.
     waits: Vec<String>,
+    /// The reader acts on all of its alarms.
+    acts: bool,
 }
 
 /// The open alarms as most want them: a card for each.
@@ -188,6 +195,7 @@ fn last_words(reader: &Reader, finished: &Finished) -> String {
 
 fn card(reader: &Reader, hunt: &OpenHunt) -> Option<Card> {
     let (first, others) = hunt.alarms.split_first()?;
+    let reader = &*reader.on_alarms(&hunt.teams);
     let rings = !hunt.ringing.is_empty();
     let known = Known {
         rungs: &hunt.rungs,
@@ -217,6 +225,7 @@ fn card(reader: &Reader, hunt: &OpenHunt) -> Option<Card> {
         place: hunt.standing.place_words(reader),
         ladder: ladder::ladder(reader, &known, None),
         waits,
+        acts: reader.responds(),
     })
 }
 

@@ -28,6 +28,7 @@ use crate::dashboard::frame::page::{Part, Sight, at, at_second, live_page, since
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Html;
 use crate::dashboard::frame::words::{Words, fill, fill_text};
+use crate::dashboard::reach;
 use crate::dashboard::reports::false_alarm;
 use crate::engine::{Acknowledgement, Acted, Effect, Giver, GivingBack, Reachable};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId};
@@ -76,7 +77,9 @@ pub(in crate::dashboard) async fn acknowledge(
         seen: Some(seen_in(&fields)),
         ..Acknowledgement::default()
     };
-    let acted = app.engine.take_these(&shown_in(&fields, id), &by).await?;
+    let alarms = shown_in(&fields, id);
+    reach::only_theirs(&app, &reader, &alarms).await?;
+    let acted = app.engine.take_these(&alarms, &by).await?;
     answered(&app, &reader, &fields, (id, "acknowledged"), &acted).await
 }
 
@@ -197,7 +200,7 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     let hunt = db.hunt(alarm.hunt_id).await?;
     let policies = db.policies().await?;
     let quiet_hours = db.quiet_hours().await?;
-    let me = if reader.responds() { me(&mut db, reader).await? } else { None };
+    let me = if reader.responds() || reader.is_rung { me(&mut db, reader).await? } else { None };
     let answer = answers::current(&all_answers).cloned();
     let handset = answer.as_ref().and_then(|answer| answer.mid.as_ref());
     let handset = handset.and_then(|mid| calls.iter().find(|call| call.mid == *mid)).and_then(|call| call.handset.clone());
@@ -249,8 +252,10 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
         waits: standing.as_ref().map_or_else(Vec::new, |standing| standing.waits(reader)),
         ladder,
         can_acknowledge,
-        can_redial: over && matches!(state, AlarmState::Answered | AlarmState::NoAnswer),
-        snoozed,
+        can_redial: reader.responds() && over && matches!(state, AlarmState::Answered | AlarmState::NoAnswer),
+        snoozed: snoozed && reader.responds(),
+        // Who acts for a team alone is told why not here.
+        why_not: (can_acknowledge && reader.is_of_teams() && !reader.responds()).then_some(words.team_others.as_str()),
         more: (can_acknowledge && reader.responds())
             .then(|| MoreActions::of(reader, id, standing.as_ref(), if alarm.kind.is_alarm() { &policies } else { &[] })),
         id: id.to_string(),
@@ -359,6 +364,8 @@ struct AlarmPart<'r> {
     can_redial: bool,
     /// It was put off, and can be rung for at once.
     snoozed: bool,
+    /// Why the reader, who acts for other teams, does not act on it.
+    why_not: Option<&'static str>,
     /// What else can be done.
     more: Option<MoreActions>,
 }

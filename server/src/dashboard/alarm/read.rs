@@ -1,6 +1,6 @@
 //! What the pages show of the world at one moment, read in a constant number of statements and shared by everybody who looks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,8 +15,9 @@ use crate::engine::Engine;
 use crate::engine::watch::backups::BackupTrouble;
 use crate::engine::watch::handsets::plain_path_is_open;
 use crate::engine::watch::health::{Backlog, Wrong};
-use crate::ids::{HandsetId, HuntId};
+use crate::ids::{HandsetId, HuntId, TeamId};
 use crate::keep::first_steps::{self, FirstStep, Seen, Standing as StepsDone};
+use crate::keep::users::teams::Owners;
 use crate::lock::LockHealth;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
@@ -78,6 +79,8 @@ pub(in crate::dashboard) struct Board {
 #[derive(Debug)]
 pub(in crate::dashboard) struct OpenHunt {
     pub(in crate::dashboard) alarms: Vec<AlarmRow>,
+    /// Of which teams each of them is.
+    pub(in crate::dashboard) teams: Vec<BTreeSet<TeamId>>,
     pub(in crate::dashboard) rungs: Vec<RungRow>,
     pub(in crate::dashboard) ringing: Vec<RingingRow>,
     pub(in crate::dashboard) answers: Vec<AnswerRow>,
@@ -207,6 +210,7 @@ async fn open_hunts(db: &mut Db<'_>, now: DateTime<Utc>) -> Result<(Vec<OpenHunt
     let hunts: HashMap<HuntId, HuntRow> = db.open_hunts(MOST_OPEN).await?.into_iter().map(|hunt| (hunt.id, hunt)).collect();
     let policies = db.policies().await?;
     let quiet_hours = db.quiet_hours().await?;
+    let owners = Owners::read(db).await?;
     let all = db.count_open_hunts_of_alarms().await?;
     let mut order: Vec<HuntId> = Vec::new();
     for alarm in &alarms {
@@ -224,8 +228,15 @@ async fn open_hunts(db: &mut Db<'_>, now: DateTime<Utc>) -> Result<(Vec<OpenHunt
                 quiet: standing::left_in_peace(hunt, &rungs, &quiet_hours, now),
                 ..Standing::of(hunt, &policies, &answers, now)
             });
+            let alarms = alarms.remove(&id).unwrap_or_default();
+            let hunt = hunts.get(&id);
+            let policy = hunt.and_then(|hunt| policies.iter().find(|own| Some(own.id) == hunt.policy_id));
+            let policy = policy.map(|policy| &policy.definition.0);
+            let queue = hunt.map_or("", |hunt| hunt.queue.as_str());
+            let of = |alarm: &AlarmRow| owners.of_alarm(alarm.team.as_deref(), queue, policy);
             OpenHunt {
-                alarms: alarms.remove(&id).unwrap_or_default(),
+                teams: alarms.iter().map(of).collect(),
+                alarms,
                 rungs,
                 ringing: ringing.remove(&id).unwrap_or_default(),
                 steps: standing::steps_of(&steps.remove(&Some(id)).unwrap_or_default()),

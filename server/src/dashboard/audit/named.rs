@@ -29,6 +29,8 @@ pub(super) fn kind(words: &'static Words, kind: Kind) -> &'static str {
         Kind::Webhook => &words.audit_of_webhook,
         Kind::Heartbeat => &words.audit_of_heartbeat,
         Kind::User => &words.audit_of_user,
+        Kind::SecondFactor => &words.audit_of_second_factor,
+        Kind::Session => &words.audit_of_session,
         Kind::Key => &words.audit_of_key,
         Kind::Maintenance => &words.audit_of_maintenance,
         Kind::Line => &words.audit_of_line,

@@ -12,7 +12,7 @@ use chrono_tz::Tz;
 
 use super::preview::{About, LOOK, Pressed, pressed};
 use super::swaps::waiting_for;
-use super::words::{finding_words, maker, next_words, on_duty_words, people, shown, source_trouble, team_name, troubles, wrong};
+use super::words::{finding_words, maker, next_words, on_duty_words, shown, source_trouble, team_name, troubles, wrong};
 use crate::app::App;
 use crate::costly;
 use crate::dashboard::alarm::now;
@@ -25,6 +25,7 @@ use crate::dashboard::frame::page::{Frame, html, instant};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::dashboard::query::asked;
+use crate::dashboard::reach::{self, Callable};
 use crate::ids::{ScheduleId, TeamId, VacationId};
 use crate::keep::roster::forms::{ScheduleForm, TeamForm, VacationForm};
 use crate::keep::roster::{RosterError, exceptions, schedules, teams};
@@ -71,6 +72,8 @@ struct VacationLine {
     person: String,
     when: String,
     note: String,
+    /// The reader may take it back.
+    is_theirs: bool,
 }
 
 #[derive(Template)]
@@ -169,6 +172,8 @@ pub(in crate::dashboard) async fn add_vacation(
     let text = |name| fields.get(name).to_owned();
     let zone = Some(text("zone"));
     let form = VacationForm { person: text("person"), from: text("from"), to: text("to"), zone, note: text("note") };
+    let person = app.engine.store.read().await?.db().roster().await?.find_person(&form.person);
+    reach::plans_for(&app, &reader, person).await?;
     let add = async |work: &mut Work| exceptions::add_vacation(work, &form, maker(&reader)).await;
     let title = &reader.words.roster_add_vacation;
     match pressed(&app, &reader, &fields, about("/roster/vacations", title), add).await {
@@ -186,6 +191,8 @@ pub(in crate::dashboard) async fn remove_vacation(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id: VacationId = id.parse().map_err(|_| Refusal::NotFound)?;
+    let vacations = app.engine.store.read().await?.db().vacations().await?;
+    reach::plans_for(&app, &reader, vacations.iter().find(|own| own.id == id).map(|own| own.person_id)).await?;
     let remove = async |work: &mut Work| exceptions::remove_vacation(work, id).await;
     let address = format!("/roster/vacations/{id}/remove");
     match pressed(&app, &reader, &fields, about(&address, &reader.words.roster_take_back), remove).await {
@@ -298,8 +305,10 @@ async fn page(
         None => 0,
     };
     let vacations = store.db().vacations().await?.into_iter().filter(|own| own.ends_at > now);
+    let callable = Callable::of(reader, &roster);
     let vacation = |own: crate::store::duty::exceptions::VacationRow| VacationLine {
         id: own.id,
+        is_theirs: reader.calls() && callable.people.contains(&roster.name(own.person_id)),
         person: roster.name(own.person_id),
         when: format!("{} – {} {}", shown(words, zone, own.starts_at), shown(words, zone, own.ends_at), zone.name()),
         note: own.note,
@@ -330,11 +339,10 @@ async fn page(
             form: form.again(sent.as_ref()),
         }
     };
-    let everybody = people(&roster);
     let wall = |name, label| Field::plain(name, label, Input::Wall);
     let zone_field = || Field::plain("zone", &words.roster_zone, Input::Choice(Choice::names(&zones)));
     let add_vacation = Form::new(reader, VACATION, "/roster/vacations", &words.look_go).holding(LOOK, "yes").with([
-        Field::plain("person", &words.roster_person, Input::Choice(Choice::names(&everybody))),
+        Field::plain("person", &words.roster_person, Input::Choice(Choice::names(&callable.people))),
         wall("from", &words.roster_from).required(),
         wall("to", &words.roster_to).required(),
         zone_field(),

@@ -31,6 +31,7 @@ use crate::keep::roster::forms::{LayerForm, OverrideForm, TemporaryForm};
 use crate::keep::roster::source::{self, SourceForm};
 use crate::keep::roster::{RosterError, exceptions, schedules};
 use crate::kinds::guard::GuardedResolver;
+use crate::rights::roles::Role;
 use crate::roster::check::check;
 use crate::roster::{Change, Roster, Schedule, Shift, wall};
 use crate::store::Work;
@@ -490,7 +491,7 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
     let source = store.db().source_of(id).await?;
     let me = reader.person(&mut store.db()).await?.map(|me| me.id);
     // Whoever may change the plan may ask for everybody.
-    let asks = if reader.responds() { Asks::ForAll } else { me.map_or(Asks::Nobody, Asks::For) };
+    let asks = if reader.may_everywhere(Role::Responder) { Asks::ForAll } else { me.map_or(Asks::Nobody, Asks::For) };
     let broken = source.as_ref().and_then(|row| source_trouble(reader, schedule.zone, row));
     let own = Arc::clone(&roster);
     let looked = costly::run(move |_| {

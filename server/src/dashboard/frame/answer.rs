@@ -45,6 +45,10 @@ pub(in crate::dashboard) enum Refusal {
     LogIn,
     /// Their role may not.
     Forbidden,
+    /// It is another team's.
+    OtherTeam,
+    /// They have to set up a second factor first.
+    SetUpFirst,
     /// The form is not ours, or is too old.
     ForeignForm,
     /// The form is too large.
@@ -85,7 +89,7 @@ impl Refusal {
     pub(in crate::dashboard) fn status(&self) -> StatusCode {
         match self {
             Self::LogIn => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::ForeignForm => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::OtherTeam | Self::SetUpFirst | Self::ForeignForm => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Garbled | Self::BadTime => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -108,6 +112,8 @@ impl Refusal {
         match self {
             Self::LogIn => (&words.refused_login, &words.refused_login_why),
             Self::Forbidden => (&words.refused_role, &words.refused_role_why),
+            Self::OtherTeam => (&words.refused_team, &words.refused_team_why),
+            Self::SetUpFirst => (&words.refused_factor, &words.refused_factor_why),
             Self::ForeignForm => (&words.refused_form, &words.refused_form_why),
             Self::TooLarge => (&words.refused_large, &words.refused_large_why),
             Self::Garbled => (&words.refused_garbled, &words.refused_garbled_why),
@@ -230,7 +236,8 @@ impl From<UserError> for Refusal {
     fn from(error: UserError) -> Self {
         match error {
             UserError::Store(error) => error.into(),
-            UserError::NoSuchUser(_) => Self::NotFound,
+            UserError::Stale(_) => Self::Stale,
+            UserError::NoSuchUser(_) | UserError::NoSuchSession | UserError::NoSuchTeam(_) => Self::NotFound,
             UserError::Hash(_) | UserError::Stopping => Self::Failed,
             _ => Self::Garbled,
         }

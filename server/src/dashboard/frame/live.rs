@@ -23,7 +23,7 @@ use super::session;
 use crate::dashboard::Dashboard;
 use crate::dashboard::alarm::overview::views::{self, View};
 use crate::dashboard::alarm::{now, one};
-use crate::dashboard::{handsets, shouts};
+use crate::dashboard::{handsets, reach, shouts};
 use crate::engine::Engine;
 use crate::ids::AlarmId;
 use crate::net::seats::{Seat, Wait};
@@ -97,7 +97,7 @@ impl Watching {
             return Ok(visitor.clone());
         }
         let read_at = Instant::now();
-        let visitor = session::resume_hashed(engine, token_hash).await?;
+        let visitor = session::resume_hashed(engine, token_hash, None).await?;
         let mut sessions = sessions();
         if sessions.len() > self.most {
             sessions.retain(|_, (at, _)| at.elapsed() < SESSION_AGAIN);
@@ -157,7 +157,7 @@ pub(in crate::dashboard) async fn watch(
     seat: Option<Extension<Seat>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let Some(visitor) = &reader.visitor else {
+    let Some(visitor) = reader.visitor.as_ref().filter(|_| !reader.must_set_up) else {
         // The page loads itself again when it hears this, and is sent to the login.
         return Ok(events(stream::iter([Ok(Event::default().event("end").data("logged out"))])));
     };
@@ -225,6 +225,7 @@ impl Watcher {
             // Without the database nobody can say whether the session is still good; the page says that it is away.
             match self.pages.watching.visitor(&self.pages.app.engine, self.reader.visitor.as_ref()?.token_hash).await {
                 Ok(None) => return None,
+                Ok(Some(visitor)) if visitor.must_set_up(self.pages.app.config().http.second_factor) => return None,
                 Ok(visitor) => self.reader.visitor = visitor,
                 Err(error) => tracing::debug!(%error, "a session could not be looked up"),
             }
@@ -262,7 +263,10 @@ impl Watcher {
         let (app, reader) = (&self.pages.app, &self.reader);
         let board = async || self.pages.boards.read(app, not_before).await.map_err(|_| Refusal::Away);
         let sight = match self.subject {
-            Subject::Alarm(id) => one::sight(app, reader, id).await,
+            Subject::Alarm(id) => match reach::on_alarm(app, reader.clone(), id).await {
+                Ok(reader) => one::sight(app, &reader, id).await,
+                Err(refusal) => Err(refusal),
+            },
             Subject::Shout(id) => shouts::one::sight(app, reader, id).await,
             Subject::Handsets => board().await.map(|board| handsets::sight(reader, &board)),
             Subject::Now(view) => board().await.map(|board| views::sight(reader, &board, view)),

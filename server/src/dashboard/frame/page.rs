@@ -24,6 +24,7 @@ use crate::app::App;
 use crate::dashboard::query::asked;
 use crate::http::phone::nothing_for_phones;
 use crate::net::secured::Encrypted;
+use crate::rights::roles::Role;
 
 const LANGUAGE_COOKIE: &str = "autocall_language";
 const A_YEAR: i64 = 365 * 24 * 3600;
@@ -79,13 +80,14 @@ impl<'r> Frame<'r> {
     /// The other pages that the reader may see.
     pub(in crate::dashboard) fn more_menu(&self) -> Vec<(String, &'static str, bool)> {
         let mut entries = self.entries(MORE_MENU);
-        entries.extend(self.entries(if self.reader.responds() { RESPONDER_MENU } else { &[] }));
+        let responds = self.reader.may_everywhere(Role::Responder);
+        entries.extend(self.entries(if responds { RESPONDER_MENU } else { &[] }));
         entries
     }
 
     /// What is set up, for those who may.
     pub(in crate::dashboard) fn admin_menu(&self) -> Vec<(String, &'static str, bool)> {
-        self.entries(if self.reader.administers() { ADMIN_MENU } else { &[] })
+        self.entries(if self.reader.sets_up() { ADMIN_MENU } else { &[] })
     }
 
     /// The reader's own pages.
@@ -206,7 +208,7 @@ pub(in crate::dashboard) async fn recognise(
         return nothing_for_phones();
     }
     let known = match &token {
-        Some(token) => session::resume(&app.engine, token).await,
+        Some(token) => session::resume(&app.engine, token, reader.address).await,
         None => Ok(None),
     };
     let mut response = match known {
@@ -218,6 +220,7 @@ pub(in crate::dashboard) async fn recognise(
                 }
                 cookies.visit = None;
             }
+            reader.must_set_up = visitor.as_ref().is_some_and(|visitor| visitor.must_set_up(app.config().http.second_factor));
             reader.visitor = visitor;
             request.extensions_mut().insert(reader.clone());
             next.run(request).await
@@ -267,6 +270,9 @@ fn stranger(app: &App, peer: SocketAddr, headers: &HeaderMap, method: &Method, p
         words: language.words(),
         language,
         visitor: None,
+        here: None,
+        is_rung: false,
+        must_set_up: false,
         form_token: visit.as_deref().map(csrf::token_of).unwrap_or_default(),
         again: again(method, path, query),
         host: session::host_of(headers),

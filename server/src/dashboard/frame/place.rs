@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::words::Words;
-use crate::ids::{AlarmId, GatewayId, HeartbeatId, LineId, PersonId, PolicyId, ScheduleId, WebhookId};
+use crate::ids::{AlarmId, GatewayId, HeartbeatId, LineId, PersonId, PolicyId, ScheduleId, UserId, WebhookId};
 
 /// One of our pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub(in crate::dashboard) enum Place {
     Calls,
     Reports,
     Users,
+    SessionsOf(UserId),
     Senders,
     Sender,
     Connect,
@@ -27,6 +28,8 @@ pub(in crate::dashboard) enum Place {
     Audit,
     PersonalOf(PersonId),
     Password,
+    SecondFactor,
+    Sessions,
     Policies,
     NewPolicy,
     Policy(PolicyId),
@@ -54,11 +57,12 @@ pub(in crate::dashboard) enum Place {
     Notice(WebhookId),
     QuietHours,
     Login,
+    LoginCode,
     Setup,
 }
 
 /// The pages that are about nothing single, and where they are.
-const FIXED: [(&str, Place); 34] = [
+const FIXED: [(&str, Place); 37] = [
     ("/", Place::Now),
     ("/alarms", Place::Alarms),
     ("/handsets", Place::Handsets),
@@ -72,6 +76,8 @@ const FIXED: [(&str, Place); 34] = [
     ("/system", Place::System),
     ("/audit", Place::Audit),
     ("/password", Place::Password),
+    ("/people/me/second-factor", Place::SecondFactor),
+    ("/people/me/sessions", Place::Sessions),
     ("/policies", Place::Policies),
     ("/policies/new", Place::NewPolicy),
     ("/policies/rules", Place::Rules),
@@ -92,6 +98,7 @@ const FIXED: [(&str, Place); 34] = [
     ("/notices/new", Place::NewNotice),
     ("/quiet-hours", Place::QuietHours),
     ("/login", Place::Login),
+    ("/login/code", Place::LoginCode),
     ("/setup", Place::Setup),
 ];
 
@@ -128,8 +135,12 @@ pub(in crate::dashboard) const ADMIN_MENU: &[Entry] = &[
     (Place::System, "system", |words| &words.nav_system),
 ];
 /// About whoever is logged in, in the menu of their name.
-pub(in crate::dashboard) const OWN_MENU: &[Entry] =
-    &[(Place::Me, "me", |words| &words.nav_me), (Place::Password, "password", |words| &words.my_password)];
+pub(in crate::dashboard) const OWN_MENU: &[Entry] = &[
+    (Place::Me, "me", |words| &words.nav_me),
+    (Place::Password, "password", |words| &words.my_password),
+    (Place::SecondFactor, "second-factor", |words| &words.factor_title),
+    (Place::Sessions, "sessions", |words| &words.session_title),
+];
 
 impl Place {
     /// The page with this address, if it is one.
@@ -147,6 +158,7 @@ impl Place {
                 Some(_) => None,
                 None => id.parse().ok().map(Self::Person),
             },
+            "users" => id.strip_suffix("/sessions")?.parse().ok().map(Self::SessionsOf),
             "policies" => id.parse().ok().map(Self::Policy),
             "roster" => id.parse().ok().map(Self::Schedule),
             "shouts" => id.parse().ok().map(Self::Shout),
@@ -160,7 +172,7 @@ impl Place {
 
     /// The page to show after logging in.
     pub(in crate::dashboard) fn after_login(path: &str) -> Self {
-        Self::read(path).filter(|place| !matches!(place, Self::Login | Self::Setup)).unwrap_or(Self::Now)
+        Self::read(path).filter(|place| !matches!(place, Self::Login | Self::LoginCode | Self::Setup)).unwrap_or(Self::Now)
     }
 }
 
@@ -172,6 +184,7 @@ impl fmt::Display for Place {
             Self::CallsOf(id) => write!(f, "/people/{id}/calls"),
             Self::PersonalOf(id) => write!(f, "/people/{id}/personal"),
             Self::About(id) => write!(f, "/people/{id}/about"),
+            Self::SessionsOf(id) => write!(f, "/users/{id}/sessions"),
             Self::Policy(id) => write!(f, "/policies/{id}"),
             Self::Schedule(id) => write!(f, "/roster/{id}"),
             Self::Shout(id) => write!(f, "/shouts/{id}"),

@@ -1,19 +1,29 @@
 //! Who reads a page, in which language, and what they may see.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::words::{Language, Words};
 use crate::alarm::doer::Doer;
+use crate::ids::{TeamId, UserId};
 use crate::numbers::{masked, masked_name};
-use crate::store::access::users::Role;
+use crate::rights::roles::{Role, TeamRoles};
+use crate::rights::second_factor::Policy;
 use crate::store::duty::people::PersonRow;
 use crate::store::{Db, StoreError};
 
 /// Somebody who is logged in.
 #[derive(Clone, Debug)]
 pub(in crate::dashboard) struct Visitor {
+    pub(in crate::dashboard) user: UserId,
     pub(in crate::dashboard) name: String,
+    /// What they may do everywhere.
     pub(in crate::dashboard) role: Role,
+    /// What they may do for single teams.
+    pub(in crate::dashboard) teams: TeamRoles,
+    /// A code of their app is asked for when they log in.
+    pub(in crate::dashboard) has_second_factor: bool,
     pub(in crate::dashboard) language: String,
     /// Their name in the roster.
     pub(in crate::dashboard) person_name: Option<String>,
@@ -22,6 +32,11 @@ pub(in crate::dashboard) struct Visitor {
 }
 
 impl Visitor {
+    /// Whether they have to set up a second factor before they do anything else.
+    pub(in crate::dashboard) fn must_set_up(&self, policy: Policy) -> bool {
+        policy.wants(self.role) && !self.has_second_factor
+    }
+
     /// The name under which they take alarms.
     pub(in crate::dashboard) fn known_as(&self) -> &str {
         self.person_name.as_deref().unwrap_or(&self.name)
@@ -35,6 +50,12 @@ pub(in crate::dashboard) struct Reader {
     pub(in crate::dashboard) language: Language,
     /// Whoever is logged in.
     pub(in crate::dashboard) visitor: Option<Visitor>,
+    /// What they may do with what this page is about, where that is more than everywhere.
+    pub(in crate::dashboard) here: Option<Role>,
+    /// They are rung for the alarm that this page is about.
+    pub(in crate::dashboard) is_rung: bool,
+    /// They have to set up a second factor before they do anything else.
+    pub(in crate::dashboard) must_set_up: bool,
     /// Stands in every form, and proves that the form is ours.
     pub(in crate::dashboard) form_token: String,
     /// Where this page can be loaded again, also in another language: its path, with a `?` or `&` at the end.
@@ -50,9 +71,39 @@ pub(in crate::dashboard) struct Reader {
 }
 
 impl Reader {
-    /// Whether they may do what this role may.
+    /// Whether they may do what this role may, with what this page is about.
     pub(in crate::dashboard) fn may(&self, role: Role) -> bool {
+        self.visitor.as_ref().is_some_and(|visitor| visitor.role.max(self.here.unwrap_or(visitor.role)) >= role)
+    }
+
+    /// Whether they may do what this role may, with everything.
+    pub(in crate::dashboard) fn may_everywhere(&self, role: Role) -> bool {
         self.visitor.as_ref().is_some_and(|visitor| visitor.role >= role)
+    }
+
+    /// Whether they administer everything, and not the schedules of a team alone.
+    pub(in crate::dashboard) fn sets_up(&self) -> bool {
+        self.may_everywhere(Role::Admin)
+    }
+
+    /// Whether they have a role for some team alone.
+    pub(in crate::dashboard) fn is_of_teams(&self) -> bool {
+        self.visitor.as_ref().is_some_and(|visitor| !visitor.teams.is_empty())
+    }
+
+    /// Whether they may call somebody: for everybody, or in the name of a team.
+    pub(in crate::dashboard) fn calls(&self) -> bool {
+        self.responds() || self.is_of_teams()
+    }
+
+    /// The same reader, as they read of alarms that are of these teams, each of which is of those of one set.
+    pub(in crate::dashboard) fn on_alarms<'r>(&'r self, teams: &[BTreeSet<TeamId>]) -> Cow<'r, Self> {
+        let Some(visitor) = self.visitor.as_ref().filter(|visitor| !visitor.teams.is_empty()) else { return Cow::Borrowed(self) };
+        let least = teams.iter().map(|teams| visitor.teams.on_alarm(visitor.role, teams)).min();
+        match least.filter(|least| *least > visitor.role) {
+            Some(least) => Cow::Owned(Self { here: Some(least), ..self.clone() }),
+            None => Cow::Borrowed(self),
+        }
     }
 
     /// Who acts, when they change something.

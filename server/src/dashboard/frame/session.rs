@@ -1,33 +1,30 @@
 //! Sessions: who is logged in, by a random token in a cookie of which only the hash is stored; and the cookies themselves.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
-use super::answer::{Refusal, go_to};
-use super::place::Place;
-use super::reader::{Reader, Visitor};
+use super::reader::Visitor;
 use crate::alarm::doer::Doer;
 use crate::audit::{Line, Operation};
 use crate::config::HttpConfig;
 use crate::dashboard::Dashboard;
+use crate::dashboard::browser;
 use crate::engine::Engine;
 use crate::ids::UserId;
+use crate::keep::users::sessions::LONGEST_IDLE;
+use crate::rights::roles::{Role, TeamRoles};
 use crate::secrets;
 use crate::store::StoreError;
-use crate::store::access::users::{Role, UserRow};
+use crate::store::access::users::{CameFrom, UserRow};
 
 /// Holds the session's token.
 pub(in crate::dashboard) const COOKIE: &str = "autocall_session";
 /// A session ends after so long, used or not.
 const LONGEST: TimeDelta = TimeDelta::days(30);
-/// A session that was not used for so long is over. Long: nobody wants to look for a password at three in the morning.
-const LONGEST_IDLE: TimeDelta = TimeDelta::days(10);
 /// That a session is used is written down at most this often.
 const WRITE_AGAIN: TimeDelta = TimeDelta::minutes(10);
 
@@ -35,32 +32,52 @@ const WRITE_AGAIN: TimeDelta = TimeDelta::minutes(10);
 ///
 /// # Errors
 /// When the database fails.
-pub(in crate::dashboard) async fn resume(engine: &Engine, token: &str) -> Result<Option<Visitor>, StoreError> {
-    resume_hashed(engine, hash(token)).await
+pub(in crate::dashboard) async fn resume(engine: &Engine, token: &str, from: IpAddr) -> Result<Option<Visitor>, StoreError> {
+    resume_hashed(engine, hash(token), Some(from)).await
 }
 
 /// The same, for a token of which only the hash is known any more.
 ///
 /// # Errors
 /// When the database fails.
-pub(in crate::dashboard) async fn resume_hashed(engine: &Engine, token_hash: [u8; 32]) -> Result<Option<Visitor>, StoreError> {
+pub(in crate::dashboard) async fn resume_hashed(
+    engine: &Engine,
+    token_hash: [u8; 32],
+    from: Option<IpAddr>,
+) -> Result<Option<Visitor>, StoreError> {
     let now = engine.clock.now();
-    let row = engine.store.read().await?.db().session(&token_hash, now, now - LONGEST_IDLE).await?;
-    let Some(row) = row else { return Ok(None) };
+    let mut reader = engine.store.read().await?;
+    let Some(row) = reader.db().session(&token_hash, now, now - LONGEST_IDLE).await? else { return Ok(None) };
+    // Whoever may do everything gains nothing by a team.
+    let teams = match row.role {
+        Role::Admin => TeamRoles::default(),
+        Role::Viewer | Role::Responder => reader.db().team_roles_of(row.user_id).await?,
+    };
+    drop(reader);
     if now - row.last_used_at > WRITE_AGAIN {
         // While nothing can be stored people must all the more be let in to see that.
         if engine.known_wrong().is_empty()
-            && let Err(error) = touch(engine, &token_hash, now).await
+            && let Err(error) = touch(engine, &token_hash, now, from).await
         {
             tracing::debug!(%error, "that a session was used could not be noted");
         }
     }
-    Ok(Some(Visitor { name: row.name, role: row.role, language: row.language, person_name: row.person_name, token_hash }))
+    Ok(Some(Visitor {
+        user: row.user_id,
+        name: row.name,
+        role: row.role,
+        teams,
+        has_second_factor: row.has_second_factor,
+        language: row.language,
+        person_name: row.person_name,
+        token_hash,
+    }))
 }
 
-async fn touch(engine: &Engine, token_hash: &[u8; 32], now: DateTime<Utc>) -> Result<(), StoreError> {
+async fn touch(engine: &Engine, token_hash: &[u8; 32], now: DateTime<Utc>, from: Option<IpAddr>) -> Result<(), StoreError> {
     let mut tx = engine.store.begin().await?;
-    tx.db().touch_session(token_hash, now).await?;
+    let address = from.map(|address| address.to_canonical().to_string());
+    tx.db().touch_session(token_hash, now, address.as_deref()).await?;
     tx.commit().await
 }
 
@@ -68,12 +85,17 @@ async fn touch(engine: &Engine, token_hash: &[u8; 32], now: DateTime<Utc>) -> Re
 ///
 /// # Errors
 /// When the database fails.
-pub(in crate::dashboard) async fn begin(engine: &Engine, user: UserId, name: &str) -> Result<String, StoreError> {
+pub(in crate::dashboard) async fn begin(
+    engine: &Engine,
+    user: UserId,
+    name: &str,
+    from: &CameFrom,
+) -> Result<String, StoreError> {
     let token = secrets::random::<32>();
     let now = engine.clock.now();
     let mut work = engine.work(Doer::User { name: name.to_owned() }).await?;
     work.db().forget_sessions(now, now - LONGEST_IDLE).await?;
-    work.db().insert_session(&hash(&token), user, now, now + LONGEST).await?;
+    work.db().insert_session(&hash(&token), user, now, now + LONGEST, from).await?;
     work.note(Line::new(Operation::UserLoggedIn).of(user).named(name));
     work.commit().await?;
     Ok(token)
@@ -123,33 +145,10 @@ fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// Only for whoever is logged in.
-pub(in crate::dashboard) async fn viewers(request: Request, next: Next) -> Response {
-    admit(Role::Viewer, request, next).await
-}
-
-/// Only for responders and admins.
-pub(in crate::dashboard) async fn responders(request: Request, next: Next) -> Response {
-    admit(Role::Responder, request, next).await
-}
-
-/// Only for admins.
-pub(in crate::dashboard) async fn admins(request: Request, next: Next) -> Response {
-    admit(Role::Admin, request, next).await
-}
-
-async fn admit(role: Role, request: Request, next: Next) -> Response {
-    let role_of_visitor =
-        request.extensions().get::<Reader>().and_then(|reader| reader.visitor.as_ref()).map(|visitor| visitor.role);
-    match role_of_visitor {
-        Some(own) if own >= role => next.run(request).await,
-        Some(_) => Refusal::Forbidden.into_response(),
-        None if request.method() == Method::GET => match Place::after_login(request.uri().path()) {
-            Place::Now => go_to("/login"),
-            place => go_to(&format!("/login?next={place}")),
-        },
-        None => Refusal::LogIn.into_response(),
-    }
+/// From where somebody comes whose session begins.
+pub(in crate::dashboard) fn came_from(address: IpAddr, headers: &HeaderMap) -> CameFrom {
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    CameFrom { address: Some(address.to_canonical().to_string()), browser: agent.and_then(browser::kind_of) }
 }
 
 /// The cookies of a request.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use subtle::ConstantTimeEq;
 
@@ -139,6 +139,7 @@ pub(in crate::dashboard) async fn show(
 pub(in crate::dashboard) async fn make(
     State(pages): State<Arc<Dashboard>>,
     Extension(reader): Extension<Reader>,
+    headers: HeaderMap,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let app = &pages.app;
@@ -153,7 +154,8 @@ pub(in crate::dashboard) async fn make(
         Ok(user) => {
             pages.first_login.forget();
             let mut response = go_to("/");
-            session::give(&mut response, &session::begin(engine, user, name.trim()).await?, reader.secure);
+            let from = session::came_from(reader.address, &headers);
+            session::give(&mut response, &session::begin(engine, user, name.trim(), &from).await?, reader.secure);
             return Ok(response);
         }
         Err(UserError::BadName | UserError::NameTaken(_)) => Wrong::new("name", &words.setup_bad_name),

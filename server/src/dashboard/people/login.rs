@@ -1,4 +1,9 @@
-//! Logging in and out.
+//! Logging in and out; the second step, second factors and sessions in files beside it.
+
+pub(in crate::dashboard) mod code;
+pub(in crate::dashboard) mod half_way;
+pub(in crate::dashboard) mod second_factor;
+pub(in crate::dashboard) mod sessions;
 
 use std::sync::Arc;
 
@@ -78,7 +83,11 @@ pub(in crate::dashboard) async fn enter(
         return page(app, &reader, StatusCode::UNAUTHORIZED, name, next, Some(reader.words.login_wrong.clone())).await;
     };
     dashboard.throttle.good(from, name);
-    let token = session::begin(&app.engine, user.id, &user.name).await?;
+    if code::is_asked(app, user.id).await? {
+        return Ok(code::ask(&pages, &reader, user, next));
+    }
+    let from = session::came_from(reader.address, &headers);
+    let token = session::begin(&app.engine, user.id, &user.name, &from).await?;
     tracing::info!(user.name = %user.name, "logged in");
     let mut response = go_to(&next.to_string());
     session::give(&mut response, &token, reader.secure);

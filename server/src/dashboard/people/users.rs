@@ -7,7 +7,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use crate::app::App;
@@ -23,8 +23,9 @@ use crate::dashboard::frame::session;
 use crate::dashboard::frame::throttle::{From, TooSoon};
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::PersonId;
-use crate::keep::users::{self, Login, UserError};
-use crate::store::access::users::{Role, UserRow};
+use crate::keep::users::{self, Login, UserError, second_factor, teams};
+use crate::rights::roles::{Role, TeamRole};
+use crate::store::access::users::UserRow;
 
 /// The form by which a user is added.
 const ADD: &str = "user";
@@ -35,6 +36,14 @@ struct Line {
     person: Option<String>,
     role_word: &'static str,
     disabled: bool,
+    /// The teams for which they have a role alone, each with its word.
+    teams: Vec<(String, &'static str)>,
+    /// By which they get a role for a team; none where there is no team.
+    team: Option<Form>,
+    /// A code of their app is asked for when they log in.
+    has_second_factor: bool,
+    /// Where their sessions are.
+    sessions: String,
     /// By which they get another role; none for whoever looks.
     role: Option<Form>,
 }
@@ -113,6 +122,43 @@ pub(in crate::dashboard) async fn change_role(
     Ok(go_to("/users?done=role"))
 }
 
+/// `POST /users/team`: what somebody may do for one team, beside what they may everywhere.
+pub(in crate::dashboard) async fn change_team(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let user = other_user(&app, &reader, &fields).await?;
+    let role = match fields.get("role") {
+        "" => None,
+        word => Some(TeamRole::parse(word).ok_or(Refusal::Garbled)?),
+    };
+    let team = fields.get("team");
+    let set = async |work: &mut _| teams::set_role(work, &user.name, team, role).await;
+    match app.engine.carry_out(reader.doer(), set).await {
+        // Taken away already, as by pressing twice.
+        Ok(_) | Err(UserError::NoTeamRole { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    tracing::info!(user.name = %user.name, by = %reader.known_as(), "a user has another role for a team");
+    Ok(go_to("/users?done=team_role"))
+}
+
+/// `POST /users/second-factor`: takes it away from somebody who has lost their phone.
+pub(in crate::dashboard) async fn reset_second_factor(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let user = other_user(&app, &reader, &fields).await?;
+    match app.engine.carry_out(reader.doer(), async |work| second_factor::reset(work, &user.name).await).await {
+        Ok(()) | Err(UserError::NoSecondFactor) => {}
+        Err(error) => return Err(error.into()),
+    }
+    tracing::info!(user.name = %user.name, by = %reader.known_as(), "a second factor was taken away by an admin");
+    Ok(go_to("/users?done=factor_reset"))
+}
+
 /// `POST /users/disable`
 pub(in crate::dashboard) async fn disable(
     State(app): State<Arc<App>>,
@@ -153,6 +199,13 @@ pub(in crate::dashboard) async fn reset(
     Ok(password_shown(app, &reader, &user.name, &password))
 }
 
+fn team_role_word(words: &'static Words, role: TeamRole) -> &'static str {
+    match role {
+        TeamRole::Responder => &words.role_responder,
+        TeamRole::Lead => &words.role_lead,
+    }
+}
+
 async fn other_user(app: &App, reader: &Reader, fields: &Fields) -> Result<UserRow, Refusal> {
     let user = users::find(&mut app.engine.store.read().await?.db(), fields.get("user")).await?;
     match reader.visitor.as_ref().is_some_and(|visitor| visitor.name == user.name) {
@@ -172,6 +225,10 @@ async fn page(
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
     let (rows, people) = (db.users().await?, db.people().await?);
+    let (team_roles, team_ids) = (db.team_roles().await?, db.team_ids().await?);
+    let with_factor = db.users_with_second_factor().await?;
+    let mut team_names: Vec<String> = team_ids.into_iter().map(|(_, name)| name).collect();
+    team_names.sort_unstable();
     let people: Vec<(PersonId, String)> = people.into_iter().map(|(person, _)| (person.id, person.name)).collect();
     let roles = || {
         let choices = [Role::Responder, Role::Viewer, Role::Admin].map(|role| Choice::new(role.as_str(), role_word(words, role)));
@@ -183,7 +240,25 @@ async fn page(
             let form = Form::new(reader, format!("role-{place}"), "/users/role", &words.user_role_go).looking("");
             form.holding("user", user.name.as_str()).with([roles().value(user.role.as_str())]).about(&user.name)
         };
+        let team = || {
+            let form = Form::new(reader, format!("team-{place}"), "/users/team", &words.user_team_go).looking("");
+            let choices = [
+                (TeamRole::Responder.as_str(), words.role_responder.as_str()),
+                ("lead", &words.role_lead),
+                ("", &words.role_none),
+            ];
+            let choices = choices.map(|(word, shown)| Choice::new(word, shown));
+            form.holding("user", user.name.as_str()).explained(&words.user_team_how).about(&user.name).with([
+                Field::plain("team", &words.user_team, Input::Choice(Choice::names(&team_names))),
+                Field::plain("role", &words.user_role, Input::Choice(choices.into())),
+            ])
+        };
+        let own_teams = team_roles.iter().filter(|row| row.user_id == user.id);
         Line {
+            teams: own_teams.map(|row| (row.team.clone(), team_role_word(words, row.role))).collect(),
+            team: (!is_reader && !team_names.is_empty()).then(team),
+            has_second_factor: with_factor.contains(&user.id),
+            sessions: format!("/users/{}/sessions", user.id),
             person: people
                 .iter()
                 .find(|(id, name)| Some(*id) == user.person_id && *name != user.name)
@@ -244,6 +319,7 @@ pub(in crate::dashboard) async fn show_mine(State(app): State<Arc<App>>, Extensi
 pub(in crate::dashboard) async fn change_mine(
     State(pages): State<Arc<Dashboard>>,
     Extension(reader): Extension<Reader>,
+    headers: HeaderMap,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let app = &pages.app;
@@ -276,7 +352,8 @@ pub(in crate::dashboard) async fn change_mine(
     };
     engine.carry_out(reader.doer(), async |work| users::set_password(work, user.id, &hashed).await).await?;
     let mut response = go_to("/?done=password");
-    session::give(&mut response, &session::begin(engine, user.id, &user.name).await?, reader.secure);
+    let from = session::came_from(reader.address, &headers);
+    session::give(&mut response, &session::begin(engine, user.id, &user.name, &from).await?, reader.secure);
     Ok(response)
 }
 

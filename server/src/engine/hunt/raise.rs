@@ -138,6 +138,8 @@ pub struct RaiseRequest {
     pub flaps: bool,
     /// The alarms that its sender is bound to.
     pub bounds: Option<Bounds>,
+    /// The team in whose name somebody raises it by hand, where they may do so for single teams alone.
+    pub for_team: Option<String>,
 }
 
 /// What could not be taken as it was sent.
@@ -179,6 +181,7 @@ impl Default for RaiseRequest {
             only_handset: None,
             word_until: None,
             needs: Words::default(),
+            for_team: None,
             idempotency: None,
             barista: None,
             group_key: None,
@@ -602,6 +605,7 @@ pub(in crate::engine) fn rule_for<'r>(rules: &'r [PolicyRuleRow], request: &Rais
 /// The one team that a request asks for, when it asks for nobody else.
 pub(in crate::engine) fn team_asked_for(request: &RaiseRequest) -> Option<&str> {
     match &request.ring[..] {
+        _ if request.for_team.is_some() => request.for_team.as_deref(),
         [Named::Team(name)] => Some(name),
         _ => None,
     }

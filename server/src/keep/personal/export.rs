@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::audit::{Line, Operation};
 use crate::ids::{AnswerId, CalleeId, InboundSmsId, PersonId, ScheduleId, SmsId};
 use crate::keep::people::PersonError;
+use crate::keep::users::teams::Standing;
 use crate::roster::Change;
 use crate::store::audit::{AuditFilter, AuditRow};
 use crate::store::{Store, StoreError, Work};
@@ -201,6 +202,17 @@ impl Export {
         let told = db.told(person).await?;
         let emails = db.emails().await?.remove(&person).unwrap_or_default();
         let (logins, _) = db.users_of(person).await?;
+        let (mut standings, mut sessions) = (Vec::new(), Vec::new());
+        for name in &logins {
+            let Some(user) = db.user_by_name(name).await? else { continue };
+            let standing = Standing::of(&mut db, &user).await?;
+            let factor = db.second_factor(user.id).await?.and_then(|own| own.confirmed_at);
+            standings.push(json!({ "name": name, "role": standing.role, "teams": standing.teams, "second_factor_since": factor.map(instant) }));
+            let rows = db.sessions_of(user.id, DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH).await?.into_iter();
+            sessions.extend(rows.map(|own| {
+                json!({ "since": instant(own.created_at), "last_used_at": instant(own.last_used_at), "address": own.address, "browser": own.browser })
+            }));
+        }
         let quiet = db.quiet_hours().await?.into_iter().filter(|own| own.person == Some(person));
         let quiet: Vec<Value> = quiet
             .map(|own| json!({ "from": own.from.to_string(), "to": own.to.to_string(), "zone": own.zone.name(), "up_to": own.up_to.as_str() }))
@@ -229,6 +241,8 @@ impl Export {
             "numbers": self.numbers,
             "emails": emails,
             "logins": logins,
+            "roles": standings,
+            "sessions": sessions,
             "teams": teams,
             "told": {
                 "alarm_texts": told.alarm_texts.as_str(), "shift_minutes": told.shift_minutes, "put_on_duty": told.put_on_duty,

@@ -3,38 +3,10 @@
 use chrono::{DateTime, Utc};
 
 use crate::ids::{PersonId, UserId};
+pub use crate::rights::roles::Role;
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
-
-/// What a user may do; each role may do what the ones before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Sees the pages, numbers masked.
-    Viewer,
-    /// Sees numbers and acts on alarms.
-    Responder,
-    /// Changes handsets and people.
-    Admin,
-}
-
-impl Role {
-    /// The word used on the command line and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Responder => "responder",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// The role of that word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Viewer, Self::Responder, Self::Admin].into_iter().find(|role| role.as_str() == word)
-    }
-}
 
 row! {
     /// A user as it is stored.
@@ -75,6 +47,8 @@ row! {
         pub person_name: Option<String>,
         /// When the session was last noted as used.
         pub last_used_at: DateTime<Utc>,
+        /// Codes of an app are asked for when they log in.
+        pub has_second_factor: bool,
     }
 }
 
@@ -88,6 +62,8 @@ statements! {
     BY_NAME = ["SELECT * FROM users WHERE name = $1"];
     /// One of them.
     BY_ID = ["SELECT * FROM users WHERE id = $1"];
+    /// One of them, until the transaction is over.
+    LOCK = ["SELECT * FROM users WHERE id = $1" for_update];
     /// All of them.
     LIST = ["SELECT * FROM users ORDER BY name"];
     /// How many there are.
@@ -102,16 +78,20 @@ statements! {
     ENABLE = ["UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL"];
     /// A new session.
     INSERT_SESSION = [
-        "INSERT INTO sessions (token_hash, user_id, created_at, expires_at, last_used_at) VALUES ($1, $2, $3, $4, $3)"
+        "INSERT INTO sessions (token_hash, user_id, created_at, expires_at, last_used_at, address, browser)
+         VALUES ($1, $2, $3, $4, $3, $5, $6)"
     ];
     /// A session that is still good, of a user who still may.
     SESSION = [
-        "SELECT s.user_id, s.last_used_at, u.name, u.role, u.language, p.name AS person_name
+        "SELECT s.user_id, s.last_used_at, u.name, u.role, u.language, p.name AS person_name,
+                EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_second_factor
          FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN people p ON p.id = u.person_id
          WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.last_used_at > $3 AND u.disabled_at IS NULL"
     ];
     /// It was used.
-    TOUCH_SESSION = ["UPDATE sessions SET last_used_at = $2 WHERE token_hash = $1 AND last_used_at < $2"];
+    TOUCH_SESSION = [
+        "UPDATE sessions SET last_used_at = $2, address = COALESCE($3, address) WHERE token_hash = $1 AND last_used_at < $2"
+    ];
     /// Logged out.
     DELETE_SESSION = ["DELETE FROM sessions WHERE token_hash = $1"];
     /// Logged out everywhere.
@@ -137,6 +117,15 @@ pub struct NewUser {
     pub created_at: DateTime<Utc>,
 }
 
+/// From where a session is begun.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CameFrom {
+    /// The address, behind trusted proxies.
+    pub address: Option<String>,
+    /// What kind of browser, in words.
+    pub browser: Option<String>,
+}
+
 impl Db<'_> {
     /// Adds a user; false when the name is taken.
     pub async fn insert_user(&mut self, user: &NewUser) -> Result<bool> {
@@ -147,6 +136,11 @@ impl Db<'_> {
     /// One user.
     pub async fn user(&mut self, id: UserId) -> Result<Option<UserRow>> {
         fetch_optional!(self, BY_ID, id)
+    }
+
+    /// One user, whom nobody else changes before this transaction is over.
+    pub async fn lock_user(&mut self, id: UserId) -> Result<Option<UserRow>> {
+        fetch_optional!(self, LOCK, id)
     }
 
     /// The user with a name.
@@ -193,8 +187,10 @@ impl Db<'_> {
         user: UserId,
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
+        from: &CameFrom,
     ) -> Result<()> {
-        execute!(self, INSERT_SESSION, token_hash, user, now, expires_at).map(|_| ())
+        let (address, browser) = (from.address.as_deref(), from.browser.as_deref());
+        execute!(self, INSERT_SESSION, token_hash, user, now, expires_at, address, browser).map(|_| ())
     }
 
     /// Whose session it is; `None` when it is none, has expired, was not used since `idle_since`, or its user is disabled.
@@ -207,9 +203,9 @@ impl Db<'_> {
         fetch_optional!(self, SESSION, token_hash, now, idle_since)
     }
 
-    /// Notes that a session is in use.
-    pub async fn touch_session(&mut self, token_hash: &[u8], now: DateTime<Utc>) -> Result<()> {
-        execute!(self, TOUCH_SESSION, token_hash, now).map(|_| ())
+    /// Notes that a session is in use, and from where if that is known.
+    pub async fn touch_session(&mut self, token_hash: &[u8], now: DateTime<Utc>, address: Option<&str>) -> Result<()> {
+        execute!(self, TOUCH_SESSION, token_hash, now, address).map(|_| ())
     }
 
     /// Ends a session.

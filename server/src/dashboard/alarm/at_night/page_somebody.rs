@@ -19,6 +19,7 @@ use crate::dashboard::frame::page::{Frame, at, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{Words, escape, fill, fill_text};
+use crate::dashboard::reach::{self, Callable};
 use crate::engine::rehearsal::Rehearsal;
 use crate::engine::{EngineError, NamedBy, RaiseRequest};
 use crate::ids::hex;
@@ -141,7 +142,8 @@ pub(in crate::dashboard) async fn send(
         return page(&app, &reader, &draft, None, Some(wrong)).await;
     }
     let Some(named) = draft.named() else { return Err(Refusal::Garbled) };
-    let request = draft.request(&app, &reader, named);
+    let for_team = reach::calls_for(&mut app.engine.store.read().await?.db(), &reader, &named).await?;
+    let request = RaiseRequest { for_team, ..draft.request(&app, &reader, named) };
     let form = Some(fields.get("form")).filter(|form| form.len() == FORM_LENGTH && form.bytes().all(|b| b.is_ascii_hexdigit()));
     let sends = fields.get("act") == "send";
     // What was sent before is not looked at anew: by now its people may be others.
@@ -233,12 +235,11 @@ async fn page(
     let (words, now) = (reader.words, app.engine.clock.now());
     let roster = app.engine.store.read().await?.db().roster_from(now).await?;
     let choice = |kind: &str, name: &str, label: &str| Choice::new(format!("{kind}:{name}"), fill_text(label, &[("name", name)]));
-    let mut people: Vec<&str> = roster.people.values().map(|person| person.name.as_str()).collect();
-    people.sort_unstable();
+    let callable = Callable::of(reader, &roster);
     let mut whom = vec![Choice::new("", words.call_somebody_choose.as_str())];
-    whom.extend(roster.teams.iter().map(|team| choice("team", &team.name, &words.call_somebody_team)));
-    whom.extend(roster.schedules.iter().map(|own| choice("schedule", &own.name, &words.call_somebody_schedule)));
-    whom.extend(people.into_iter().map(|name| choice("person", name, "{name}")));
+    whom.extend(callable.teams.iter().map(|name| choice("team", name, &words.call_somebody_team)));
+    whom.extend(callable.schedules.iter().map(|name| choice("schedule", name, &words.call_somebody_schedule)));
+    whom.extend(callable.people.iter().map(|name| choice("person", name, "{name}")));
     let meant = |priority: Priority| match priority {
         Priority::Critical => &words.call_somebody_critical,
         Priority::High => &words.call_somebody_high,

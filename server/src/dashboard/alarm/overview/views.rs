@@ -76,6 +76,8 @@ struct Row {
     alarms: Vec<String>,
     /// The confirmed answer that was on it; empty where nobody has them.
     seen: String,
+    /// The reader may take all of them here.
+    can_press: bool,
 }
 
 #[derive(Template)]
@@ -85,7 +87,6 @@ struct DensePart<'r> {
     words: &'static Words,
     rows: Vec<Row>,
     more: Option<String>,
-    can_press: bool,
     /// What is wrong beside, and does not keep anybody from being rung.
     troubles: Vec<Trouble>,
 }
@@ -133,14 +134,14 @@ fn dense<'r>(reader: &'r Reader, board: &Board, view: View, troubles: Vec<Troubl
     DensePart {
         reader,
         words,
-        rows: board.open.iter().filter_map(|hunt| row(reader, hunt)).collect(),
+        rows: board.open.iter().filter_map(|hunt| row(reader, hunt, view)).collect(),
         more: (board.more_open > 0).then(|| fill_text(&words.open_more, &[("count", &board.more_open.to_string())])),
-        can_press: view == View::Dense && reader.responds(),
         troubles,
     }
 }
 
-fn row(reader: &Reader, hunt: &OpenHunt) -> Option<Row> {
+fn row(reader: &Reader, hunt: &OpenHunt, view: View) -> Option<Row> {
+    let reader = &*reader.on_alarms(&hunt.teams);
     let words = reader.words;
     let (first, others) = hunt.alarms.split_first()?;
     let rung = |callee| hunt.rungs.iter().find(|rung| rung.id == callee);
@@ -158,6 +159,7 @@ fn row(reader: &Reader, hunt: &OpenHunt) -> Option<Row> {
         who: if names.is_empty() { words.dense_nobody.clone() } else { names.join(words.list_comma.as_str()) },
         alarms: hunt.alarms.iter().map(|alarm| alarm.id.to_string()).collect(),
         seen: hunt.seen(),
+        can_press: view == View::Dense && reader.responds(),
     })
 }
 
