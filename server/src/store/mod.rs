@@ -760,6 +760,7 @@ impl Store {
             watch::first_steps::ALL,
             lines::sms::ALL,
             lines::texts::ALL,
+            access::identities::ALL,
             access::users::ALL,
             lines::webhooks::ALL,
         ]

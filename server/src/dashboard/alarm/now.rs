@@ -63,6 +63,8 @@ pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str
         "user_disabled" => Some(&words.done_user_disabled),
         "user_enabled" => Some(&words.done_user_enabled),
         "password" => Some(&words.done_password),
+        "connected" => Some(&words.done_connected),
+        "disconnected" => Some(&words.done_disconnected),
         _ => None,
     }
 }

@@ -27,6 +27,7 @@ pub(in crate::dashboard) enum Place {
     Audit,
     PersonalOf(PersonId),
     Password,
+    Identities,
     Policies,
     NewPolicy,
     Policy(PolicyId),
@@ -58,7 +59,7 @@ pub(in crate::dashboard) enum Place {
 }
 
 /// The pages that are about nothing single, and where they are.
-const FIXED: [(&str, Place); 34] = [
+const FIXED: [(&str, Place); 35] = [
     ("/", Place::Now),
     ("/alarms", Place::Alarms),
     ("/handsets", Place::Handsets),
@@ -72,6 +73,7 @@ const FIXED: [(&str, Place); 34] = [
     ("/system", Place::System),
     ("/audit", Place::Audit),
     ("/password", Place::Password),
+    ("/password/identities", Place::Identities),
     ("/policies", Place::Policies),
     ("/policies/new", Place::NewPolicy),
     ("/policies/rules", Place::Rules),

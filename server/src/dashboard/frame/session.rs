@@ -70,13 +70,31 @@ async fn touch(engine: &Engine, token_hash: &[u8; 32], now: DateTime<Utc>) -> Re
 /// When the database fails.
 pub(in crate::dashboard) async fn begin(engine: &Engine, user: UserId, name: &str) -> Result<String, StoreError> {
     let token = secrets::random::<32>();
+    begin_as(engine, (user, name), &token, LONGEST, None).await?;
+    Ok(token)
+}
+
+/// Begins a session under this token, which lasts no longer than that; `by`: who else says who that is.
+///
+/// # Errors
+/// When the database fails.
+pub(in crate::dashboard) async fn begin_as(
+    engine: &Engine,
+    (user, name): (UserId, &str),
+    token: &str,
+    lasts: TimeDelta,
+    by: Option<&str>,
+) -> Result<(), StoreError> {
     let now = engine.clock.now();
     let mut work = engine.work(Doer::User { name: name.to_owned() }).await?;
     work.db().forget_sessions(now, now - LONGEST_IDLE).await?;
-    work.db().insert_session(&hash(&token), user, now, now + LONGEST).await?;
-    work.note(Line::new(Operation::UserLoggedIn).of(user).named(name));
-    work.commit().await?;
-    Ok(token)
+    work.db().insert_session(&hash(token), user, now, now + lasts).await?;
+    let line = Line::new(Operation::UserLoggedIn).of(user).named(name);
+    work.note(match by {
+        Some(by) => line.after(serde_json::json!({ "by": by })),
+        None => line,
+    });
+    work.commit().await
 }
 
 /// Ends a session.

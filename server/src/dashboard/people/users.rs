@@ -10,6 +10,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
+use super::identities::by_word;
 use crate::app::App;
 use crate::dashboard::Dashboard;
 use crate::dashboard::alarm::now;
@@ -37,6 +38,10 @@ struct Line {
     disabled: bool,
     /// By which they get another role; none for whoever looks.
     role: Option<Form>,
+    /// By what they log in.
+    by: String,
+    /// Somebody else says who they are.
+    is_connected: bool,
 }
 
 /// What a role may do.
@@ -131,6 +136,18 @@ pub(in crate::dashboard) async fn enable(
     set_disabled(&app, &reader, &fields, false).await
 }
 
+/// `POST /users/disconnect`: nobody else says any more who they are.
+pub(in crate::dashboard) async fn disconnect(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let user = other_user(&app, &reader, &fields).await?;
+    app.engine.carry_out(reader.doer(), async |work| crate::keep::identities::disconnect(work, &user.name).await).await?;
+    tracing::info!(user.name = %user.name, by = %reader.known_as(), "a user is known by no provider any more");
+    Ok(go_to("/users?done=disconnected"))
+}
+
 async fn set_disabled(app: &App, reader: &Reader, fields: &Fields, disabled: bool) -> Result<Response, Refusal> {
     let user = other_user(app, reader, fields).await?;
     app.engine.carry_out(reader.doer(), async |work| users::set_disabled(work, &user.name, disabled).await).await?;
@@ -171,7 +188,7 @@ async fn page(
     let words = reader.words;
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
-    let (rows, people) = (db.users().await?, db.people().await?);
+    let (rows, people, known) = (db.users().await?, db.people().await?, db.identities().await?);
     let people: Vec<(PersonId, String)> = people.into_iter().map(|(person, _)| (person.id, person.name)).collect();
     let roles = || {
         let choices = [Role::Responder, Role::Viewer, Role::Admin].map(|role| Choice::new(role.as_str(), role_word(words, role)));
@@ -183,7 +200,12 @@ async fn page(
             let form = Form::new(reader, format!("role-{place}"), "/users/role", &words.user_role_go).looking("");
             form.holding("user", user.name.as_str()).with([roles().value(user.role.as_str())]).about(&user.name)
         };
+        let elsewhere = known.iter().filter(|known| known.user_id == user.id).map(|known| by_word(app, words, known));
+        let password = users::has_password(&user).then(|| words.login_password.clone());
+        let by: Vec<String> = password.into_iter().chain(elsewhere).collect();
         Line {
+            is_connected: known.iter().any(|known| known.user_id == user.id),
+            by: fill_text(&words.user_by, &[("by", &by.join(", "))]),
             person: people
                 .iter()
                 .find(|(id, name)| Some(*id) == user.person_id && *name != user.name)
@@ -233,6 +255,8 @@ struct MyPasswordPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
     form: Form,
+    /// There is somebody else who may say who one is.
+    known_elsewhere: bool,
 }
 
 /// `GET /password`
@@ -290,5 +314,6 @@ fn my_page(app: &App, reader: &Reader, status: StatusCode, wrong: Option<Wrong>)
         field("new", &words.password_new).completed("new-password").how(&words.setup_bad_password),
         field("again", &words.password_again).completed("new-password"),
     ]);
-    html(status, &MyPasswordPage { frame, words, form: form.saying(wrong.as_ref()) })
+    let known_elsewhere = app.access.oidc.offer().is_some() || app.config().identity.user_header.is_some();
+    html(status, &MyPasswordPage { frame, words, form: form.saying(wrong.as_ref()), known_elsewhere })
 }
