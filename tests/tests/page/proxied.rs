@@ -47,7 +47,7 @@ async fn whom_a_trusted_proxy_names_is_in(home: Home) {
     let server = behind(home, "127.0.0.1").start().await;
     let mut lin = named(&server, "lin", "staff, oncall");
     let page = follow(&mut lin, "/handsets").await;
-    assert!(page.status == 200 && page.shows("lin") && page.shows("Responder"), "{}", page.body);
+    assert!(page.status == 200 && page.shows("lin") && page.shows("<small>responder</small>"), "{}", page.body);
     assert_eq!(lin.get("/users").await.status, 403);
     let mut boss = named(&server, "boss", "chiefs|staff");
     let users = follow(&mut boss, "/users").await;
@@ -113,5 +113,5 @@ async fn an_account_that_is_there_is_connected_by_its_owner(home: Home) {
     assert!(page.shows("Connect with the proxy, as lin"), "{}", page.body);
     assert_eq!(lin.post("/login/proxy/connect", &[]).await.location(), "/password/identities?done=connected");
     let mut again = named(&server, "lin", "oncall");
-    assert!(follow(&mut again, "/").await.shows("Responder"));
+    assert!(follow(&mut again, "/").await.shows("<small>responder</small>"));
 }

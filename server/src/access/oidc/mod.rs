@@ -8,6 +8,7 @@ mod signature;
 pub mod ticket;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,6 +17,7 @@ use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use self::asking::Unanswered;
 use self::signature::{BadSignature, Key, Token};
@@ -28,11 +30,15 @@ use crate::identity::token::{self, Expected, Wrong};
 use crate::store::access::users::Role;
 
 /// What a provider says of itself is asked again after so long, where somebody is to be sent there: only one that answers is worth it.
-const SEEN_LATELY: TimeDelta = TimeDelta::seconds(30);
+const SEEN_LATELY: TimeDelta = TimeDelta::seconds(5);
 /// The same, and its keys, where somebody comes back from there. A key that it gave up is good for no longer.
 const KEPT_FOR: TimeDelta = TimeDelta::hours(1);
 /// A key that nobody knows makes the keys be read again, at most this often: whoever makes up names of keys must not make us ask all the time.
 const KEYS_AGAIN: TimeDelta = TimeDelta::seconds(60);
+/// All that is asked for one login takes no longer together.
+const ALTOGETHER: Duration = Duration::from_secs(8);
+/// So many codes are taken there at once: whoever makes some up keeps it no busier than that, and us neither.
+const AT_ONCE: usize = 16;
 /// One that did not answer is left alone for so long.
 const LEFT_ALONE: TimeDelta = TimeDelta::seconds(10);
 /// For so long the login page says that it did not answer.
@@ -135,6 +141,7 @@ pub struct Oidc {
     config: Arc<Live>,
     clock: Clock,
     client: Option<Client>,
+    places: Semaphore,
     /// Held by whoever asks it something: those who want the same wait for that, for as long as asking may take, and then know it too.
     known: tokio::sync::Mutex<Known>,
     /// Since when it has not answered.
@@ -173,6 +180,7 @@ impl Oidc {
             config,
             clock,
             client: client.ok(),
+            places: Semaphore::new(AT_ONCE),
             known: tokio::sync::Mutex::default(),
             away_since: Mutex::default(),
             leaves_by: Mutex::default(),
@@ -228,9 +236,15 @@ impl Oidc {
     /// # Errors
     /// Why nobody comes in by it.
     pub async fn claims(&self, back: ComingBack<'_>) -> Result<(String, Value), Failure> {
+        let asked = tokio::time::timeout(ALTOGETHER, self.checked_claims(back)).await;
+        asked.unwrap_or_else(|_| Err(self.unanswered(Unanswered::Slow.into())))
+    }
+
+    async fn checked_claims(&self, back: ComingBack<'_>) -> Result<(String, Value), Failure> {
         let config: &Config = &self.config;
         let (issuer, client_id) = named(&config.identity)?;
         let client = self.client()?;
+        let _place = self.places.acquire().await.map_err(|_| Failure::NotSetUp)?;
         let metadata = self.metadata(issuer, KEPT_FOR).await?;
         let answer = asking::token(client, &metadata, &config.identity, back).await;
         let (status, body) = answer.map_err(|why| self.unanswered(why.into()))?;

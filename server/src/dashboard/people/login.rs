@@ -22,6 +22,7 @@ use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::session;
 use crate::dashboard::frame::session::Cookies;
 use crate::dashboard::frame::throttle::{From, TooSoon};
+use crate::dashboard::frame::vouched;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::dashboard::query::asked;
 
@@ -101,6 +102,7 @@ pub(in crate::dashboard) async fn enter(
     tracing::info!(user.name = %user.name, "logged in");
     let mut response = go_to(&next.to_string());
     session::give(&mut response, &token, reader.secure);
+    vouched::over(&mut response, reader.secure);
     if device.is_none() {
         session::set_cookie(&mut response, device::COOKIE, &dashboard.devices.cookie(&user.name), device::LASTS, reader.secure);
     }

@@ -54,8 +54,8 @@ statements! {
     ];
     /// A user's sessions end.
     DELETE_SESSIONS = ["DELETE FROM sessions WHERE user_id = $1"];
-    /// A session goes on for longer.
-    EXTEND_SESSION = ["UPDATE sessions SET expires_at = $3 WHERE token_hash = $1 AND user_id = $2"];
+    /// A session goes on for longer; one by a password may have longer already.
+    EXTEND_SESSION = ["UPDATE sessions SET expires_at = $3 WHERE token_hash = $1 AND user_id = $2 AND expires_at < $3"];
     /// A login has come back.
     USE_LOGIN = ["INSERT INTO used_logins (login_hash, used_at) VALUES ($1, $2) ON CONFLICT (login_hash) DO NOTHING"];
     /// Those that are too old anyway.
@@ -121,7 +121,7 @@ impl Db<'_> {
         execute!(self, DELETE_SESSIONS, user)
     }
 
-    /// Lets a session of this user go on for longer; false when it is none of theirs.
+    /// Lets a session of this user go on for longer; false when it is none of theirs, or has as long anyway.
     pub async fn extend_session(&mut self, token_hash: &[u8], user: UserId, expires_at: DateTime<Utc>) -> Result<bool> {
         changed_one!(self, EXTEND_SESSION, token_hash, user, expires_at)
     }

@@ -2,8 +2,8 @@
 
 use axum::http::HeaderName;
 
-use super::reading::{SecretText, provider_url};
-use super::{Key, Switch, Value, ValueKind};
+use crate::config::reading::{SecretText, provider_url};
+use crate::config::{Key, Switch, Value, ValueKind};
 use crate::identity::{ROLE_WORDS, meaning};
 
 /// Longest word of a provider, name of a claim, or name of its own.
@@ -108,7 +108,7 @@ fn scope(text: &str) -> Result<String, String> {
 }
 
 /// The keys of this section, in the order of the manual.
-pub(super) const KEYS: &[Key] = &[
+pub(in crate::config) const KEYS: &[Key] = &[
     Key {
         path: "identity.issuer",
         env: "AUTOCALL_IDENTITY_ISSUER",

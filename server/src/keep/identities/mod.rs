@@ -6,12 +6,12 @@
 
 use serde_json::json;
 
-use super::roster::RosterError;
-use super::roster::forms::TeamForm;
-use super::roster::teams;
-use super::users::{self, UserError};
 use crate::audit::{Line, Operation};
 use crate::ids::{IdentityId, PersonId, UserId};
+use crate::keep::roster::RosterError;
+use crate::keep::roster::forms::TeamForm;
+use crate::keep::roster::teams;
+use crate::keep::users::{self, UserError};
 use crate::roster::Roster;
 use crate::store::access::users::{NewUser, Role, UserRow};
 use crate::store::{StoreError, Work};
