@@ -197,7 +197,7 @@ impl Config {
             .flat_map(|(key, networks)| networks.iter().map(move |network| (key, network)))
             .filter(|(_, network)| network.prefix_len() == 0)
             .map(|(key, network)| format!("http.{key} holds {network}, which is everybody; name your own networks instead"));
-        everybody.chain(proxy).chain(self.path_in_front()).collect()
+        everybody.chain(proxy).chain(self.path_in_front()).chain(self.identity.oddities(&self.http)).collect()
     }
 
     /// A path in front that cannot be told from the server's own.

@@ -3,7 +3,7 @@
 use axum::http::HeaderName;
 
 use crate::config::reading::{SecretText, provider_url};
-use crate::config::{Key, Switch, Value, ValueKind};
+use crate::config::{HttpConfig, Key, Switch, Value, ValueKind};
 use crate::identity::{ROLE_WORDS, meaning};
 
 /// Longest word of a provider, name of a claim, or name of its own.
@@ -61,6 +61,28 @@ impl Default for IdentityConfig {
             user_header: None,
             groups_header: None,
         }
+    }
+}
+
+impl IdentityConfig {
+    /// What lets nobody in, though it looks as if it should.
+    pub(in crate::config) fn oddities(&self, http: &HttpConfig) -> Vec<String> {
+        let (is_provider, is_proxy) = (self.issuer.is_some(), self.user_header.is_some());
+        let all = [
+            (
+                is_provider && self.client_id.is_none(),
+                "identity.issuer names a provider, but there is no identity.client_id: nobody can log in by it",
+            ),
+            (
+                (is_provider || is_proxy) && self.roles.is_empty(),
+                "identity.roles gives nobody a role: nobody can log in by a provider or a proxy; write roles = [\"oncall = responder\"] below [identity]",
+            ),
+            (
+                is_proxy && http.trusted_proxies.is_empty(),
+                "identity.user_header is believed from http.trusted_proxies alone, and there are none: nobody can log in by it",
+            ),
+        ];
+        all.into_iter().filter(|(is_odd, _)| *is_odd).map(|(_, sentence)| sentence.to_owned()).collect()
     }
 }
 
@@ -295,6 +317,20 @@ mod tests {
         assert_eq!(config.identity.roles[1], ("CN=b,OU=c".to_owned(), "admin".to_owned()));
         assert!(set("identity.roles", list(&["a = boss"])).unwrap_err().contains("viewer, responder, admin"));
         assert!(set("identity.roles", list(&["a"])).is_err());
+    }
+
+    #[test]
+    fn what_lets_nobody_in_is_told() {
+        let loaded = |env: &[(&str, &str)]| {
+            let lookup = |name: &str| env.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned());
+            Config::load(None, lookup, crate::config::Overrides::default()).unwrap().warnings
+        };
+        let roles = ("AUTOCALL_IDENTITY_ROLES", "oncall = responder");
+        let issuer = ("AUTOCALL_IDENTITY_ISSUER", "https://id.example.org");
+        assert_eq!(loaded(&[]).len(), 0);
+        assert_eq!(loaded(&[issuer, ("AUTOCALL_IDENTITY_CLIENT_ID", "autocall"), roles]).len(), 0);
+        let told = loaded(&[issuer, ("AUTOCALL_IDENTITY_USER_HEADER", "Remote-User")]);
+        assert_eq!(told.len(), 3, "{told:?}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::keep::users::has_password;
 use crate::store::access::identities::IdentityRow;
 
 #[derive(Template)]
-#[template(path = "people/identities.html")]
+#[template(path = "people/elsewhere/identities.html")]
 struct IdentitiesPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,

@@ -104,7 +104,7 @@ impl Why {
 }
 
 #[derive(Template)]
-#[template(path = "people/onward.html")]
+#[template(path = "people/elsewhere/onward.html")]
 struct OnwardPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,

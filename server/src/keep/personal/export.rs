@@ -201,6 +201,12 @@ impl Export {
         let told = db.told(person).await?;
         let emails = db.emails().await?.remove(&person).unwrap_or_default();
         let (logins, _) = db.users_of(person).await?;
+        let known_elsewhere: Vec<Value> = db
+            .identities_of_person(person)
+            .await?
+            .iter()
+            .map(|own| json!({ "issuer": own.issuer, "subject": own.subject, "last_used_at": instant(own.last_used_at) }))
+            .collect();
         let quiet = db.quiet_hours().await?.into_iter().filter(|own| own.person == Some(person));
         let quiet: Vec<Value> = quiet
             .map(|own| json!({ "from": own.from.to_string(), "to": own.to.to_string(), "zone": own.zone.name(), "up_to": own.up_to.as_str() }))
@@ -229,6 +235,7 @@ impl Export {
             "numbers": self.numbers,
             "emails": emails,
             "logins": logins,
+            "known_elsewhere": known_elsewhere,
             "teams": teams,
             "told": {
                 "alarm_texts": told.alarm_texts.as_str(), "shift_minutes": told.shift_minutes, "put_on_duty": told.put_on_duty,

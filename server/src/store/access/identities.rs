@@ -43,6 +43,11 @@ statements! {
     OF_USER = [
         "SELECT id, issuer, subject, user_id, last_used_at FROM identities WHERE user_id = $1 ORDER BY issuer, subject LIMIT 20"
     ];
+    /// Those of the users who are a person.
+    OF_PERSON = [
+        "SELECT i.id, i.issuer, i.subject, i.user_id, i.last_used_at FROM users u JOIN identities i ON i.user_id = u.id
+         WHERE u.person_id = $1 ORDER BY i.issuer, i.subject LIMIT 100"
+    ];
     /// A user is known nowhere else any more.
     DELETE_OF_USER = ["DELETE FROM identities WHERE user_id = $1"];
     /// The users who are a person.
@@ -97,6 +102,11 @@ impl Db<'_> {
     /// By what one user is.
     pub async fn identities_of(&mut self, user: UserId) -> Result<Vec<IdentityRow>> {
         fetch_all!(self, OF_USER, user)
+    }
+
+    /// By what a person is, whatever they log in with.
+    pub async fn identities_of_person(&mut self, person: PersonId) -> Result<Vec<IdentityRow>> {
+        fetch_all!(self, OF_PERSON, person)
     }
 
     /// A user is known nowhere else any more. Gives how many were taken away.
