@@ -54,7 +54,7 @@ statements! {
     USER_OF_PERSON = ["SELECT count(*) AS users FROM users WHERE person_id = $1"];
     /// Administrators who can come in by a password.
     OTHER_ADMINS_BY_PASSWORD = [
-        "SELECT count(*) AS users FROM users u WHERE u.role = 'admin' AND u.disabled_at IS NULL AND u.id <> $1 AND u.password_hash LIKE '$argon2%'
+        "SELECT count(*) AS users FROM users u WHERE u.role = 'admin' AND u.disabled_at IS NULL AND u.id <> $1 AND u.password_hash LIKE '_argon2%'
            AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.user_id = u.id)"
     ];
     /// A user's sessions end.
