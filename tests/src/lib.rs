@@ -12,6 +12,7 @@ pub mod front;
 pub mod kept;
 pub mod mail;
 pub mod markdown;
+pub mod oidc;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod process;

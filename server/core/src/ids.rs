@@ -65,6 +65,8 @@ ids! {
     DeliveryId;
     /// Somebody who may open the pages.
     UserId;
+    /// By what somebody is known elsewhere.
+    IdentityId;
     /// People who answer for something together.
     TeamId;
     /// Who is on duty when.

@@ -10,6 +10,7 @@ pub mod coming;
 pub mod connect;
 pub mod cti;
 pub mod effort;
+pub mod identity;
 pub mod ids;
 pub mod line;
 pub mod needs;

@@ -6,12 +6,14 @@ pub mod doors;
 pub mod guard;
 pub mod keys;
 pub mod knocks;
+pub mod oidc;
 pub mod path_token;
 pub mod rates;
 pub mod received;
 pub mod refusals;
 pub mod senders;
 pub mod signed;
+pub mod trusted_header;
 pub mod whence;
 
 use std::sync::Arc;
@@ -21,8 +23,10 @@ use self::directory::Directory;
 use self::guard::Guard;
 use self::keys::Keys;
 use self::knocks::Knocks;
+use self::oidc::Oidc;
 use self::rates::Rates;
 use self::received::LastBodies;
+use self::trusted_header::TrustedHeader;
 use crate::clock::Clock;
 use crate::config::ProxySign;
 use crate::config::live::Live;
@@ -56,6 +60,10 @@ pub struct Access {
     pub received: LastBodies,
     /// Which phones knocked.
     pub knocks: Knocks,
+    /// The provider of logins.
+    pub oidc: Oidc,
+    /// What a proxy says of who somebody is.
+    pub trusted_header: TrustedHeader,
     /// A request came through a proxy that the configuration says nothing of.
     proxy_seen: AtomicBool,
 }
@@ -77,6 +85,8 @@ impl Access {
             rates: Rates::default(),
             received: LastBodies::kept_for(config.retention.bodies_minutes),
             knocks: Knocks::default(),
+            oidc: Oidc::new(Arc::clone(&config), clock.clone()),
+            trusted_header: TrustedHeader::default(),
             proxy_seen: AtomicBool::new(false),
             open_rights,
             config,

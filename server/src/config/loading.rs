@@ -199,7 +199,8 @@ impl Config {
             .flat_map(|(key, networks)| networks.iter().map(move |network| (key, network)))
             .filter(|(_, network)| network.prefix_len() == 0)
             .map(|(key, network)| format!("http.{key} holds {network}, which is everybody; name your own networks instead"));
-        everybody.chain(proxy).chain(self.path_in_front()).chain(self.open_lines()).chain(self.unused_certificate()).collect()
+        let ways = self.path_in_front().into_iter().chain(self.open_lines()).chain(self.unused_certificate());
+        everybody.chain(proxy).chain(ways).chain(self.identity.oddities(&self.http)).collect()
     }
 
     /// Connections to other computers on which somebody may read along, or pass as whom we mean.

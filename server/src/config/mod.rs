@@ -18,6 +18,7 @@ mod key;
 mod alarms;
 mod handsets;
 mod http;
+mod identity;
 mod kept;
 mod lines;
 pub mod live;
@@ -42,6 +43,7 @@ use crate::numbers::Region;
 pub use self::alarms::AlarmConfig;
 pub use self::handsets::{HandsetConfig, IdleForm, PlainPath, ProfileChoice};
 pub use self::http::{HttpConfig, ProxySign, TlsConfig};
+pub use self::identity::IdentityConfig;
 pub use self::kept::backup::BackupConfig;
 pub use self::kept::media::MediaConfig;
 pub use self::kept::phonecalls::{PhonecallsConfig, UnknownNumber};
@@ -55,7 +57,7 @@ pub use self::programs::barista::{BaristaConfig, HistoryForm};
 pub use self::programs::cti::CtiConfig;
 pub use self::programs::mail::MailConfig;
 pub use self::programs::shouts::{NumberForm, ShoutsConfig};
-pub use self::reading::SecretUrl;
+pub use self::reading::{SecretText, SecretUrl};
 pub use self::records::RecordsConfig;
 pub use self::roster::RosterConfig;
 pub use self::sms::SmsConfig;
@@ -77,6 +79,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Who may talk to the server, and its limits.
     pub http: HttpConfig,
+    /// Who else may say who somebody is.
+    pub identity: IdentityConfig,
     /// How handsets are served.
     pub handsets: HandsetConfig,
     /// How alarms are pursued.
@@ -119,6 +123,7 @@ impl Default for Config {
             default_region: Region::CN,
             log: LogConfig::default(),
             http: HttpConfig::default(),
+            identity: IdentityConfig::default(),
             handsets: HandsetConfig::default(),
             alarms: AlarmConfig::default(),
             barista: BaristaConfig::default(),
@@ -209,10 +214,11 @@ const KEYS: &[Key] = &[
     },
 ];
 
-const TABLES: [&[Key]; 18] = [
+const TABLES: [&[Key]; 19] = [
     KEYS,
     self::log::KEYS,
     self::http::KEYS,
+    self::identity::KEYS,
     self::handsets::KEYS,
     self::alarms::KEYS,
     self::programs::barista::KEYS,

@@ -62,6 +62,34 @@ impl fmt::Debug for SecretUrl {
     }
 }
 
+/// A secret that is no URL. Shown as stars; [`expose`](Self::expose) is for whoever uses it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(String);
+
+impl SecretText {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The secret itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"***\"")
+    }
+}
+
 pub(super) fn phones(value: &Value) -> Result<Vec<String>, String> {
     for phone in value.list() {
         // Any region will do to find what cannot be dialled at all; the default region is read when it is used.
@@ -153,6 +181,19 @@ pub(super) fn public_url(text: &str) -> Result<String, String> {
         return Err("must be http://… or https://…, with nothing after the path".to_owned());
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// The address of a provider of logins. It is kept as it is written: tokens name it letter for letter. What it says must not be changed on
+/// the way, so it speaks https, unless it is on this computer.
+pub(super) fn provider_url(text: &str) -> Result<String, String> {
+    public_url(text)?;
+    let url = reqwest::Url::parse(text).map_err(|error| format!("is no address: {error}"))?;
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    match url.scheme() == "https" || here {
+        true => Ok(text.to_owned()),
+        false => Err("must be https://…: whoever could change what it says could log in as anybody".to_owned()),
+    }
 }
 
 pub(super) fn secret_url(text: &str, schemes: &[&str]) -> Result<SecretUrl, String> {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
-use super::{Config, SecretUrl};
+use super::{Config, SecretText, SecretUrl};
 
 /// Longest secret that a file may hold, in bytes.
 const MOST_BYTES: u64 = 16 * 1024;
@@ -19,26 +19,27 @@ pub struct SecretKey {
     pub env: &'static str,
     /// The variable of the file.
     pub file_env: &'static str,
-    held: fn(&Config) -> Option<&SecretUrl>,
+    held: fn(&Config) -> Option<&str>,
 }
 
 macro_rules! secret_key {
-    ($path:literal, $env:literal, $($field:ident).+) => {
+    ($path:literal, $env:literal, $kind:ident, $($field:ident).+) => {
         SecretKey {
             path: $path,
             file_path: concat!($path, "_file"),
             env: $env,
             file_env: concat!($env, "_FILE"),
-            held: |config| config.$($field).+.as_ref(),
+            held: |config| config.$($field).+.as_ref().map($kind::expose),
         }
     };
 }
 
 /// Every key whose value is a secret.
-pub const SECRETS: [SecretKey; 3] = [
-    secret_key!("database_url", "DATABASE_URL", database_url),
-    secret_key!("redis_url", "REDIS_URL", redis_url),
-    secret_key!("notify.ping_url", "AUTOCALL_NOTIFY_PING_URL", notify.ping_url),
+pub const SECRETS: [SecretKey; 4] = [
+    secret_key!("database_url", "DATABASE_URL", SecretUrl, database_url),
+    secret_key!("redis_url", "REDIS_URL", SecretUrl, redis_url),
+    secret_key!("notify.ping_url", "AUTOCALL_NOTIFY_PING_URL", SecretUrl, notify.ping_url),
+    secret_key!("identity.client_secret", "AUTOCALL_IDENTITY_CLIENT_SECRET", SecretText, identity.client_secret),
 ];
 
 impl SecretKey {

@@ -36,6 +36,7 @@ use axum::routing::{any, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::access::oidc::ticket::Tickets;
 use crate::app::App;
 use crate::keep::users::Passwords;
 use crate::store::StoreError;
@@ -50,6 +51,7 @@ pub struct Dashboard {
     watching: Arc<frame::live::Watching>,
     first_login: people::first_login::FirstLogin,
     half_way: people::login::half_way::HalfWay,
+    tickets: Tickets,
 }
 
 impl Dashboard {
@@ -65,6 +67,7 @@ impl Dashboard {
             boards: alarm::read::Boards::default(),
             devices: frame::device::Devices::load(store).await?,
             watching: Arc::new(frame::live::Watching::new(config.http.max_pages, config.http.pages_per_user)),
+            tickets: Tickets::load(store).await?,
             first_login: people::first_login::FirstLogin::prepare(store, &config.data_dir, address).await?,
             half_way: people::login::half_way::HalfWay::load(store).await?,
             app: Arc::clone(&app),
@@ -100,6 +103,9 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
     let everybody = Router::new()
         .route("/login", get(people::login::show).post(people::login::enter))
         .route("/login/code", get(people::login::code::show).post(people::login::code::enter))
+        .route("/login/oidc", get(people::oidc::begin))
+        .route("/login/oidc/callback", get(people::oidc::back))
+        .route("/login/proxy", get(people::oidc::by_proxy))
         .route("/setup", get(people::first_login::show).post(people::first_login::make))
         .route("/live", get(frame::live::watch))
         .route("/lines", any(lines::moved))
@@ -134,6 +140,9 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/people/me/second-factor/codes", post(people::login::second_factor::renew_codes))
         .route("/people/me/second-factor/remove", post(people::login::second_factor::remove))
         .route("/password", get(people::users::show_mine).post(people::users::change_mine))
+        .route("/password/identities", get(people::identities::show))
+        .route("/login/oidc/connect", post(people::oidc::connect))
+        .route("/login/proxy/connect", post(people::oidc::connect_proxy))
         .route("/policies", get(policies::list::show))
         .route("/roster", get(duty::overview::show))
         .route("/roster/swaps", get(duty::swaps::show).post(duty::swaps::ask))
@@ -149,7 +158,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/shouts/{id}/calls", get(shouts::one::list))
         .route("/reports", get(reports::show))
         .route("/reports.csv", get(reports::file))
-        .route("/logout", post(people::login::leave))
+        .route("/logout", post(people::oidc::leave))
         .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_forms))
         .route_layer(from_fn_with_state(Arc::clone(app), reach::viewers));
     let responders = Router::new()
@@ -234,6 +243,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/users/disable", post(people::users::disable))
         .route("/users/enable", post(people::users::enable))
         .route("/users/reset", post(people::users::reset))
+        .route("/users/disconnect", post(people::users::disconnect))
         .route("/policies/new", get(policies::list::begin).post(policies::list::add))
         .route("/policies/rules", get(policies::rules::show).post(policies::rules::change))
         .route("/policies/{id}", get(policies::list::edit).post(policies::list::change))

@@ -103,6 +103,8 @@ const DECISIONS: &[(&str, &str, Of)] = &[
     ("POST", "/people/me/second-factor/codes", Of::Oneself),
     ("POST", "/people/me/second-factor/remove", Of::Oneself),
     ("POST", "/password", Of::Oneself),
+    ("POST", "/login/oidc/connect", Of::Oneself),
+    ("POST", "/login/proxy/connect", Of::Oneself),
     ("POST", "/logout", Of::Oneself),
     // What is set up.
     ("POST", "/handsets/add", Of::Everywhere),
@@ -134,6 +136,7 @@ const DECISIONS: &[(&str, &str, Of)] = &[
     ("POST", "/users/disable", Of::Everywhere),
     ("POST", "/users/enable", Of::Everywhere),
     ("POST", "/users/reset", Of::Everywhere),
+    ("POST", "/users/disconnect", Of::Everywhere),
     ("POST", "/users/second-factor", Of::Everywhere),
     ("POST", "/users/{id}/sessions/end", Of::Everywhere),
     ("POST", "/policies/new", Of::Everywhere),

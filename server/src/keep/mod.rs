@@ -6,6 +6,7 @@ pub mod do_not_call;
 pub mod doctor;
 pub mod first_steps;
 pub mod heartbeats;
+pub mod identities;
 pub mod keys;
 pub mod lines;
 pub mod media;

@@ -117,6 +117,8 @@ impl Passwords {
     /// # Errors
     /// When the server is stopping.
     pub async fn verify(&self, password: &str, user: Option<&UserRow>) -> Result<bool, UserError> {
+        // Whoever logs in by a provider alone has none: that takes as long to find out as that nobody has this name.
+        let user = user.filter(|user| has_password(user));
         let known = user.is_some();
         let hash = match user {
             Some(user) => user.password_hash.clone(),
@@ -135,6 +137,12 @@ impl Passwords {
         let _place = self.places.acquire().await.map_err(|_| UserError::Stopping)?;
         tokio::task::spawn_blocking(work).await.map_err(|_| UserError::Stopping)
     }
+}
+
+/// Whether somebody has a password, and not only a provider who says who they are.
+#[must_use]
+pub fn has_password(user: &UserRow) -> bool {
+    user.password_hash.starts_with('$')
 }
 
 /// A new random password that is easy to type: 80 bits.
@@ -173,7 +181,8 @@ impl Login {
     }
 }
 
-fn checked_name(name: &str) -> Result<String, UserError> {
+/// A name as a user may have it.
+pub(in crate::keep) fn checked_name(name: &str) -> Result<String, UserError> {
     let name = name.trim();
     let good = !name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control);
     if good { Ok(name.to_owned()) } else { Err(UserError::BadName) }

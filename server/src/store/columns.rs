@@ -20,8 +20,8 @@ use crate::alarm::{
 };
 use crate::ids::{
     AlarmId, AnswerId, CalleeId, CommandId, DeliveryId, FeedId, GatewayId, HandOverId, HandsetId, HeartbeatId, HuntId,
-    InboundSmsId, InstallationId, KeyId, LayerId, LineId, LiveCommandId, LogFolderId, MediaId, OverrideId, PersonId, PolicyId,
-    RecordingId, ScheduleId, SmsId, SwapId, TeamId, TemporaryId, UserId, VacationId, WebhookId, WindowId,
+    IdentityId, InboundSmsId, InstallationId, KeyId, LayerId, LineId, LiveCommandId, LogFolderId, MediaId, OverrideId, PersonId,
+    PolicyId, RecordingId, ScheduleId, SmsId, SwapId, TeamId, TemporaryId, UserId, VacationId, WebhookId, WindowId,
 };
 use crate::kinds::notices::WebhookShape;
 use crate::line::command::AppBuild;
@@ -116,7 +116,7 @@ macro_rules! identifiers {
 }
 
 identifiers! {
-    AlarmId HuntId PolicyId CalleeId HandsetId PersonId AnswerId CommandId KeyId WebhookId DeliveryId UserId
+    AlarmId HuntId PolicyId CalleeId HandsetId PersonId AnswerId CommandId KeyId WebhookId DeliveryId UserId IdentityId
     TeamId ScheduleId LayerId OverrideId TemporaryId VacationId SwapId FeedId HeartbeatId WindowId GatewayId SmsId
     InstallationId InboundSmsId LineId HandOverId MediaId RecordingId LiveCommandId LogFolderId
 }

@@ -904,6 +904,7 @@ impl Store {
             access::second_factors::ALL,
             access::sessions::ALL,
             access::team_roles::ALL,
+            access::identities::ALL,
             access::users::ALL,
             lines::webhooks::ALL,
         ]

@@ -26,6 +26,7 @@ mod mail;
 mod modem;
 mod nimbox_script;
 mod nodes;
+mod oidc;
 mod outage;
 mod package;
 mod phone_calls;

@@ -503,6 +503,8 @@ async fn every_template_is_drawn_and_sound_in_every_language() {
         .set("AUTOCALL_HTTP_TRUSTED_PROXIES", "127.0.0.1")
         .set("AUTOCALL_NOTIFY_ALLOW_NETWORKS", "203.0.113.0/24")
         .set("AUTOCALL_MEDIA_DEBUG_RECORDING", "on");
+    let provider = autocall_tests::oidc::Own::start(&home.clock).await;
+    let home = home.set("AUTOCALL_IDENTITY_ISSUER", provider.issuer()).set("AUTOCALL_IDENTITY_CLIENT_ID", "autocall");
     let file = home.config().data_dir.join("first-login.txt");
     let server = home.start().await;
     let mut albums = LANGUAGES.map(|language| Album { language, pages: BTreeMap::new(), faults: Vec::new() });
@@ -548,6 +550,8 @@ async fn every_template_is_drawn_and_sound_in_every_language() {
         assert_eq!(feed.status, 200, "{}", feed.body);
         album.keep("my feed", feed);
         album.keep("me with a feed", rob.get("/people/me").await);
+        album.keep("ways to log in", rob.get("/password/identities").await);
+        album.keep("to the provider", rob.post("/login/oidc/connect", &[]).await);
         album.keep("a key", lin.post("/senders/add", &[("name", &format!("made-{}", album.language)), ("kind", "mail")]).await);
         let taken = format!("/alarms/{}/acknowledge", world.ended);
         album.keep("faster", lin.post(&taken, &[("alarm", &world.ended), ("seen", "")]).await);

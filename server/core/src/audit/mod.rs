@@ -303,6 +303,8 @@ operations! {
     UserPasswordSet = User Rotated "user_password_set",
     UserDisabled = User Disabled "user_disabled",
     UserEnabled = User Enabled "user_enabled",
+    UserConnected = User Changed "user_connected",
+    UserDisconnected = User Changed "user_disconnected",
     UserLoggedIn = User LoggedIn "user_logged_in",
     UserRefused = User Refused "user_refused",
     UserLoggedOut = User LoggedOut "user_logged_out",

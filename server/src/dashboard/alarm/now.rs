@@ -68,6 +68,8 @@ pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str
         "factor_reset" => Some(&words.done_factor_reset),
         "session_ended" => Some(&words.done_session_ended),
         "team_role" => Some(&words.done_role),
+        "connected" => Some(&words.done_connected),
+        "disconnected" => Some(&words.done_disconnected),
         _ => None,
     }
 }

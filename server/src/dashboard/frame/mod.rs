@@ -15,4 +15,5 @@ pub mod session;
 pub mod set_up;
 pub mod throttle;
 pub mod typed_time;
+pub mod vouched;
 pub mod words;

@@ -17,6 +17,7 @@ use super::csrf;
 use super::place::{ADMIN_MENU, Entry, MENU, MORE_MENU, OWN_MENU, Place, RESPONDER_MENU};
 use super::reader::Reader;
 use super::session::{self, Cookies};
+use super::vouched;
 use super::words::Bit::Html;
 use super::words::{Language, Words, fill, fill_text};
 use crate::access::doors;
@@ -202,7 +203,7 @@ pub(in crate::dashboard) async fn recognise(
     let path = request.uri().path().to_owned();
     let (mut reader, mut cookies) = stranger(&app, peer, request.headers(), request.method(), &path, &query);
     reader.secure |= request.extensions().get::<Encrypted>().is_some();
-    let token = Cookies::of(request.headers()).get(session::COOKIE).map(str::to_owned);
+    let token = vouched::token(&app, peer, request.headers());
     // Whoever is not logged in and wants no page may be a phone that was given a wrong address.
     if token.is_none() && !crate::dashboard::wants_page(request.headers()) {
         return nothing_for_phones();
@@ -223,7 +224,10 @@ pub(in crate::dashboard) async fn recognise(
             reader.must_set_up = visitor.as_ref().is_some_and(|visitor| visitor.must_set_up(app.config().http.second_factor));
             reader.visitor = visitor;
             request.extensions_mut().insert(reader.clone());
-            next.run(request).await
+            match vouched::renewal(&app, &request).filter(|_| reader.visitor.is_some()) {
+                Some(way) => super::answer::go_to(&way),
+                None => next.run(request).await,
+            }
         }
         Err(error) => Refusal::from(error).into_response(),
     };

@@ -30,6 +30,7 @@ pub(in crate::dashboard) enum Place {
     Password,
     SecondFactor,
     Sessions,
+    Identities,
     Policies,
     NewPolicy,
     Policy(PolicyId),
@@ -62,7 +63,7 @@ pub(in crate::dashboard) enum Place {
 }
 
 /// The pages that are about nothing single, and where they are.
-const FIXED: [(&str, Place); 37] = [
+const FIXED: [(&str, Place); 38] = [
     ("/", Place::Now),
     ("/alarms", Place::Alarms),
     ("/handsets", Place::Handsets),
@@ -78,6 +79,7 @@ const FIXED: [(&str, Place); 37] = [
     ("/password", Place::Password),
     ("/people/me/second-factor", Place::SecondFactor),
     ("/people/me/sessions", Place::Sessions),
+    ("/password/identities", Place::Identities),
     ("/policies", Place::Policies),
     ("/policies/new", Place::NewPolicy),
     ("/policies/rules", Place::Rules),

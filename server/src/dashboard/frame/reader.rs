@@ -24,6 +24,8 @@ pub(in crate::dashboard) struct Visitor {
     pub(in crate::dashboard) teams: TeamRoles,
     /// A code of their app is asked for when they log in.
     pub(in crate::dashboard) has_second_factor: bool,
+    /// Somebody else says who they are, and how sure that is.
+    pub(in crate::dashboard) vouched: bool,
     pub(in crate::dashboard) language: String,
     /// Their name in the roster.
     pub(in crate::dashboard) person_name: Option<String>,
@@ -32,9 +34,9 @@ pub(in crate::dashboard) struct Visitor {
 }
 
 impl Visitor {
-    /// Whether they have to set up a second factor before they do anything else.
+    /// Whether they have to set up a second factor before they do anything else. Whoever comes by a provider was asked there.
     pub(in crate::dashboard) fn must_set_up(&self, policy: Policy) -> bool {
-        policy.wants(self.role) && !self.has_second_factor
+        policy.wants(self.role) && !self.has_second_factor && !self.vouched
     }
 
     /// The name under which they take alarms.

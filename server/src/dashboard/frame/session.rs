@@ -68,6 +68,7 @@ pub(in crate::dashboard) async fn resume_hashed(
         role: row.role,
         teams,
         has_second_factor: row.has_second_factor,
+        vouched: row.vouched_by.is_some(),
         language: row.language,
         person_name: row.person_name,
         token_hash,
@@ -92,13 +93,31 @@ pub(in crate::dashboard) async fn begin(
     from: &CameFrom,
 ) -> Result<String, StoreError> {
     let token = secrets::random::<32>();
+    begin_as(engine, (user, name), (&token, LONGEST), from, None).await?;
+    Ok(token)
+}
+
+/// Begins a session under this token, which lasts no longer than that; `by`: who else says who that is.
+///
+/// # Errors
+/// When the database fails.
+pub(in crate::dashboard) async fn begin_as(
+    engine: &Engine,
+    (user, name): (UserId, &str),
+    (token, lasts): (&str, TimeDelta),
+    from: &CameFrom,
+    by: Option<&str>,
+) -> Result<(), StoreError> {
     let now = engine.clock.now();
     let mut work = engine.work(Doer::User { name: name.to_owned() }).await?;
     work.db().forget_sessions(now, now - LONGEST_IDLE).await?;
-    work.db().insert_session(&hash(&token), user, now, now + LONGEST, from).await?;
-    work.note(Line::new(Operation::UserLoggedIn).of(user).named(name));
-    work.commit().await?;
-    Ok(token)
+    work.db().insert_session(&hash(token), user, (now, now + lasts), from, by).await?;
+    let line = Line::new(Operation::UserLoggedIn).of(user).named(name);
+    work.note(match by {
+        Some(by) => line.after(serde_json::json!({ "by": by })),
+        None => line,
+    });
+    work.commit().await
 }
 
 /// Ends a session.

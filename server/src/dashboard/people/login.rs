@@ -5,11 +5,12 @@ pub(in crate::dashboard) mod half_way;
 pub(in crate::dashboard) mod second_factor;
 pub(in crate::dashboard) mod sessions;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{RawQuery, State};
+use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
@@ -26,6 +27,7 @@ use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::session;
 use crate::dashboard::frame::session::Cookies;
 use crate::dashboard::frame::throttle::{From, TooSoon};
+use crate::dashboard::frame::vouched;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::dashboard::query::asked;
 
@@ -37,19 +39,36 @@ struct LoginPage<'r> {
     form: Form,
     /// There is nobody yet who could log in.
     nobody_yet: bool,
+    /// Who else may say who somebody is.
+    others: Vec<Other>,
+    /// One of them does not answer.
+    away: Option<String>,
+}
+
+/// A way in beside the password.
+struct Other {
+    address: String,
+    go: String,
 }
 
 /// `GET /login`
 pub(in crate::dashboard) async fn show(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let next = asked(&query.unwrap_or_default(), "next").map_or(Place::Now, |path| Place::after_login(&path));
+    let query = query.unwrap_or_default();
+    let next = asked(&query, "next").map_or(Place::Now, |path| Place::after_login(&path));
     if reader.visitor.is_some() {
         return Ok(go_to(&next.to_string()));
     }
-    page(&app, &reader, StatusCode::OK, "", next, None).await
+    // A proxy in front has let them in already. Whoever has just left is not let in again unasked.
+    if app.access.trusted_header.says(app.config(), peer, &headers).is_some() && asked(&query, "out").is_none() {
+        return Ok(go_to(&format!("/login/proxy?next={next}")));
+    }
+    page(&app, &reader, StatusCode::OK, "", &next.to_string(), None).await
 }
 
 /// `POST /login`
@@ -69,7 +88,7 @@ pub(in crate::dashboard) async fn enter(
             tracing::warn!(client.address = %reader.address, "many logins fail for one name from there: tries are slowed down");
         }
         let wrong = fill_text(&reader.words.login_throttled, &[("s", &seconds.to_string())]);
-        let mut response = page(app, &reader, StatusCode::TOO_MANY_REQUESTS, name, next, Some(wrong)).await?;
+        let mut response = page(app, &reader, StatusCode::TOO_MANY_REQUESTS, name, &next.to_string(), Some(wrong)).await?;
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         return Ok(response);
     }
@@ -80,7 +99,8 @@ pub(in crate::dashboard) async fn enter(
         let known = user.as_ref().map_or("(nobody's)", |user| user.name.as_str());
         tracing::warn!(user.name = known, client.address = %reader.address, "a login failed");
         session::refused(&pages, known, user.as_ref()).await?;
-        return page(app, &reader, StatusCode::UNAUTHORIZED, name, next, Some(reader.words.login_wrong.clone())).await;
+        let wrong = Some(reader.words.login_wrong.clone());
+        return page(app, &reader, StatusCode::UNAUTHORIZED, name, &next.to_string(), wrong).await;
     };
     dashboard.throttle.good(from, name);
     if code::is_asked(app, user.id).await? {
@@ -91,31 +111,29 @@ pub(in crate::dashboard) async fn enter(
     tracing::info!(user.name = %user.name, "logged in");
     let mut response = go_to(&next.to_string());
     session::give(&mut response, &token, reader.secure);
+    vouched::over(&mut response, reader.secure);
     if device.is_none() {
         session::set_cookie(&mut response, device::COOKIE, &dashboard.devices.cookie(&user.name), device::LASTS, reader.secure);
     }
     Ok(response)
 }
 
-/// `POST /logout`
-pub(in crate::dashboard) async fn leave(
-    State(app): State<Arc<App>>,
-    Extension(reader): Extension<Reader>,
-) -> Result<Response, Refusal> {
+/// Ends the session of whoever is in, and answers with that.
+pub(super) async fn leave(app: &App, reader: &Reader, mut response: Response) -> Result<Response, Refusal> {
     if let Some(visitor) = &reader.visitor {
         session::end(&app.engine, visitor).await?;
     }
-    let mut response = go_to("/login");
     session::take_away(&mut response, reader.secure);
     Ok(response)
 }
 
-async fn page(
+/// The page by which people log in.
+pub(super) async fn page(
     app: &App,
     reader: &Reader,
     status: StatusCode,
     name: &str,
-    next: Place,
+    next: &str,
     wrong: Option<String>,
 ) -> Result<Response, Refusal> {
     let words = reader.words;
@@ -127,7 +145,21 @@ async fn page(
     let password = password.required().completed("current-password").begins(!name.is_empty());
     // Which of the two is wrong is nobody's business.
     let wrong = wrong.map(|sentence| Wrong::new("", sentence));
-    let form = Form::new(reader, "", "/login", &words.login_go).holding("next", next.to_string()).looking("go wide");
+    let form = Form::new(reader, "", "/login", &words.login_go).holding("next", next).looking("go wide");
     let form = form.with([user, password]).saying(wrong.as_ref());
-    Ok(html(status, &LoginPage { frame, words, form, nobody_yet }))
+    let offer = app.access.oidc.offer();
+    let fill = |text: &str, name: &str| fill_text(text, &[("provider", name)]);
+    let away =
+        offer.as_ref().filter(|offer| offer.is_away && !form.is_wrong()).map(|offer| fill(&words.identity_away, &offer.name));
+    let to = form_urlencoded::byte_serialize(next.as_bytes()).collect::<String>();
+    let by_provider =
+        offer.map(|offer| Other { address: format!("/login/oidc?next={to}"), go: fill(&words.identity_go, &offer.name) });
+    let by_proxy = app
+        .config()
+        .identity
+        .user_header
+        .is_some()
+        .then(|| Other { address: format!("/login/proxy?next={to}"), go: fill(&words.identity_go, &words.identity_proxy) });
+    let others = by_provider.into_iter().chain(by_proxy).collect();
+    Ok(html(status, &LoginPage { frame, words, form, nobody_yet, others, away }))
 }

@@ -3,9 +3,11 @@
 pub mod calls;
 mod duty;
 pub mod first_login;
+pub mod identities;
 pub mod list;
 pub mod login;
 pub mod me;
+pub mod oidc;
 pub mod person;
 pub mod personal;
 pub mod told;

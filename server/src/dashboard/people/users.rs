@@ -10,6 +10,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
+use super::identities::by_word;
 use crate::app::App;
 use crate::dashboard::Dashboard;
 use crate::dashboard::alarm::now;
@@ -46,6 +47,10 @@ struct Line {
     sessions: String,
     /// By which they get another role; none for whoever looks.
     role: Option<Form>,
+    /// By what they log in.
+    by: String,
+    /// Somebody else says who they are.
+    is_connected: bool,
 }
 
 /// What a role may do.
@@ -177,6 +182,18 @@ pub(in crate::dashboard) async fn enable(
     set_disabled(&app, &reader, &fields, false).await
 }
 
+/// `POST /users/disconnect`: nobody else says any more who they are.
+pub(in crate::dashboard) async fn disconnect(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let user = other_user(&app, &reader, &fields).await?;
+    app.engine.carry_out(reader.doer(), async |work| crate::keep::identities::disconnect(work, &user.name).await).await?;
+    tracing::info!(user.name = %user.name, by = %reader.known_as(), "a user is known by no provider any more");
+    Ok(go_to("/users?done=disconnected"))
+}
+
 async fn set_disabled(app: &App, reader: &Reader, fields: &Fields, disabled: bool) -> Result<Response, Refusal> {
     let user = other_user(app, reader, fields).await?;
     app.engine.carry_out(reader.doer(), async |work| users::set_disabled(work, &user.name, disabled).await).await?;
@@ -224,7 +241,7 @@ async fn page(
     let words = reader.words;
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
-    let (rows, people) = (db.users().await?, db.people().await?);
+    let (rows, people, known) = (db.users().await?, db.people().await?, db.identities().await?);
     let (team_roles, team_ids) = (db.team_roles().await?, db.team_ids().await?);
     let with_factor = db.users_with_second_factor().await?;
     let mut team_names: Vec<String> = team_ids.into_iter().map(|(_, name)| name).collect();
@@ -254,11 +271,16 @@ async fn page(
             ])
         };
         let own_teams = team_roles.iter().filter(|row| row.user_id == user.id);
+        let elsewhere = known.iter().filter(|known| known.user_id == user.id).map(|known| by_word(app, words, known));
+        let password = users::has_password(&user).then(|| words.login_password.clone());
+        let by: Vec<String> = password.into_iter().chain(elsewhere).collect();
         Line {
             teams: own_teams.map(|row| (row.team.clone(), team_role_word(words, row.role))).collect(),
             team: (!is_reader && !team_names.is_empty()).then(team),
             has_second_factor: with_factor.contains(&user.id),
             sessions: format!("/users/{}/sessions", user.id),
+            is_connected: known.iter().any(|known| known.user_id == user.id),
+            by: fill_text(&words.user_by, &[("by", &by.join(", "))]),
             person: people
                 .iter()
                 .find(|(id, name)| Some(*id) == user.person_id && *name != user.name)
@@ -308,6 +330,8 @@ struct MyPasswordPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
     form: Form,
+    /// There is somebody else who may say who one is.
+    known_elsewhere: bool,
 }
 
 /// `GET /password`
@@ -367,5 +391,6 @@ fn my_page(app: &App, reader: &Reader, status: StatusCode, wrong: Option<Wrong>)
         field("new", &words.password_new).completed("new-password").how(&words.setup_bad_password),
         field("again", &words.password_again).completed("new-password"),
     ]);
-    html(status, &MyPasswordPage { frame, words, form: form.saying(wrong.as_ref()) })
+    let known_elsewhere = app.access.oidc.offer().is_some() || app.config().identity.user_header.is_some();
+    html(status, &MyPasswordPage { frame, words, form: form.saying(wrong.as_ref()), known_elsewhere })
 }

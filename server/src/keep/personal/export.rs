@@ -213,6 +213,12 @@ impl Export {
                 json!({ "since": instant(own.created_at), "last_used_at": instant(own.last_used_at), "address": own.address, "browser": own.browser })
             }));
         }
+        let known_elsewhere: Vec<Value> = db
+            .identities_of_person(person)
+            .await?
+            .iter()
+            .map(|own| json!({ "issuer": own.issuer, "subject": own.subject, "last_used_at": instant(own.last_used_at) }))
+            .collect();
         let quiet = db.quiet_hours().await?.into_iter().filter(|own| own.person == Some(person));
         let quiet: Vec<Value> = quiet
             .map(|own| json!({ "from": own.from.to_string(), "to": own.to.to_string(), "zone": own.zone.name(), "up_to": own.up_to.as_str() }))
@@ -243,6 +249,7 @@ impl Export {
             "logins": logins,
             "roles": standings,
             "sessions": sessions,
+            "known_elsewhere": known_elsewhere,
             "teams": teams,
             "told": {
                 "alarm_texts": told.alarm_texts.as_str(), "shift_minutes": told.shift_minutes, "put_on_duty": told.put_on_duty,

@@ -49,6 +49,8 @@ row! {
         pub last_used_at: DateTime<Utc>,
         /// Codes of an app are asked for when they log in.
         pub has_second_factor: bool,
+        /// Who else says who that is: `oidc` or `proxy`; `None` where a password did.
+        pub vouched_by: Option<String>,
     }
 }
 
@@ -78,12 +80,12 @@ statements! {
     ENABLE = ["UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL"];
     /// A new session.
     INSERT_SESSION = [
-        "INSERT INTO sessions (token_hash, user_id, created_at, expires_at, last_used_at, address, browser)
-         VALUES ($1, $2, $3, $4, $3, $5, $6)"
+        "INSERT INTO sessions (token_hash, user_id, created_at, expires_at, last_used_at, address, browser, vouched_by)
+         VALUES ($1, $2, $3, $4, $3, $5, $6, $7)"
     ];
     /// A session that is still good, of a user who still may.
     SESSION = [
-        "SELECT s.user_id, s.last_used_at, u.name, u.role, u.language, p.name AS person_name,
+        "SELECT s.user_id, s.last_used_at, s.vouched_by, u.name, u.role, u.language, p.name AS person_name,
                 EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_second_factor
          FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN people p ON p.id = u.person_id
          WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.last_used_at > $3 AND u.disabled_at IS NULL"
@@ -180,17 +182,17 @@ impl Db<'_> {
         Ok(changed == 1)
     }
 
-    /// Begins a session.
+    /// Begins a session, which ends at the second of these moments at the latest; `by`: who else says who that is.
     pub async fn insert_session(
         &mut self,
         token_hash: &[u8],
         user: UserId,
-        now: DateTime<Utc>,
-        expires_at: DateTime<Utc>,
+        (now, expires_at): (DateTime<Utc>, DateTime<Utc>),
         from: &CameFrom,
+        by: Option<&str>,
     ) -> Result<()> {
         let (address, browser) = (from.address.as_deref(), from.browser.as_deref());
-        execute!(self, INSERT_SESSION, token_hash, user, now, expires_at, address, browser).map(|_| ())
+        execute!(self, INSERT_SESSION, token_hash, user, now, expires_at, address, browser, by).map(|_| ())
     }
 
     /// Whose session it is; `None` when it is none, has expired, was not used since `idle_since`, or its user is disabled.

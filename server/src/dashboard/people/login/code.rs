@@ -22,6 +22,7 @@ use crate::dashboard::frame::place::Place;
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::session::{self, Cookies};
 use crate::dashboard::frame::throttle::{From, TooSoon};
+use crate::dashboard::frame::vouched;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::dashboard::query::asked;
 use crate::ids::UserId;
@@ -124,6 +125,7 @@ pub(in crate::dashboard) async fn enter(
         _ => go_to(&next.to_string()),
     };
     session::give(&mut response, &token, reader.secure);
+    vouched::over(&mut response, reader.secure);
     session::set_cookie(&mut response, half_way::COOKIE, "", -1, reader.secure);
     if device.is_none() {
         session::set_cookie(&mut response, device::COOKIE, &pages.devices.cookie(&user.name), device::LASTS, reader.secure);
