@@ -206,6 +206,7 @@ impl Service {
                 tokio::spawn(async {})
             }
         };
+        let watching = tokio::spawn(out::monitor::run(Arc::clone(&engine)));
         let logging = tokio::spawn({
             let logs = Arc::clone(&shout_logs);
             async move {
@@ -227,12 +228,26 @@ impl Service {
             // It ends by itself, at the same time.
             let _ = posting.await;
         }
-        for task in
-            [ticking, looking, relaying, learning, forgetting, telling, telling_others, pinging, sending, following, logging]
-        {
+        for task in [
+            ticking,
+            looking,
+            relaying,
+            learning,
+            forgetting,
+            telling,
+            telling_others,
+            pinging,
+            sending,
+            following,
+            watching,
+            logging,
+        ] {
             task.abort();
             // Awaited, so that nothing holds on to the database when this returns.
             let _ = task.await;
+        }
+        if tokio::time::timeout(CLOSE_WITHIN, app.access.beside.wait()).await.is_err() {
+            tracing::debug!("the use of some rights could not be written down");
         }
         if !matches!(tokio::time::timeout(CLOSE_WITHIN, engine.write_sightings(true)).await, Ok(Ok(()))) {
             tracing::debug!("who polled last could not be written down");

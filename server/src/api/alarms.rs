@@ -61,8 +61,13 @@ async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Resp
     let (parts, body) = request.into_parts();
     let body = alarm_request::read_alarm(body, app.config().http.body_limit_bytes).await?;
     let key = alarm_request::IdempotencyKey::of(&parts.headers)?;
-    let request = alarm_request::raise_request(body, key, sender, app.config())?;
-    let raised = app.engine.raise(&request).await?;
+    let (request, monitor) = alarm_request::raise_request(body, key, sender, app.config())?;
+    let raised = match monitor {
+        None => app.engine.raise(&request).await?,
+        Some(monitor) => app.engine.raise_test(&monitor, request).await?.ok_or_else(|| {
+            Problem::invalid("monitor", format!("there is no monitor {monitor:?}: `autocall monitor add` makes one"))
+        })?,
+    };
     let (id, raised_as) = (raised.alarm.id, raised.raised_as);
     let alarm = alarm::summary(&app.engine.store, raised.alarm).await?;
     let status = match raised_as {

@@ -735,6 +735,7 @@ impl Store {
             media::clips::ALL,
             media::pieces::ALL,
             media::recordings::ALL,
+            watch::monitored::ALL,
             watch::outages::ALL,
             duty::people::ALL,
             duty::policies::ALL,
