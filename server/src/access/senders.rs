@@ -296,7 +296,7 @@ pub enum NotASender {
 ///
 /// # Errors
 /// Why it may not.
-pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, key: &str) -> Result<Sender, NotASender> {
+pub async fn who_raises(access: &Arc<Access>, peer: SocketAddr, headers: &HeaderMap, key: &str) -> Result<Sender, NotASender> {
     let now = access.clock.now();
     let address = doors::caller(peer, headers, &access.config.http).address;
     // What is told apart by the key in its body alone is not signed.
@@ -317,7 +317,7 @@ pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, 
         return Err(NotASender::TooFast(too_many.seconds));
     }
     note_use(access, &row, address).await;
-    note_right(access, Some(&row), Right::Raise).await;
+    note_right(access, Some(&row), Right::Raise);
     Ok(Sender::new(Some(row), address))
 }
 
@@ -326,7 +326,7 @@ pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, 
 ///
 /// # Errors
 /// Why it may not.
-pub async fn who_mails(access: &Access, address: IpAddr, key: &str) -> Result<Sender, NotASender> {
+pub async fn who_mails(access: &Arc<Access>, address: IpAddr, key: &str) -> Result<Sender, NotASender> {
     let now = access.clock.now();
     // What is not even like a key costs no query.
     let found = match secrets::is_like(keys::PREFIX, key) {
@@ -345,7 +345,7 @@ pub async fn who_mails(access: &Access, address: IpAddr, key: &str) -> Result<Se
         });
     };
     note_use(access, &row, address).await;
-    note_right(access, Some(&row), Right::Mail).await;
+    note_right(access, Some(&row), Right::Mail);
     Ok(Sender::new(Some(row), address))
 }
 
@@ -394,7 +394,7 @@ pub async fn senders_only(
     if response.status() != StatusCode::FORBIDDEN && response.status() != StatusCode::UNAUTHORIZED {
         needed.inspect(|right| sender.used.note(*right));
         for right in sender.used.all() {
-            note_right(&access, sender.key.as_deref(), right).await;
+            note_right(&access, sender.key.as_deref(), right);
         }
     }
     response
@@ -460,12 +460,15 @@ async fn note_use(access: &Access, key: &KeyRow, address: IpAddr) {
     }
 }
 
-/// The same of a right, also without a key.
-async fn note_right(access: &Access, key: Option<&KeyRow>, right: Right) {
-    if let Err(error) = access.keys.used_right(&access.store, key, right, access.clock.now()).await {
-        let name = key.map_or(KEYLESS, |key| &key.name);
-        tracing::warn!(%error, key.name = name, %right, "the use of a right could not be written down");
-    }
+/// The same of a right, also without a key. Beside the answer: what was stored is answered, whatever the database does with this note.
+fn note_right(access: &Arc<Access>, key: Option<&KeyRow>, right: Right) {
+    let Some(used) = access.keys.to_write(key, right, access.clock.now()) else { return };
+    let (own, name) = (Arc::clone(access), key.map_or(KEYLESS, |key| &key.name).to_owned());
+    access.beside.spawn(async move {
+        if let Err(error) = own.keys.write(&own.store, &used).await {
+            tracing::warn!(%error, key.name = name, right = %used.right, "the use of a right could not be written down");
+        }
+    });
 }
 
 /// Who sends only once has so many times the room of others in a minute: what is refused is lost, and a large outage is when they send most.

@@ -10,6 +10,7 @@ use crate::harness::{A, B, Home, Server, on_both};
 
 on_both!(
     an_export_holds_all_that_is_kept,
+    a_look_at_an_export_is_no_reading,
     whoever_is_erased_is_found_nowhere,
     nobody_is_erased_who_is_needed,
     an_erasure_that_was_broken_off_goes_on,
@@ -78,6 +79,17 @@ async fn an_export_holds_all_that_is_kept(home: Home) {
     assert!(words.contains(&"person_added") && words.contains(&"person_exported"), "{words:?}");
     assert!(!text.contains("Ann") && !text.contains("18812345678"), "nobody else is in it: {text}");
     assert_eq!(ask(&server, Method::GET, "/api/v1/people/nobody/export", None).await.0, 404);
+}
+
+async fn a_look_at_an_export_is_no_reading(home: Home) {
+    let server = home.start().await;
+    person(&server, "Li Na", A).await;
+    let exports = async || server.get("/api/v1/audit?operation=person_exported").await["items"].as_array().unwrap().len();
+    assert_eq!(ask(&server, Method::HEAD, "/api/v1/people/Li Na/export", None).await, (200, String::new()));
+    assert_eq!(exports().await, 0);
+    assert_eq!(ask(&server, Method::HEAD, "/api/v1/people/nobody/export", None).await.0, 404);
+    assert_eq!(ask(&server, Method::GET, "/api/v1/people/Li Na/export", None).await.0, 200);
+    assert_eq!(exports().await, 1);
 }
 
 async fn whoever_is_erased_is_found_nowhere(home: Home) {
