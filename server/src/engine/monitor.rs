@@ -9,11 +9,10 @@ use super::{Engine, EngineError, NamedBy, RaiseRequest, Raised, RaisedAs, delta}
 use crate::alarm::doer::Doer;
 use crate::alarm::{AlarmKind, Priority};
 use crate::monitor::{self, Failure, Follows, Outcome};
+use crate::rights::MONITOR;
 use crate::store::watch::monitored::Monitored;
 use crate::telemetry::MonitorTest;
 
-/// The door of alarms about an installation that is watched.
-pub const MONITOR: &str = "monitor";
 /// There is one of them at a time.
 const WATCHED: &str = "watched installation";
 /// Whoever makes a test is believed to be at it for so much longer than it may take.

@@ -13,8 +13,6 @@ use crate::store::{Announcement, Store, StoreError, Work};
 
 /// Longest name of a monitor: it stands in an address.
 const LONGEST_NAME: usize = 40;
-/// The source of its tests, to which its key is bound.
-pub const SOURCE: &str = "monitor";
 
 /// Why a monitor was not made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +49,7 @@ pub async fn add(work: &mut Work, name: &str, base: &str, config: &Config) -> Re
     }
     let grant = Grant {
         rights: Some(Rights::of([Right::Raise])),
-        bounds: Bounds { sources: vec![SOURCE.to_owned()], ..Bounds::default() },
+        bounds: Bounds::of_monitor(),
         expires_at: None,
     };
     let token = pairing::add_monitor(work, name, &config.handsets).await?;

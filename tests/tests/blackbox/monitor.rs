@@ -328,6 +328,8 @@ async fn a_monitors_key_raises_tests_alone() {
     };
     let (status, refused) = raise(json!({ "summary": "disk", "source": "disks", "phones": ["18712345678"] })).await;
     assert_eq!(status, 403, "{refused}");
+    let (status, refused) = raise(json!({ "summary": "disk", "source": "monitor", "phones": ["18712345678"] })).await;
+    assert_eq!(status, 403, "what rings people is no test: {refused}");
     let (status, refused) =
         raise(json!({ "summary": "t", "source": "monitor", "monitor": "nobody", "phones": ["18712345678"] })).await;
     assert_eq!((status, &refused["field"]), (422, &json!("monitor")), "{refused}");

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::config::Watched;
 use crate::monitor::{Failure, Outcome, Stage};
 use crate::net::{tls, unanswered};
+use crate::rights::MONITOR;
 use crate::secrets;
 
 /// No answer is read further, in bytes.
@@ -142,7 +143,7 @@ impl<'w> Test<'w> {
     async fn raise(&mut self) -> Result<(), String> {
         let alarm = json!({
             "summary": format!("Test of the monitor {} {}", self.watched.name, self.mark),
-            "source": "monitor",
+            "source": MONITOR,
             "monitor": self.watched.name,
             "phones": self.numbers,
             "attempts": 1,
