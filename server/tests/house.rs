@@ -346,6 +346,8 @@ const ALSO_OTHER_WORDS: [&str; 31] = [
     "gateway_back",
     "calendar_trouble",
     "calendar_back",
+    "backup_trouble",
+    "backup_back",
 ];
 
 #[test]

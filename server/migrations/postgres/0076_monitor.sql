@@ -18,4 +18,7 @@ CREATE TABLE monitored (
     good_at       TIMESTAMPTZ              -- when one came to its end last
 );
 
+-- Whoever is told that backups fail is told so once.
+ALTER TABLE backups ADD COLUMN told_at TIMESTAMPTZ;
+
 -- Lines of one name are given in their order: the name and the place stand in one index.

@@ -18,4 +18,7 @@ CREATE TABLE monitored (
     good_at       TEXT                     -- when one came to its end last
 ) STRICT;
 
+-- Whoever is told that backups fail is told so once.
+ALTER TABLE backups ADD COLUMN told_at TEXT;
+
 -- Lines of one name are given in their order: the name and the place stand in one index.
