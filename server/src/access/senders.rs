@@ -53,6 +53,8 @@ pub struct Sender {
     need: Option<Need>,
     /// By which of its rights it was done.
     used: Used,
+    /// The hash of the secret that it has shown: a key may have two.
+    shown: Option<[u8; 32]>,
 }
 
 /// The rights that a request turned out to need: a bit each. They are those that reach further than to what is one's own, where that was
@@ -76,7 +78,17 @@ impl Sender {
     /// Somebody with this key, or with none, who reaches all that they ask for.
     #[must_use]
     pub fn new(key: Option<Arc<KeyRow>>, address: IpAddr) -> Self {
-        Self { key, address, reach: Reach::Everything, need: None, used: Used::default() }
+        Self { key, address, reach: Reach::Everything, need: None, used: Used::default(), shown: None }
+    }
+
+    /// Whether what it has shown is still good for this right, for whoever stays. Where that cannot be found out, it is.
+    pub async fn is_still_good(&self, access: &Access, right: Right) -> bool {
+        let (Some(key), Some(shown)) = (&self.key, self.shown) else { return true };
+        match access.keys.find(&access.store, shown, access.clock.now()).await {
+            Ok(Found::Good(row)) => row.id == key.id && row.may(right),
+            Ok(Found::Over(_) | Found::Unknown) => false,
+            Err(_) => true,
+        }
     }
 
     /// Whether it has raised what came in by this integration.
@@ -573,7 +585,7 @@ async fn admit(
         return Err(Problem::new(StatusCode::FORBIDDEN, Code::NotAdmitted, text).into_response());
     }
     note_use(access, &row, caller.address).await;
-    Ok(Sender::new(Some(row), caller.address))
+    Ok(Sender { shown: Some(hash), ..Sender::new(Some(row), caller.address) })
 }
 
 fn unauthorized(why: &str) -> Response {
