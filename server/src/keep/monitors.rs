@@ -47,11 +47,7 @@ pub async fn add(work: &mut Work, name: &str, base: &str, config: &Config) -> Re
     if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(plain) {
         return Err(MonitorError::BadName);
     }
-    let grant = Grant {
-        rights: Some(Rights::of([Right::Raise])),
-        bounds: Bounds::of_monitor(),
-        expires_at: None,
-    };
+    let grant = Grant { rights: Some(Rights::of([Right::Raise])), bounds: Bounds::of_monitor(), expires_at: None };
     let token = pairing::add_monitor(work, name, &config.handsets).await?;
     let key = keys::add_granted(work, &key_name(name), &[], grant, config.default_region).await?;
     Ok(Watched::address(base, name, &key, &token))

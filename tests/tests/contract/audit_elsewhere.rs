@@ -23,7 +23,13 @@ struct Done(BTreeSet<(&'static str, &'static str)>);
 
 impl Done {
     /// Does one of them, and looks for its line; without a word it leaves none.
-    async fn does<T>(&mut self, server: &Server, of: (&'static str, &'static str), word: &str, act: impl AsyncFnOnce() -> T) -> T {
+    async fn does<T>(
+        &mut self,
+        server: &Server,
+        of: (&'static str, &'static str),
+        word: &str,
+        act: impl AsyncFnOnce() -> T,
+    ) -> T {
         let before = latest(server).await;
         let done = act().await;
         let new: Vec<Value> = lines(server, "").await.into_iter().filter(|line| line["id"].as_i64().unwrap() > before).collect();
@@ -114,7 +120,8 @@ async fn of_shouts(done: &mut Done, s: &Server) {
     // Somebody asks in the call not to be called by it any more.
     let offer = poll(s, &speaker).await;
     let (mid, number) = (offer["mid"].as_str().unwrap(), offer["phone"][0].clone());
-    let pressed = json!({ "number": number, "state": "connected", "event": "key", "key": "5", "action": "stop_calling", "seq": 1 });
+    let pressed =
+        json!({ "number": number, "state": "connected", "event": "key", "key": "5", "action": "stop_calling", "seq": 1 });
     assert_eq!(send(s, "POST", &format!("/h/speaker/progress?mid={mid}"), Some(pressed)).await, json!({ "code": 0 }));
     let number = number.as_str().unwrap().to_owned();
     let back = async || shouts::ask(s, &key, Method::DELETE, &format!("/api/v1/dnc/u1/{number}"), None).await.0;

@@ -323,7 +323,8 @@ async fn no_statement_reads_all_there_ever_was_on_postgres() {
 fn sorts_what_a_name_finds(node: &Value, below_sort: bool) -> bool {
     let kind = node["Node Type"].as_str().unwrap_or_default();
     let index = node["Index Name"].as_str().unwrap_or_default();
-    let finds = index.starts_with("audit_personal_by") || index.starts_with("audit_personal_about") || index == "audit_by_subject";
+    let finds =
+        index.starts_with("audit_personal_by") || index.starts_with("audit_personal_about") || index == "audit_by_subject";
     let below_sort = (below_sort || kind.contains("Sort")) && kind != "Limit";
     let below = node["Plans"].as_array().into_iter().flatten();
     (finds && below_sort) || below.into_iter().any(|child| sorts_what_a_name_finds(child, below_sort))

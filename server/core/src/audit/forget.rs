@@ -159,7 +159,8 @@ impl Known {
 /// Whether a character is a digit of any script.
 fn is_digit(c: char) -> bool {
     // Letters of most texts are neither, and cost no more than this.
-    c.is_ascii_digit() || !c.is_ascii() && c.is_numeric() && narrowed(c.encode_utf8(&mut [0; 4])).bytes().all(|byte| byte.is_ascii_digit())
+    c.is_ascii_digit()
+        || !c.is_ascii() && c.is_numeric() && narrowed(c.encode_utf8(&mut [0; 4])).bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a character may stand in a number as people write it: also in the wide form of East Asian texts, and among the marks that address

@@ -336,7 +336,8 @@ fn push_part(query: &mut Built, filter: &AuditFilter, [moment, id]: [&str; 2], l
 /// The lines in one of whose columns a name stands, in their order and no more than are wanted: an index holds them so, however many there are.
 fn push_found(query: &mut Built, filter: &AuditFilter, name: Name<'_>, column: &str, limit: i64) {
     let others: Vec<Named<'_>> = filter.named().skip(1).collect();
-    let more = !filter.operations.is_empty() || !filter.kinds.is_empty() || others.iter().any(|(_, two)| two.contains(&"a.subject"));
+    let more =
+        !filter.operations.is_empty() || !filter.kinds.is_empty() || others.iter().any(|(_, two)| two.contains(&"a.subject"));
     let own = column.starts_with("p.");
     let (first, place) = match own {
         true => ("SELECT p.audit_id AS id FROM audit_personal p", ["p.at", "p.audit_id"]),
