@@ -161,7 +161,8 @@ impl Engine {
             dedup_key: Some(WATCHED.to_owned()),
             summary: sentence,
             details: format!(
-                "Failing since {}. Whoever is on duty there may not be rung for what burns now: look at {watched}, and at what its                  autocall doctor says. This alarm ends by itself once a test comes to its end.",
+                "Failing since {}. Whoever is on duty there may not be rung for what burns now: look at {watched}, and at what its \
+                 autocall doctor says. This alarm ends by itself once a test comes to its end.",
                 since.format("%F %T UTC")
             ),
             labels: [("watched", watched), ("stage", failure.stage.as_str())]
