@@ -19,6 +19,7 @@ use crate::engine::Engine;
 use crate::handset::at_once::Polls;
 use crate::http::bodies::Bodies;
 use crate::http::prefix::Prefix;
+use crate::ids::InstallationId;
 use crate::intake::mail::Mail;
 use crate::keep::keys::rights;
 use crate::kinds::guard::GuardedResolver;
@@ -116,7 +117,7 @@ impl Service {
             clock.begin_not_before(latest);
         }
         let locks = match &config.redis_url {
-            Some(url) => Locks::redis(url.expose(), store.namespace())?,
+            Some(url) => Locks::redis(url.expose(), &name_of_locks(&store, &clock).await)?,
             None => Locks::local(),
         };
         if let Err(error) = warm.await {
@@ -234,6 +235,7 @@ impl Service {
                 tokio::spawn(async {})
             }
         };
+        let watching = tokio::spawn(out::monitor::run(Arc::clone(&engine)));
         let logging = tokio::spawn({
             let logs = Arc::clone(&shout_logs);
             async move {
@@ -284,11 +286,15 @@ impl Service {
             pinging,
             sending,
             following,
+            watching,
             logging,
         ] {
             task.abort();
             // Awaited, so that nothing holds on to the database when this returns.
             let _ = task.await;
+        }
+        if tokio::time::timeout(CLOSE_WITHIN, app.access.beside.wait()).await.is_err() {
+            tracing::debug!("the use of some rights could not be written down");
         }
         if !matches!(tokio::time::timeout(CLOSE_WITHIN, engine.write_sightings(true)).await, Ok(Ok(()))) {
             tracing::debug!("who polled last could not be written down");
@@ -301,6 +307,25 @@ impl Service {
         // A database that is silent must not keep the process from ending; what was committed is safe.
         if tokio::time::timeout(CLOSE_WITHIN, engine.store.close()).await.is_err() {
             tracing::warn!("the database did not let go in time");
+        }
+    }
+}
+
+/// What the locks of this installation are called by. Others may share its Redis, and keep their tables in a schema of the same name, so it is
+/// the installation's own name, which stands in its database and is the same for all of its nodes.
+async fn name_of_locks(store: &Store, clock: &Clock) -> String {
+    let now = clock.now();
+    let named = async {
+        // It gets its name here where it has none.
+        store.prove_writing(InstallationId::new(now), now).await?;
+        store.read().await?.db().installation().await
+    };
+    match named.await {
+        Ok(Some(InstallationId(id))) => format!("{}:{}", store.namespace(), id.simple()),
+        Ok(None) => store.namespace().to_owned(),
+        Err(error) => {
+            tracing::warn!(%error, "which installation this is could not be read: its locks are called by its schema until the next start");
+            store.namespace().to_owned()
         }
     }
 }

@@ -339,6 +339,16 @@ label! {
 }
 
 label! {
+    /// What came of a test of the installation that this one watches.
+    MonitorLabels.result: MonitorTest {
+        /// It came to its end.
+        Good = "good",
+        /// It did not.
+        Failed = "failed",
+    }
+}
+
+label! {
     /// What became of a letter for one recipient.
     MailLabels.result: MailResult {
         /// What it says was done.
@@ -722,6 +732,14 @@ pub struct Metrics {
     pub tls_certificate_refused: Gauge,
     /// Handshakes, by how they ended.
     pub tls_handshakes: Counters<Handshake>,
+    /// Tests of the installation that this one watches.
+    pub monitor_tests: Counters<MonitorTest>,
+    /// How many of these failed in a row.
+    pub monitor_failures: Gauge,
+    /// How long ago one came to its end; -1 where none did.
+    pub monitor_good_age_seconds: Gauge,
+    /// How long the last one took; -1 where there was none.
+    pub monitor_test_milliseconds: Gauge,
     /// 1 while files of detail records cannot be written, else 0.
     pub shout_logs_failing: Gauge,
     /// Times the engine's tick came too late to be trusted.
@@ -838,6 +856,10 @@ impl Metrics {
             tls_certificate_ends: Gauge::default(),
             tls_certificate_refused: Gauge::default(),
             tls_handshakes: Counters::new(),
+            monitor_tests: Counters::new(),
+            monitor_failures: Gauge::default(),
+            monitor_good_age_seconds: Gauge::default(),
+            monitor_test_milliseconds: Gauge::default(),
             shout_logs_failing: Gauge::default(),
             tick_late: Counter::default(),
             notices: OutboxGauges::default(),
@@ -929,6 +951,28 @@ impl Metrics {
             metrics.tls_certificate_refused.clone(),
         );
         registry.register("tls_handshakes", "Handshakes by TLS, by how they ended", metrics.tls_handshakes.0.clone());
+        registry.register(
+            "monitor_tests",
+            "Tests of the installation that this one watches, by what came of them",
+            metrics.monitor_tests.0.clone(),
+        );
+        registry.register(
+            "monitor_failures",
+            "Tests of the installation that this one watches that failed in a row",
+            metrics.monitor_failures.clone(),
+        );
+        metrics.monitor_good_age_seconds.set(-1);
+        registry.register(
+            "monitor_good_age_seconds",
+            "How long ago a test of the installation that this one watches came to its end; -1 where none did",
+            metrics.monitor_good_age_seconds.clone(),
+        );
+        metrics.monitor_test_milliseconds.set(-1);
+        registry.register(
+            "monitor_test_milliseconds",
+            "How long the last test of the installation that this one watches took; -1 where there was none",
+            metrics.monitor_test_milliseconds.clone(),
+        );
         registry.register(
             "shout_logs_failing",
             "1 while files of detail records of shouts cannot be written",

@@ -13,6 +13,7 @@ pub mod effort;
 pub mod identity;
 pub mod ids;
 pub mod line;
+pub mod monitor;
 pub mod needs;
 pub mod numbers;
 pub mod primary;

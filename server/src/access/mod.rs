@@ -19,6 +19,8 @@ pub mod whence;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio_util::task::TaskTracker;
+
 use self::directory::Directory;
 use self::guard::Guard;
 use self::keys::Keys;
@@ -64,6 +66,8 @@ pub struct Access {
     pub oidc: Oidc,
     /// What a proxy says of who somebody is.
     pub trusted_header: TrustedHeader,
+    /// What is written down beside the answers. It takes more at any time; whoever waits for it does so until nothing is left.
+    pub beside: TaskTracker,
     /// A request came through a proxy that the configuration says nothing of.
     proxy_seen: AtomicBool,
 }
@@ -78,7 +82,10 @@ impl Access {
         (metrics, refusals): (Arc<Metrics>, Arc<Refusals>),
         open_rights: Rights,
     ) -> Self {
+        let beside = TaskTracker::new();
+        beside.close();
         Self {
+            beside,
             directory: Directory::new(store.subscribe()),
             guard: Guard::default(),
             keys: Keys::new(store.subscribe()),

@@ -82,6 +82,8 @@ enum Command {
     /// Certificates: for a network of your own, and what is shown now
     #[command(subcommand)]
     Tls(upkeep::tls::TlsCommand),
+    /// Test the installation that this one watches, stage by stage; and say who may test this one
+    Monitor(upkeep::monitor::Monitor),
     /// Print what a shell needs to complete commands and options
     Completions(upkeep::manual::Completions),
     /// Write the manual as man pages into a folder
@@ -203,6 +205,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(upkeep::doctor::run(doctor, settings).await);
     }
     let loaded = settings.read()?;
+    if let Command::Monitor(monitor) = cli.command {
+        return upkeep::monitor::run(monitor, &loaded.config).await;
+    }
     match cli.command {
         Command::Serve { .. } => serve::serve(settings, loaded).await,
         Command::Demo(demo) => demo::run(demo).await,
@@ -228,7 +233,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Phonecalls(command) => phonecalls::run(command, &loaded.config).await,
         Command::Report(report) => report::run(report, &loaded.config).await,
         Command::Records(records) => records::run(records, &loaded.config).await,
-        Command::Send(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
+        Command::Send(_) | Command::Doctor(_) | Command::Monitor(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
         Command::Key(command) => keep::key::run(command, &loaded.config).await,
         Command::Handset(command) => keep::handset::run(command, &loaded.config).await,
         Command::Media(command) => keep::media::run(command, &loaded.config).await,

@@ -46,6 +46,7 @@ pub use self::http::{HttpConfig, ProxySign, TlsConfig};
 pub use self::identity::IdentityConfig;
 pub use self::kept::backup::BackupConfig;
 pub use self::kept::media::MediaConfig;
+pub use self::kept::monitor::{MonitorConfig, Watched};
 pub use self::kept::phonecalls::{PhonecallsConfig, UnknownNumber};
 pub use self::kept::retention::RetentionConfig;
 pub use self::key::{Key, Switch, Value, ValueKind};
@@ -111,6 +112,8 @@ pub struct Config {
     pub phonecalls: PhonecallsConfig,
     /// Copies of everything that the server makes by itself.
     pub backup: BackupConfig,
+    /// Another installation that this one watches.
+    pub monitor: MonitorConfig,
 }
 
 impl Default for Config {
@@ -139,6 +142,7 @@ impl Default for Config {
             records: RecordsConfig::default(),
             phonecalls: PhonecallsConfig::default(),
             backup: BackupConfig::default(),
+            monitor: MonitorConfig::default(),
         }
     }
 }
@@ -214,7 +218,7 @@ const KEYS: &[Key] = &[
     },
 ];
 
-const TABLES: [&[Key]; 19] = [
+const TABLES: [&[Key]; 20] = [
     KEYS,
     self::log::KEYS,
     self::http::KEYS,
@@ -231,6 +235,7 @@ const TABLES: [&[Key]; 19] = [
     self::records::KEYS,
     self::kept::phonecalls::KEYS,
     self::kept::backup::KEYS,
+    self::kept::monitor::KEYS,
     self::programs::shouts::KEYS,
     self::programs::cti::KEYS,
     self::programs::mail::KEYS,

@@ -35,11 +35,12 @@ macro_rules! secret_key {
 }
 
 /// Every key whose value is a secret.
-pub const SECRETS: [SecretKey; 4] = [
+pub const SECRETS: [SecretKey; 5] = [
     secret_key!("database_url", "DATABASE_URL", SecretUrl, database_url),
     secret_key!("redis_url", "REDIS_URL", SecretUrl, redis_url),
     secret_key!("notify.ping_url", "AUTOCALL_NOTIFY_PING_URL", SecretUrl, notify.ping_url),
     secret_key!("identity.client_secret", "AUTOCALL_IDENTITY_CLIENT_SECRET", SecretText, identity.client_secret),
+    secret_key!("monitor.url", "AUTOCALL_MONITOR_URL", SecretUrl, monitor.url),
 ];
 
 impl SecretKey {

@@ -41,13 +41,13 @@ async fn send(server: &Server, method: Method, path: &str, body: Option<&Value>)
 }
 
 /// The latest lines, the newest first.
-async fn lines(server: &Server, query: &str) -> Vec<Value> {
+pub async fn lines(server: &Server, query: &str) -> Vec<Value> {
     let (status, page) = send(server, Method::GET, &format!("/api/v1/audit?limit=200{query}"), None).await;
     assert_eq!(status, 200, "{page}");
     page["items"].as_array().unwrap().clone()
 }
 
-async fn latest(server: &Server) -> i64 {
+pub async fn latest(server: &Server) -> i64 {
     lines(server, "").await.first().map_or(0, |line| line["id"].as_i64().unwrap())
 }
 
@@ -71,8 +71,8 @@ const NO_LINES: [(&str, &str); 14] = [
     ("/api/v1/swaps/{id}/rehearse", "post"),
 ];
 
-/// What has scenes of its own, since it needs a call, a calendar, a key or a file.
-const ELSEWHERE: [(&str, &str); 16] = [
+/// What has scenes of its own, since it needs a call, a calendar, a key or a file: those of `audit_elsewhere.rs`.
+pub const ELSEWHERE: [(&str, &str); 13] = [
     ("/api/v1/call-records/{id}/commands", "post"),
     ("/api/v1/schedules/{schedule}/calendar", "put"),
     ("/api/v1/schedules/{schedule}/calendar", "delete"),
@@ -87,7 +87,10 @@ const ELSEWHERE: [(&str, &str); 16] = [
     ("/api/v1/sms/gateways/{id}/test", "post"),
     ("/api/v1/shouts/{id};cancel", "delete"),
     ("/api/v1/dnc/{userdata}/{number}", "delete"),
-    // They need somebody who is logged in: with the pages.
+];
+
+/// They need somebody who is logged in: their lines are looked at with the pages.
+const WITH_PAGES: [(&str, &str); 3] = [
     ("/api/v1/users/{user}/second-factor", "delete"),
     ("/api/v1/users/{user}/sessions/end", "post"),
     ("/api/v1/users/{user}/sessions/{session}", "delete"),
@@ -131,7 +134,11 @@ async fn every_operation_that_changes_something_leaves_a_line(home: Home) {
             item.as_object().unwrap().keys().filter(|method| ["post", "put", "patch", "delete"].contains(&method.as_str()))
         {
             let known = |all: &[(&str, &str)]| all.iter().any(|(own, verb)| own == path && verb == method);
-            if !known(&NO_LINES) && !known(&ELSEWHERE) && !walked.0.contains(&(path.clone(), method.clone())) {
+            if !known(&NO_LINES)
+                && !known(&ELSEWHERE)
+                && !known(&WITH_PAGES)
+                && !walked.0.contains(&(path.clone(), method.clone()))
+            {
                 missing.push(format!("{method} {path}"));
             }
         }

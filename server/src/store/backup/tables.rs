@@ -31,6 +31,7 @@ const OF_A_FIRST_START: [&str; 12] = [
     "identities",
     "installation",
     "knocks",
+    "monitored",
     "places",
     "refusals",
     "rights_begin",
