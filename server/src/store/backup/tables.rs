@@ -23,7 +23,7 @@ const WEIGHT_AT_ONCE: usize = 256 * 1024;
 const MADE_ANEW: &str = "sought";
 
 /// A database with rows in these tables alone is one that a first start has made.
-const OF_A_FIRST_START: [&str; 12] = [
+const OF_A_FIRST_START: [&str; 13] = [
     "backups",
     "compatibility",
     "edits",
