@@ -6,7 +6,7 @@ use autocall::ids::{HandsetId, UserId};
 use autocall::keep::pairing::token_hash;
 use autocall::secrets;
 use autocall::store::Store;
-use autocall::store::access::users::{NewUser, Role};
+use autocall::store::access::users::{CameFrom, NewUser, Role};
 use autocall::store::watch::handsets::{IdleForm, NewHandset, Profile};
 use autocall_tests::postgres::{SchemaGuard, fresh_schema};
 use autocall_tests::server::{Binary, ServeOptions};
@@ -71,6 +71,7 @@ impl Place {
                 ring_seconds: 30,
                 created_at: now(),
                 allowed_at: None,
+                monitor: false,
             };
             assert!(tx.db().insert_handset(&handset).await.unwrap());
         }
@@ -96,7 +97,10 @@ impl Place {
             };
             assert!(tx.db().insert_user(&user).await.unwrap());
             let token = secrets::random::<32>();
-            tx.db().insert_session(&secrets::hash(&token), user.id, now(), now() + TimeDelta::days(1)).await.unwrap();
+            tx.db()
+                .insert_session(&secrets::hash(&token), user.id, (now(), now() + TimeDelta::days(1)), &CameFrom::default(), None)
+                .await
+                .unwrap();
             cookies.push(format!("cookie: autocall_session={token}\r\n"));
         }
         tx.commit().await.unwrap();

@@ -82,6 +82,7 @@ fn handset(name: &str, now: DateTime<Utc>) -> NewHandset {
         ring_seconds: 30,
         created_at: now,
         allowed_at: None,
+        monitor: false,
     }
 }
 
