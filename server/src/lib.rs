@@ -15,8 +15,8 @@
 //! `alarm`; `alarm` knows no I/O and no clock.
 
 pub use autocall_core::{
-    alarm, audit, backoff, call_log, coming, connect, cti, effort, ids, line, needs, numbers, reports, rights, roster, sheet,
-    shout, signal, visible,
+    alarm, audit, backoff, call_log, coming, connect, cti, effort, ids, line, monitor, needs, numbers, reports, rights, roster,
+    sheet, shout, signal, visible,
 };
 
 pub mod access;

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, SecretUrl};
 use crate::dashboard::Dashboard;
 use crate::engine::Engine;
+use crate::ids::InstallationId;
 use crate::http::bodies::Bodies;
 use crate::http::prefix::Prefix;
 use crate::intake::mail::Mail;
@@ -95,7 +96,7 @@ impl Service {
             clock.begin_not_before(latest);
         }
         let locks = match &config.redis_url {
-            Some(url) => Locks::redis(url.expose(), store.namespace())?,
+            Some(url) => Locks::redis(url.expose(), &name_of_locks(&store, &clock).await)?,
             None => Locks::local(),
         };
         let metrics = Arc::new(Metrics::new());
@@ -206,6 +207,7 @@ impl Service {
                 tokio::spawn(async {})
             }
         };
+        let watching = tokio::spawn(out::monitor::run(Arc::clone(&engine)));
         let logging = tokio::spawn({
             let logs = Arc::clone(&shout_logs);
             async move {
@@ -227,12 +229,26 @@ impl Service {
             // It ends by itself, at the same time.
             let _ = posting.await;
         }
-        for task in
-            [ticking, looking, relaying, learning, forgetting, telling, telling_others, pinging, sending, following, logging]
-        {
+        for task in [
+            ticking,
+            looking,
+            relaying,
+            learning,
+            forgetting,
+            telling,
+            telling_others,
+            pinging,
+            sending,
+            following,
+            watching,
+            logging,
+        ] {
             task.abort();
             // Awaited, so that nothing holds on to the database when this returns.
             let _ = task.await;
+        }
+        if tokio::time::timeout(CLOSE_WITHIN, app.access.beside.wait()).await.is_err() {
+            tracing::debug!("the use of some rights could not be written down");
         }
         if !matches!(tokio::time::timeout(CLOSE_WITHIN, engine.write_sightings(true)).await, Ok(Ok(()))) {
             tracing::debug!("who polled last could not be written down");
@@ -249,7 +265,25 @@ impl Service {
     }
 }
 
-/// Takes letters until the server stops.
+/// What the locks of this installation are called by. Others may share its Redis, and keep their tables in a schema of the same name, so it is
+/// the installation's own name, which stands in its database and is the same for all of its nodes.
+async fn name_of_locks(store: &Store, clock: &Clock) -> String {
+    let now = clock.now();
+    let named = async {
+        // It gets its name here where it has none.
+        store.prove_writing(InstallationId::new(now), now).await?;
+        store.read().await?.db().installation().await
+    };
+    match named.await {
+        Ok(Some(InstallationId(id))) => format!("{}:{}", store.namespace(), id.simple()),
+        Ok(None) => store.namespace().to_owned(),
+        Err(error) => {
+            tracing::warn!(%error, "which installation this is could not be read: its locks are called by its schema until the next start");
+            store.namespace().to_owned()
+        }
+    }
+}
+
 /// What open networks may; from now on it is noted who uses what.
 async fn begin_rights(engine: &Engine) -> Result<Rights, StoreError> {
     let mut tx = engine.store.begin().await?;
@@ -259,6 +293,7 @@ async fn begin_rights(engine: &Engine) -> Result<Rights, StoreError> {
     Ok(open)
 }
 
+/// Takes letters until the server stops.
 async fn take_mail(listener: TcpListener, app: Arc<App>) {
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "listening for mail");

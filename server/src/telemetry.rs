@@ -312,6 +312,16 @@ label! {
 }
 
 label! {
+    /// What came of a test of the installation that this one watches.
+    MonitorLabels.result: MonitorTest {
+        /// It came to its end.
+        Good = "good",
+        /// It did not.
+        Failed = "failed",
+    }
+}
+
+label! {
     /// What became of a letter for one recipient.
     MailLabels.result: MailResult {
         /// What it says was done.
@@ -658,6 +668,14 @@ pub struct Metrics {
     pub backup_age_seconds: Gauge,
     /// 1 while backups that the server makes by itself fail, else 0.
     pub backup_failing: Gauge,
+    /// Tests of the installation that this one watches.
+    pub monitor_tests: Counters<MonitorTest>,
+    /// How many of these failed in a row.
+    pub monitor_failures: Gauge,
+    /// How long ago one came to its end; -1 where none did.
+    pub monitor_good_age_seconds: Gauge,
+    /// How long the last one took; -1 where there was none.
+    pub monitor_test_milliseconds: Gauge,
     /// 1 while files of detail records cannot be written, else 0.
     pub shout_logs_failing: Gauge,
     /// Times the engine's tick came too late to be trusted.
@@ -761,6 +779,10 @@ impl Metrics {
             media_bytes: Gauge::default(),
             backup_age_seconds: Gauge::default(),
             backup_failing: Gauge::default(),
+            monitor_tests: Counters::new(),
+            monitor_failures: Gauge::default(),
+            monitor_good_age_seconds: Gauge::default(),
+            monitor_test_milliseconds: Gauge::default(),
             shout_logs_failing: Gauge::default(),
             tick_late: Counter::default(),
             notices: OutboxGauges::default(),
@@ -829,6 +851,28 @@ impl Metrics {
             "backup_failing",
             "1 while backups that the server makes by itself fail",
             metrics.backup_failing.clone(),
+        );
+        registry.register(
+            "monitor_tests",
+            "Tests of the installation that this one watches, by what came of them",
+            metrics.monitor_tests.0.clone(),
+        );
+        registry.register(
+            "monitor_failures",
+            "Tests of the installation that this one watches that failed in a row",
+            metrics.monitor_failures.clone(),
+        );
+        metrics.monitor_good_age_seconds.set(-1);
+        registry.register(
+            "monitor_good_age_seconds",
+            "How long ago a test of the installation that this one watches came to its end; -1 where none did",
+            metrics.monitor_good_age_seconds.clone(),
+        );
+        metrics.monitor_test_milliseconds.set(-1);
+        registry.register(
+            "monitor_test_milliseconds",
+            "How long the last test of the installation that this one watches took; -1 where there was none",
+            metrics.monitor_test_milliseconds.clone(),
         );
         registry.register(
             "shout_logs_failing",

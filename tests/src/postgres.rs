@@ -62,6 +62,20 @@ pub async fn fresh_schema(server: &str) -> SchemaGuard {
     SchemaGuard { url: within(server, &name), name, server: server.to_owned(), away }
 }
 
+/// Creates an empty database, whose tables are in the schema `public`, as most have them.
+///
+/// # Panics
+///
+/// When the server cannot be reached.
+pub async fn fresh_database(server: &str) -> SchemaGuard {
+    let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+    execute(server, format!("CREATE DATABASE {name}"))
+        .await
+        .unwrap_or_else(|error| panic!("cannot create a database at {server}: {error}"));
+    let away = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    SchemaGuard { url: database(server, &name), name: "public".to_owned(), server: server.to_owned(), away }
+}
+
 /// The same as the product leaves it after its first start, in a database of its own: a copy of one that was made once in this process.
 /// Copying takes a third of the time of the migrations.
 ///

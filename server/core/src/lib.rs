@@ -12,6 +12,7 @@ pub mod cti;
 pub mod effort;
 pub mod ids;
 pub mod line;
+pub mod monitor;
 pub mod needs;
 pub mod numbers;
 pub mod reports;

@@ -265,6 +265,9 @@ impl Need {
     }
 }
 
+/// The source of the tests of monitors.
+pub const MONITOR: &str = "monitor";
+
 /// What a key is bound to: it raises, reads and acts on these alarms alone. By name, as alarms say it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -282,6 +285,18 @@ impl Bounds {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sources.is_empty() && self.teams.is_empty() && self.policies.is_empty()
+    }
+
+    /// To the tests of a monitor, which are no alarms.
+    #[must_use]
+    pub fn of_monitor() -> Self {
+        Self { sources: vec![MONITOR.to_owned()], ..Self::default() }
+    }
+
+    /// Whether they let no alarm through, but only the tests of a monitor.
+    #[must_use]
+    pub fn are_of_monitor(&self) -> bool {
+        *self == Self::of_monitor()
     }
 
     /// Whether an alarm is within them: of one of the sources, and for one of the teams or by one of the policies.

@@ -252,6 +252,7 @@ async fn find_or_make(
         ring_seconds: i32::try_from(settings.ring.as_secs()).unwrap_or(i32::MAX),
         created_at: now,
         allowed_at: None,
+        monitor: false,
     };
     let mut tx = store.begin().await?;
     tx.db().insert_handset(&handset).await?;

@@ -130,37 +130,49 @@ impl Keys {
         tx.commit().await
     }
 
-    /// Writes down that a right was used, by a key or without one: once an hour.
+    /// That a right was used, by a key or without one, where that is to be written down: once an hour.
+    pub fn to_write(&self, key: Option<&KeyRow>, right: Right, now: DateTime<Utc>) -> Option<UsedRight> {
+        let who = key.map_or_else(|| WITHOUT_KEY.to_owned(), |key| key.id.to_string());
+        let used = UsedRight { who, right, at: now };
+        let mut known = self.0.now();
+        if known.rights.get(&used.what()).is_some_and(|at| now - *at < RIGHT_AGAIN) {
+            return None;
+        }
+        known.rights.insert(used.what(), now);
+        Some(used)
+    }
+
+    /// Writes that down.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn used_right(
-        &self,
-        store: &Store,
-        key: Option<&KeyRow>,
-        right: Right,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let who = key.map_or_else(|| WITHOUT_KEY.to_owned(), |key| key.id.to_string());
-        let what = (who.clone(), right);
-        {
-            let mut known = self.0.now();
-            if known.rights.get(&what).is_some_and(|at| now - *at < RIGHT_AGAIN) {
-                return Ok(());
-            }
-            known.rights.insert(what.clone(), now);
-        }
+    pub async fn write(&self, store: &Store, used: &UsedRight) -> Result<(), StoreError> {
         let written = async {
             let mut tx = store.begin().await?;
-            tx.db().right_used(&who, right, now).await?;
+            tx.db().right_used(&used.who, used.right, used.at).await?;
             tx.commit().await
         };
         let written = written.await;
         if written.is_err() {
             // Asked again at its next use: narrowing must not take away what was used.
-            self.0.now().rights.remove(&what);
+            self.0.now().rights.remove(&used.what());
         }
         written
+    }
+}
+
+/// That a right was used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedRight {
+    who: String,
+    /// Which one.
+    pub right: Right,
+    at: DateTime<Utc>,
+}
+
+impl UsedRight {
+    fn what(&self) -> (String, Right) {
+        (self.who.clone(), self.right)
     }
 }
 

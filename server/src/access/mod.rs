@@ -17,6 +17,8 @@ pub mod whence;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio_util::task::TaskTracker;
+
 use self::directory::Directory;
 use self::guard::Guard;
 use self::keys::Keys;
@@ -56,6 +58,8 @@ pub struct Access {
     pub received: LastBodies,
     /// Which phones knocked.
     pub knocks: Knocks,
+    /// What is written down beside the answers. It takes more at any time; whoever waits for it does so until nothing is left.
+    pub beside: TaskTracker,
     /// A request came through a proxy that the configuration says nothing of.
     proxy_seen: AtomicBool,
 }
@@ -70,7 +74,10 @@ impl Access {
         (metrics, refusals): (Arc<Metrics>, Arc<Refusals>),
         open_rights: Rights,
     ) -> Self {
+        let beside = TaskTracker::new();
+        beside.close();
         Self {
+            beside,
             directory: Directory::new(store.subscribe()),
             guard: Guard::default(),
             keys: Keys::new(store.subscribe()),

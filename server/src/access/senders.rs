@@ -53,6 +53,8 @@ pub struct Sender {
     need: Option<Need>,
     /// By which of its rights it was done.
     used: Used,
+    /// The hash of the secret that it has shown: a key may have two.
+    shown: Option<[u8; 32]>,
 }
 
 /// The rights that a request turned out to need: a bit each. They are those that reach further than to what is one's own, where that was
@@ -76,7 +78,17 @@ impl Sender {
     /// Somebody with this key, or with none, who reaches all that they ask for.
     #[must_use]
     pub fn new(key: Option<Arc<KeyRow>>, address: IpAddr) -> Self {
-        Self { key, address, reach: Reach::Everything, need: None, used: Used::default() }
+        Self { key, address, reach: Reach::Everything, need: None, used: Used::default(), shown: None }
+    }
+
+    /// Whether what it has shown is still good for this right, for whoever stays. Where that cannot be found out, it is.
+    pub async fn is_still_good(&self, access: &Access, right: Right) -> bool {
+        let (Some(key), Some(shown)) = (&self.key, self.shown) else { return true };
+        match access.keys.find(&access.store, shown, access.clock.now()).await {
+            Ok(Found::Good(row)) => row.id == key.id && row.may(right),
+            Ok(Found::Over(_) | Found::Unknown) => false,
+            Err(_) => true,
+        }
     }
 
     /// Whether it has raised what came in by this integration.
@@ -296,7 +308,7 @@ pub enum NotASender {
 ///
 /// # Errors
 /// Why it may not.
-pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, key: &str) -> Result<Sender, NotASender> {
+pub async fn who_raises(access: &Arc<Access>, peer: SocketAddr, headers: &HeaderMap, key: &str) -> Result<Sender, NotASender> {
     let now = access.clock.now();
     let address = doors::caller(peer, headers, &access.config.http).address;
     // What is told apart by the key in its body alone is not signed.
@@ -317,7 +329,7 @@ pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, 
         return Err(NotASender::TooFast(too_many.seconds));
     }
     note_use(access, &row, address).await;
-    note_right(access, Some(&row), Right::Raise).await;
+    note_right(access, Some(&row), Right::Raise);
     Ok(Sender::new(Some(row), address))
 }
 
@@ -326,7 +338,7 @@ pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, 
 ///
 /// # Errors
 /// Why it may not.
-pub async fn who_mails(access: &Access, address: IpAddr, key: &str) -> Result<Sender, NotASender> {
+pub async fn who_mails(access: &Arc<Access>, address: IpAddr, key: &str) -> Result<Sender, NotASender> {
     let now = access.clock.now();
     // What is not even like a key costs no query.
     let found = match secrets::is_like(keys::PREFIX, key) {
@@ -345,7 +357,7 @@ pub async fn who_mails(access: &Access, address: IpAddr, key: &str) -> Result<Se
         });
     };
     note_use(access, &row, address).await;
-    note_right(access, Some(&row), Right::Mail).await;
+    note_right(access, Some(&row), Right::Mail);
     Ok(Sender::new(Some(row), address))
 }
 
@@ -394,7 +406,7 @@ pub async fn senders_only(
     if response.status() != StatusCode::FORBIDDEN && response.status() != StatusCode::UNAUTHORIZED {
         needed.inspect(|right| sender.used.note(*right));
         for right in sender.used.all() {
-            note_right(&access, sender.key.as_deref(), right).await;
+            note_right(&access, sender.key.as_deref(), right);
         }
     }
     response
@@ -460,12 +472,15 @@ async fn note_use(access: &Access, key: &KeyRow, address: IpAddr) {
     }
 }
 
-/// The same of a right, also without a key.
-async fn note_right(access: &Access, key: Option<&KeyRow>, right: Right) {
-    if let Err(error) = access.keys.used_right(&access.store, key, right, access.clock.now()).await {
-        let name = key.map_or(KEYLESS, |key| &key.name);
-        tracing::warn!(%error, key.name = name, %right, "the use of a right could not be written down");
-    }
+/// The same of a right, also without a key. Beside the answer: what was stored is answered, whatever the database does with this note.
+fn note_right(access: &Arc<Access>, key: Option<&KeyRow>, right: Right) {
+    let Some(used) = access.keys.to_write(key, right, access.clock.now()) else { return };
+    let (own, name) = (Arc::clone(access), key.map_or(KEYLESS, |key| &key.name).to_owned());
+    access.beside.spawn(async move {
+        if let Err(error) = own.keys.write(&own.store, &used).await {
+            tracing::warn!(%error, key.name = name, right = %used.right, "the use of a right could not be written down");
+        }
+    });
 }
 
 /// Who sends only once has so many times the room of others in a minute: what is refused is lost, and a large outage is when they send most.
@@ -570,7 +585,7 @@ async fn admit(
         return Err(Problem::new(StatusCode::FORBIDDEN, Code::NotAdmitted, text).into_response());
     }
     note_use(access, &row, caller.address).await;
-    Ok(Sender::new(Some(row), caller.address))
+    Ok(Sender { shown: Some(hash), ..Sender::new(Some(row), caller.address) })
 }
 
 fn unauthorized(why: &str) -> Response {

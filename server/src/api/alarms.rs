@@ -49,21 +49,29 @@ pub async fn raise(
     request: Request,
 ) -> Result<Response, Problem> {
     let raised = try_raise(&app, &sender, request).await;
-    app.engine.metrics.alarms.inc(match &raised {
-        Ok((_, RaisedAs::Repeated | RaisedAs::Reopened | RaisedAs::Replayed { .. })) => AlarmResult::Repeated,
-        Ok((_, RaisedAs::Created)) => AlarmResult::Created,
-        Err(_) => AlarmResult::Refused,
-    });
-    raised.map(|(response, _)| response)
+    let counted = match &raised {
+        Ok((_, AlarmKind::Alarm, RaisedAs::Repeated | RaisedAs::Reopened | RaisedAs::Replayed { .. })) => Some(AlarmResult::Repeated),
+        Ok((_, AlarmKind::Alarm, RaisedAs::Created)) => Some(AlarmResult::Created),
+        // A test of a monitor is no alarm.
+        Ok(_) => None,
+        Err(_) => Some(AlarmResult::Refused),
+    };
+    counted.inspect(|result| app.engine.metrics.alarms.inc(*result));
+    raised.map(|(response, ..)| response)
 }
 
-async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Response, RaisedAs), Problem> {
+async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Response, AlarmKind, RaisedAs), Problem> {
     let (parts, body) = request.into_parts();
     let body = alarm_request::read_alarm(body, app.config().http.body_limit_bytes).await?;
     let key = alarm_request::IdempotencyKey::of(&parts.headers)?;
-    let request = alarm_request::raise_request(body, key, sender, app.config())?;
-    let raised = app.engine.raise(&request).await?;
-    let (id, raised_as) = (raised.alarm.id, raised.raised_as);
+    let (request, monitor) = alarm_request::raise_request(body, key, sender, app.config())?;
+    let raised = match monitor {
+        None => app.engine.raise(&request).await?,
+        Some(monitor) => app.engine.raise_test(&monitor, request).await?.ok_or_else(|| {
+            Problem::invalid("monitor", format!("there is no monitor {monitor:?}: `autocall monitor add` makes one"))
+        })?,
+    };
+    let (id, kind, raised_as) = (raised.alarm.id, raised.alarm.kind, raised.raised_as);
     let alarm = alarm::summary(&app.engine.store, raised.alarm).await?;
     let status = match raised_as {
         RaisedAs::Repeated | RaisedAs::Reopened | RaisedAs::Replayed { repeated: true } => StatusCode::OK,
@@ -76,7 +84,7 @@ async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Resp
     if matches!(raised_as, RaisedAs::Replayed { .. }) {
         response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
-    Ok((response, raised_as))
+    Ok((response, kind, raised_as))
 }
 
 /// Alarms, newest first. A filter that stands there several times lets any of its values through.

@@ -202,6 +202,9 @@ fn page(document: &Value, language: Language) -> String {
                 text(&operation["summary"]),
                 say("api_parameters"),
             );
+            if let Some(right) = right(&operation["x-right"]) {
+                out += &row("x-right", &right);
+            }
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 out += &row(&text(&parameter["name"]), &text(&parameter["description"]));
             }
@@ -218,6 +221,20 @@ fn page(document: &Value, language: Language) -> String {
         out += &format!("<details lang=\"en\"><summary>{}</summary><pre>{}</pre></details>", escape(name), escape(&shape));
     }
     out + "</section></main></body></html>"
+}
+
+/// Which right an operation needs, as it says it. In English, as all that stands there.
+fn right(said: &Value) -> Option<String> {
+    let code = |word: &str| format!("<code>{}</code>", escape(word));
+    if !said.is_object() {
+        return None;
+    }
+    let own: Vec<String> = said["own"].as_array().into_iter().flatten().filter_map(Value::as_str).map(code).collect();
+    Some(match (said["right"].as_str(), own.is_empty()) {
+        (None, _) => "None: the token in the address is the proof".to_owned(),
+        (Some(right), true) => format!("The right {}", code(right)),
+        (Some(right), false) => format!("The right {}; for what is one's own, {}", code(right), own.join(" or ")),
+    })
 }
 
 fn row(name: &str, text: &str) -> String {

@@ -79,6 +79,8 @@ enum Command {
     Prune(upkeep::prune::Prune),
     /// Look whether all is well: each line is good, or says what to do; fails if something is bad
     Doctor(upkeep::doctor::Doctor),
+    /// Test the installation that this one watches, stage by stage; and say who may test this one
+    Monitor(upkeep::monitor::Monitor),
     /// Print what a shell needs to complete commands and options
     Completions(upkeep::manual::Completions),
     /// Write the manual as man pages into a folder
@@ -200,6 +202,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(upkeep::doctor::run(doctor, settings).await);
     }
     let loaded = settings.read()?;
+    if let Command::Monitor(monitor) = cli.command {
+        return upkeep::monitor::run(monitor, &loaded.config).await;
+    }
     match cli.command {
         Command::Serve { .. } => serve::serve(settings, loaded).await,
         Command::Demo(demo) => demo::run(demo).await,
@@ -224,7 +229,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Phonecalls(command) => phonecalls::run(command, &loaded.config).await,
         Command::Report(report) => report::run(report, &loaded.config).await,
         Command::Records(records) => records::run(records, &loaded.config).await,
-        Command::Send(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
+        Command::Send(_) | Command::Doctor(_) | Command::Monitor(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
         Command::Key(command) => keep::key::run(command, &loaded.config).await,
         Command::Handset(command) => keep::handset::run(command, &loaded.config).await,
         Command::Media(command) => keep::media::run(command, &loaded.config).await,

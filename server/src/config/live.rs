@@ -162,6 +162,7 @@ mod tests {
             "http.open_rights" => list("operate"),
             "http.public_url" => text("http://pager.example.org:8080/x"),
             "notify.ping_url" => text("https://up.example.org/x"),
+            "monitor.url" => text("https://watcher:ak_1.t2@pager.example.org"),
             "http.hosts" | "cti.hosts" | "mail.domains" => list("example.org"),
             "lines.carriers" => list("acme **21*N#"),
             "handsets.offline_phones" | "alarms.fallback_phones" => list("18712345678"),

@@ -44,6 +44,7 @@ pub use self::handsets::{HandsetConfig, IdleForm, PlainPath, ProfileChoice};
 pub use self::http::{HttpConfig, ProxySign};
 pub use self::kept::backup::BackupConfig;
 pub use self::kept::media::MediaConfig;
+pub use self::kept::monitor::{MonitorConfig, Watched};
 pub use self::kept::phonecalls::{PhonecallsConfig, UnknownNumber};
 pub use self::kept::retention::RetentionConfig;
 pub use self::key::{Key, Switch, Value, ValueKind};
@@ -107,6 +108,8 @@ pub struct Config {
     pub phonecalls: PhonecallsConfig,
     /// Copies of everything that the server makes by itself.
     pub backup: BackupConfig,
+    /// Another installation that this one watches.
+    pub monitor: MonitorConfig,
 }
 
 impl Default for Config {
@@ -134,6 +137,7 @@ impl Default for Config {
             records: RecordsConfig::default(),
             phonecalls: PhonecallsConfig::default(),
             backup: BackupConfig::default(),
+            monitor: MonitorConfig::default(),
         }
     }
 }
@@ -209,7 +213,7 @@ const KEYS: &[Key] = &[
     },
 ];
 
-const TABLES: [&[Key]; 18] = [
+const TABLES: [&[Key]; 19] = [
     KEYS,
     self::log::KEYS,
     self::http::KEYS,
@@ -225,6 +229,7 @@ const TABLES: [&[Key]; 18] = [
     self::records::KEYS,
     self::kept::phonecalls::KEYS,
     self::kept::backup::KEYS,
+    self::kept::monitor::KEYS,
     self::programs::shouts::KEYS,
     self::programs::cti::KEYS,
     self::programs::mail::KEYS,

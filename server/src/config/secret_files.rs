@@ -35,10 +35,11 @@ macro_rules! secret_key {
 }
 
 /// Every key whose value is a secret.
-pub const SECRETS: [SecretKey; 3] = [
+pub const SECRETS: [SecretKey; 4] = [
     secret_key!("database_url", "DATABASE_URL", database_url),
     secret_key!("redis_url", "REDIS_URL", redis_url),
     secret_key!("notify.ping_url", "AUTOCALL_NOTIFY_PING_URL", notify.ping_url),
+    secret_key!("monitor.url", "AUTOCALL_MONITOR_URL", monitor.url),
 ];
 
 impl SecretKey {

@@ -8,6 +8,7 @@ pub mod hunt;
 pub mod lines;
 pub mod live;
 pub mod media;
+pub mod monitor;
 mod noted;
 pub mod phone_calls;
 pub mod rehearsal;

@@ -28,6 +28,7 @@ const NEEDS: &[(&str, &[(&str, Need)])] = &[
     ("/api/v1/alarms/resolve", &[("POST", RAISE)]),
     ("/api/v1/alarms/{id}", &[("GET", READ_OWN)]),
     ("/api/v1/alarms/{id}/resolve", &[("POST", RAISE)]),
+    ("/api/v1/monitor", &[("GET", RAISE)]),
     ("/api/v1/intake/alertmanager", &[("POST PUT", RAISE)]),
     ("/api/v1/intake/grafana", &[("POST PUT", RAISE)]),
     ("/api/v1/intake/kuma", &[("*", RAISE)]),

@@ -65,12 +65,17 @@ pub fn versioned(headers: &HeaderMap, status: StatusCode, version: &Version, bod
     with_version(headers, status, version, || answer(status, body))
 }
 
+/// Stands with a request that is only a look: whoever asks is given nothing of what is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Look;
+
 /// A look (HEAD) has the head of what is read, which nobody knows before it is there.
 pub async fn looked_at(mut request: Request, next: Next) -> Response {
     if request.method() != Method::HEAD {
         return next.run(request).await;
     }
     *request.method_mut() = Method::GET;
+    request.extensions_mut().insert(Look);
     let (mut parts, body) = next.run(request).await.into_parts();
     let nothing = match body.size_hint().exact() {
         Some(length) => {

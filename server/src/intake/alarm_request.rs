@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::access::senders::Sender;
-use crate::alarm::{Confirm, Mode, Priority, Until};
+use crate::alarm::{AlarmKind, Confirm, Mode, Priority, Until};
 use crate::config::Config;
 use crate::engine::{Acknowledgement, Mended, NamedBy, NewCallee, RaiseRequest};
 use crate::http::aging;
@@ -27,6 +27,7 @@ use crate::keep::checks::{
     ATTEMPTS, DAY, LONGEST_LABEL_NAME, LONGEST_LABEL_VALUE, LONGEST_NAME, LONGEST_NOTE, MOST_LABELS, optional_text, within,
 };
 use crate::keep::whom::Named;
+use crate::needs::Words;
 use crate::net::arriving::is_slow;
 use crate::numbers::{Number, phone_of};
 use crate::visible;
@@ -34,6 +35,7 @@ use crate::visible;
 const LONGEST_SUMMARY: usize = 1_000;
 const LONGEST_DETAILS: usize = 20_000;
 const LONGEST_SOURCE: usize = 200;
+const LONGEST_MONITOR: usize = 60;
 const LONGEST_DEDUP_KEY: usize = 500;
 /// Longest key of a request, in characters.
 const LONGEST_KEY: usize = 255;
@@ -121,6 +123,10 @@ pub struct AlarmBody {
     /// Nobody is rung; counters and history advance all the same.
     #[serde(default)]
     dry_run: bool,
+    /// A test of this monitor, which `autocall monitor add` makes: it goes all the way of an alarm, and nobody but the monitor is given its
+    /// `phones`. It is no alarm: it stands in no list, counts in no report, and is forgotten with the next one.
+    #[schema(max_length = 60)]
+    monitor: Option<String>,
 }
 
 /// The JSON body of `POST /api/v1/alarms/resolve`.
@@ -280,7 +286,7 @@ fn kept_key(key: &str, mended: &mut Mended) -> String {
 }
 
 /// Reads and checks a request to raise an alarm. What is too long is cut and what cannot be shown is taken out: that is no reason to
-/// leave people asleep.
+/// leave people asleep. With it the monitor whose test it is, if it is one.
 ///
 /// # Errors
 /// All that is wrong with it.
@@ -289,7 +295,7 @@ pub fn raise_request(
     idempotency_key: Option<IdempotencyKey<'_>>,
     sender: &Sender,
     config: &Config,
-) -> Result<RaiseRequest, Problem> {
+) -> Result<(RaiseRequest, Option<String>), Problem> {
     let body: AlarmText = body.into();
     let mut wrong = Wrong::default();
     let (alarm, cleaned) = read_noting::<AlarmBody>(Parsed::read(&body.json)?, &mut wrong)?;
@@ -332,6 +338,10 @@ pub fn raise_request(
         let field = if policy.is_some() { "policy" } else { "ring" };
         wrong.0.push(Problem::invalid(field, "give one of phones, ring and policy: each says whom to ring"));
     }
+    let monitor = wrong.note(optional_text("monitor", alarm.monitor, LONGEST_MONITOR)).flatten();
+    if monitor.is_some() && alarm.phones.is_empty() {
+        wrong.0.push(Problem::invalid("phones", "a test of a monitor names the numbers that the monitor is given"));
+    }
     if alarm.ring.len() > config.alarms.max_phones {
         let text = format!("at most {} can be named for one alarm", config.alarms.max_phones);
         wrong.0.push(Problem::invalid("ring", text));
@@ -353,7 +363,13 @@ pub fn raise_request(
     }
     let source = kept("source", &alarm.source, LONGEST_SOURCE, &mut mended);
     let summary = kept("summary", &alarm.summary, LONGEST_SUMMARY, &mut mended);
-    Ok(RaiseRequest {
+    let (kind, needs) = match &monitor {
+        Some(_) => (AlarmKind::Test, Words::of_monitor()),
+        None => (AlarmKind::Alarm, Words::default()),
+    };
+    let raised = RaiseRequest {
+        kind,
+        needs,
         integration_id: sender.integration_id(),
         source: if source.is_empty() { sender.name().unwrap_or_default().to_owned() } else { source },
         dedup_key: alarm.dedup_key.map(|key| kept_key(&key, &mut mended)),
@@ -380,7 +396,8 @@ pub fn raise_request(
         mended,
         bounds: sender.bounds().cloned(),
         ..RaiseRequest::default()
-    })
+    };
+    Ok((raised, monitor))
 }
 
 /// Stands for a summary of which nothing can be shown.
@@ -742,6 +759,7 @@ mod tests {
             &Sender::new(None, std::net::Ipv4Addr::LOCALHOST.into()),
             &Config::default(),
         )
+        .map(|(request, _)| request)
         .map_err(|problem| serde_json::to_value(problem).unwrap())
     }
 

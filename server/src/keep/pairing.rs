@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
+
 use crate::audit::{Line, Operation};
 use crate::config::{Config, HandsetConfig};
 use crate::ids::HandsetId;
@@ -89,6 +91,18 @@ pub async fn add(work: &mut Work, pairing: &Pairing) -> Result<String, PairingEr
     Ok(token)
 }
 
+/// Makes known what stands in for a phone in the tests of a monitor, and gives its token.
+///
+/// # Errors
+/// When the name is bad or taken, or the database fails.
+pub(super) async fn add_monitor(work: &mut Work, name: &str, settings: &HandsetConfig) -> Result<String, PairingError> {
+    let token = new_token();
+    let pairing = Pairing { profile: Profile::Native, idle_form: IdleForm::Plain, ..Pairing::new(name, settings) };
+    let new = new_handset(&pairing, Some(token_hash(&token).to_vec()), None, work.now());
+    add_new(work, NewHandset { monitor: true, ..new }).await?;
+    Ok(token)
+}
+
 /// Lets a phone poll the plain path from an address outside the open networks.
 ///
 /// # Errors
@@ -104,9 +118,12 @@ async fn insert(
     token_hash: Option<Vec<u8>>,
     plain_key: Option<String>,
 ) -> Result<(), PairingError> {
-    let now = work.now();
-    check_name(&pairing.name)?;
-    let handset = NewHandset {
+    let new = new_handset(pairing, token_hash, plain_key, work.now());
+    add_new(work, new).await
+}
+
+fn new_handset(pairing: &Pairing, token_hash: Option<Vec<u8>>, plain_key: Option<String>, now: DateTime<Utc>) -> NewHandset {
+    NewHandset {
         id: HandsetId::new(now),
         name: pairing.name.clone(),
         token_hash,
@@ -117,12 +134,20 @@ async fn insert(
         country: pairing.country.clone(),
         ring_seconds: pairing.ring_seconds,
         created_at: now,
-    };
-    if !work.db().insert_handset(&handset).await? {
-        return Err(PairingError::NameTaken(pairing.name.clone()));
+        monitor: false,
     }
-    let after =
+}
+
+async fn add_new(work: &mut Work, handset: NewHandset) -> Result<(), PairingError> {
+    check_name(&handset.name)?;
+    if !work.db().insert_handset(&handset).await? {
+        return Err(PairingError::NameTaken(handset.name));
+    }
+    let mut after =
         json!({ "country": handset.country, "by_token": handset.token_hash.is_some(), "ring_seconds": handset.ring_seconds });
+    if handset.monitor {
+        after["monitor"] = true.into();
+    }
     work.note(Line::new(Operation::HandsetAdded).of(handset.id).named(handset.name.as_str()).after(after));
     work.announce(Announcement::Handsets);
     Ok(())

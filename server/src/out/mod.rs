@@ -7,6 +7,7 @@ pub mod ask;
 pub mod calendars;
 mod mail;
 pub mod messages;
+pub mod monitor;
 pub mod notices;
 pub mod shout_logs;
 pub mod sign_of_life;

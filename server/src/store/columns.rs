@@ -158,6 +158,7 @@ words! {
         HandsetOffline = "handset_offline", HandsetStuck = "handset_stuck", HandsetBack = "handset_back", Fallback = "fallback",
         HandOverTrouble = "hand_over_trouble", OptedOut = "opted_out", Flapping = "flapping", GatewaySilent = "gateway_silent",
         GatewayBack = "gateway_back", CalendarTrouble = "calendar_trouble", CalendarBack = "calendar_back",
+        BackupTrouble = "backup_trouble", BackupBack = "backup_back",
     }
 }
 

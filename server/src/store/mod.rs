@@ -531,7 +531,7 @@ impl Store {
         }
     }
 
-    /// A name that all nodes on this database share and no other installation has.
+    /// A name that all nodes on this database share. Where somebody keeps their tables in a schema of the same name elsewhere, they have it too.
     #[must_use]
     pub fn namespace(&self) -> &str {
         match &self.pools {
@@ -735,6 +735,7 @@ impl Store {
             media::clips::ALL,
             media::pieces::ALL,
             media::recordings::ALL,
+            watch::monitored::ALL,
             watch::outages::ALL,
             duty::people::ALL,
             duty::policies::ALL,

@@ -22,6 +22,7 @@ mod imports;
 mod log_lines;
 mod mail;
 mod modem;
+mod monitor;
 mod nimbox_script;
 mod nodes;
 mod outage;

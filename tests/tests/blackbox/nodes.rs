@@ -1,11 +1,16 @@
 //! Scenario: several servers and commands on one database, starting and working at the same instant.
 
 use std::process::Output;
+use std::sync::{Arc, Mutex};
 
 use autocall_tests::{
+    postgres::{fresh_database, shared_postgres_url},
+    redis::PrivateRedis,
     server::{Binary, ServeOptions, autocall},
     wait::eventually,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -111,6 +116,61 @@ async fn two_nodes_never_ring_one_number_twice_at_once() {
         here.report(mid, Some("18712345678")).await;
     }
     assert!(here.alarms().await.iter().all(|alarm| alarm["state"] == "answered"));
+}
+
+/// What Redis is asked for, as it tells it.
+struct Overheard(Arc<Mutex<String>>);
+
+impl Overheard {
+    async fn at(redis: &PrivateRedis) -> Self {
+        let mut line = TcpStream::connect(redis.addr()).await.unwrap();
+        line.write_all(b"MONITOR\r\n").await.unwrap();
+        let heard = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&heard);
+        tokio::spawn(async move {
+            let mut part = [0; 4096];
+            while let Ok(length @ 1..) = line.read(&mut part).await {
+                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&part[..length]));
+            }
+        });
+        let heard = Self(heard);
+        eventually("Redis to tell what it is asked", SOON, async || heard.0.lock().unwrap().contains("+OK").then_some(())).await;
+        heard
+    }
+
+    /// The names of installations in the locks that were asked for, each as often as it was.
+    fn installations(&self) -> Vec<String> {
+        let heard = self.0.lock().unwrap();
+        let names = heard.split("autocall:lock:").skip(1).filter_map(|rest| rest.split('"').next());
+        names.map(|name| name.rsplit_once(':').map_or("", |(installation, _)| installation).to_owned()).collect()
+    }
+
+    /// The same once more were asked for than so many.
+    async fn after(&self, count: usize) -> Vec<String> {
+        eventually("a lock to be asked for", SOON, async || {
+            let all = self.installations();
+            (all.len() > count).then_some(all)
+        })
+        .await
+    }
+}
+
+/// Their tables are in a schema of the same name, as it is by default.
+#[tokio::test]
+async fn installations_that_share_a_redis_share_no_lock() {
+    let (one, other) = (fresh_database(&shared_postgres_url()).await, fresh_database(&shared_postgres_url()).await);
+    let redis = PrivateRedis::start().await;
+    let serve = async |database: &str| Binary::spawn(ServeOptions::new().database(database).redis(redis.url())).await;
+    let (first, second, elsewhere) = (serve(&one.url).await, serve(&one.url).await, serve(&other.url).await);
+    let overheard = Overheard::at(&redis).await;
+    Client::new(&first).alarm_is_answered("18712345678").await;
+    let by_first = overheard.after(0).await;
+    Client::new(&second).alarm_is_answered("18812345678").await;
+    let by_both = overheard.after(by_first.len()).await;
+    assert!(by_both.iter().all(|name| *name == by_both[0]), "nodes of one installation meet: {by_both:?}");
+    Client::new(&elsewhere).alarm_is_answered("18712345678").await;
+    let by_all = overheard.after(by_both.len()).await;
+    assert!(by_all[by_both.len()..].iter().all(|name| *name != by_both[0]), "installations do not: {by_all:?}");
 }
 
 async fn migrations_may_run_at_once(engine: Engine) {

@@ -242,6 +242,7 @@ impl Server {
             ring_seconds: 75,
             created_at: self.now(),
             allowed_at: None,
+            monitor: false,
         };
         let mut tx = self.app.engine.store.begin().await.unwrap();
         assert!(tx.db().insert_handset(&handset).await.unwrap());

@@ -10,7 +10,9 @@ use crate::harness::{A, B, Home, Server, on_both};
 
 on_both!(
     an_export_holds_all_that_is_kept,
+    a_look_at_an_export_is_no_reading,
     whoever_is_erased_is_found_nowhere,
+    what_others_wrote_of_them_goes_too,
     nobody_is_erased_who_is_needed,
     an_erasure_that_was_broken_off_goes_on,
     numbers_in_old_alarms_are_masked_and_names_stay,
@@ -80,6 +82,17 @@ async fn an_export_holds_all_that_is_kept(home: Home) {
     assert_eq!(ask(&server, Method::GET, "/api/v1/people/nobody/export", None).await.0, 404);
 }
 
+async fn a_look_at_an_export_is_no_reading(home: Home) {
+    let server = home.start().await;
+    person(&server, "Li Na", A).await;
+    let exports = async || server.get("/api/v1/audit?operation=person_exported").await["items"].as_array().unwrap().len();
+    assert_eq!(ask(&server, Method::HEAD, "/api/v1/people/Li Na/export", None).await, (200, String::new()));
+    assert_eq!(exports().await, 0);
+    assert_eq!(ask(&server, Method::HEAD, "/api/v1/people/nobody/export", None).await.0, 404);
+    assert_eq!(ask(&server, Method::GET, "/api/v1/people/Li Na/export", None).await.0, 200);
+    assert_eq!(exports().await, 1);
+}
+
 async fn whoever_is_erased_is_found_nowhere(home: Home) {
     let server = home.start().await;
     let desk = server.pair("desk", Profile::Auto).await;
@@ -108,6 +121,50 @@ async fn whoever_is_erased_is_found_nowhere(home: Home) {
     let (_, text) = ask(&server, Method::GET, "/api/v1/people/Bob/export", None).await;
     let file: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&file["answers"], &file["calls"]), (&json!([]), &json!([])), "{file}");
+}
+
+/// What a sender wrote, why an alarm was false, who made an absence; and nobody is found by it any more.
+async fn what_others_wrote_of_them_goes_too(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::Auto).await;
+    person(&server, "Li Na", A).await;
+    let ann = person(&server, "Ann", B).await;
+    let wrote = json!({
+        "summary": "Li Na's disk is full, ring ١٨٧١٢٣٤٥٦٧٨", "details": "owner: Li Na, １８７ １２３４ ５６７８",
+        "labels": { "owner": "Li Na", "disk": "sda" }, "ring": [{ "person": "Li Na" }],
+    });
+    let id = server.raise(&[], wrote).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    server.post(&format!("/api/v1/alarms/{id}/resolve"), &json!({})).await;
+    let (status, said) = server.post(&format!("/api/v1/alarms/{id}/false"), &json!({ "reason": "Li Na tried it", "by": "Li Na" })).await;
+    assert!((200..300).contains(&status), "{said}");
+    let (bytes, free) = match server.home.is_shared() {
+        true => (format!("'{ann}'"), "gen_random_uuid()"),
+        false => (format!("x'{}'", ann.replace('-', "")), "randomblob(16)"),
+    };
+    let absence = format!(
+        "INSERT INTO vacations (id, person_id, starts_at, ends_at, note, created_at, created_by)
+         VALUES ({free}, {bytes}, '2026-12-01T00:00:00+00:00', '2026-12-02T00:00:00+00:00', 'asked Li Na', '2026-11-20T00:00:00+00:00', 'Li Na')"
+    );
+    server.run_sql(vec![absence]).await;
+    server.pass(2).await;
+    for asked in ["Li%20Na", "owner%20Li", "45678"] {
+        assert_eq!(server.items(&format!("/api/v1/alarms?q={asked}")).await.as_array().unwrap().len(), 1, "{asked}");
+    }
+    let (status, done) = server.post("/api/v1/people/Li Na/erase", &json!({})).await;
+    assert_eq!((status, &done["done"]), (200, &json!(true)), "{done}");
+    server.pass(2).await;
+    let alarm = server.alarm(&id).await;
+    assert_eq!((&alarm["summary"], &alarm["details"]), (&json!("(erased)'s disk is full, ring ******"), &json!("owner: (erased), ******")));
+    assert_eq!(alarm["labels"], json!({ "owner": "(erased)", "disk": "sda" }));
+    let vacations = server.items("/api/v1/vacations").await;
+    let all = format!("{alarm}{vacations}");
+    assert!(!all.contains("Li Na") && vacations[0]["person"].to_string().contains("Ann"), "{all}");
+    for asked in ["Li%20Na", "owner%20Li", "45678"] {
+        assert_eq!(server.items(&format!("/api/v1/alarms?q={asked}")).await, json!([]), "{asked}");
+    }
+    assert_eq!(server.items("/api/v1/alarms?q=disk").await.as_array().unwrap().len(), 1, "the alarm stays");
 }
 
 async fn nobody_is_erased_who_is_needed(home: Home) {

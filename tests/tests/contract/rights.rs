@@ -13,6 +13,7 @@ use autocall_tests::described::Held as _;
 use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::harness::{A, B, Home, Server, on_both};
 use crate::senders::{key, key_that_may};
@@ -28,6 +29,7 @@ on_both!(
     a_bound_key_stays_within_its_bounds,
     a_key_is_narrowed_to_what_it_did,
     what_is_used_is_noted_once_an_hour,
+    an_alarm_is_answered_whatever_becomes_of_the_note,
     a_key_for_shouts_reads_its_own_calls_alone,
     what_does_not_go_together_is_refused,
 );
@@ -419,6 +421,7 @@ async fn a_key_is_narrowed_to_what_it_did(home: Home) {
     let mine = raised(&server, &key, Value::Null).await;
     assert_eq!(get(&server, &key, &format!("/api/v1/alarms/{mine}")).await.0, 200);
     let foreseen = async || {
+        server.app.access.beside.wait().await;
         let row = kept(&server, "grafana").await;
         let mut reader = server.app.engine.store.read().await.unwrap();
         rights::foresee(&mut reader.db(), &row, server.now()).await.unwrap()
@@ -433,11 +436,13 @@ async fn a_key_is_narrowed_to_what_it_did(home: Home) {
     assert_eq!(foreseen().await.noted_since, None);
     assert_eq!(get(&server, &key, "/api/v1/people").await.0, 200);
     raised(&server, &key, Value::Null).await;
+    server.app.access.beside.wait().await;
     let narrowed = done(&server, async |work| rights::narrow(work, "grafana").await).await.unwrap();
     assert_eq!(narrowed.becomes.to_string(), "raise,read");
     server.pass(2).await;
     assert_eq!(get(&server, &key, "/api/v1/people").await.0, 200);
     assert_eq!(post(&server, &key, "/api/v1/heartbeats", json!({})).await.0, 403);
+    server.app.access.beside.wait().await;
     let again = done(&server, async |work| rights::narrow(work, "grafana").await).await.unwrap();
     assert!(!again.takes_away(), "{again:?}");
 }
@@ -446,6 +451,7 @@ async fn what_is_used_is_noted_once_an_hour(home: Home) {
     let server = home.start().await;
     let key = key_that_may(&server, "grafana", &[], "read").await;
     let used = async || {
+        server.app.access.beside.wait().await;
         let id = kept(&server, "grafana").await.id.to_string();
         let mut reader = server.app.engine.store.read().await.unwrap();
         let rows = reader.db().rights_used_by(&id, server.now() - TimeDelta::days(1)).await.unwrap();
@@ -468,6 +474,30 @@ async fn what_is_used_is_noted_once_an_hour(home: Home) {
     let elsewhere: IpAddr = "10.1.2.3".parse().unwrap();
     keys.used(&server.app.engine.store, &row, elsewhere, server.now()).await.unwrap();
     assert_eq!(kept(&server, "grafana").await.last_used_from.as_deref(), Some("10.1.2.3"));
+}
+
+/// On Postgres somebody holds the table of these notes; the embedded database has one writer, who would hold up the alarm itself.
+async fn an_alarm_is_answered_whatever_becomes_of_the_note(home: Home) {
+    let server = home.start().await;
+    let key = key_that_may(&server, "grafana", &[], "raise").await;
+    let holder = match server.home.config().database_url {
+        Some(url) => {
+            let mut holder = PgConnection::connect(url.expose()).await.unwrap();
+            holder.execute("BEGIN; LOCK TABLE rights_used IN ACCESS EXCLUSIVE MODE").await.unwrap();
+            Some(holder)
+        }
+        None => None,
+    };
+    raised(&server, &key, Value::Null).await;
+    if let Some(mut holder) = holder {
+        assert!(!server.app.access.beside.is_empty(), "the note is still to be written");
+        holder.execute("ROLLBACK").await.unwrap();
+    }
+    server.app.access.beside.wait().await;
+    let id = kept(&server, "grafana").await.id.to_string();
+    let mut reader = server.app.engine.store.read().await.unwrap();
+    let rows = reader.db().rights_used_by(&id, server.now() - TimeDelta::days(1)).await.unwrap();
+    assert_eq!(rows.into_iter().map(|row| row.name).collect::<Vec<_>>(), ["raise"]);
 }
 
 async fn a_key_for_shouts_reads_its_own_calls_alone(home: Home) {

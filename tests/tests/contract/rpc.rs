@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use android_protocol::voice::{tone, wav};
 use autocall::engine::Doer;
+use autocall::keep::keys::rights::{self, Change};
 use autocall::keep::{keys, pairing};
 use autocall::rights::Rights;
 use autocall::store::Work;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::wait::eventually;
+use chrono::TimeDelta;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -36,6 +38,7 @@ on_both!(
     a_call_comes_in_for_whoever_listens,
     a_socket_hears_of_its_own_calls_on_another_node,
     a_socket_ends_with_its_key,
+    a_socket_ends_when_the_time_of_its_key_is_up,
     an_announcement_is_one_request_and_one_event,
     a_stock_phone_is_told_nothing_and_nothing_is_made_up,
     calls_of_programs_are_their_own,
@@ -631,6 +634,11 @@ async fn a_socket_ends_with_its_key(home: Home) {
     assert!(refused.to_string().contains("403"), "{refused}");
     let revoke = async |work: &mut Work| keys::revoke(work, "app").await;
     server.app.engine.store.carry_out(server.now(), Doer::Server, revoke).await.unwrap();
+    assert_eq!(closed(&mut socket).await, 1008);
+}
+
+/// With which code the server closes a socket.
+async fn closed(socket: &mut Socket) -> u16 {
     let closed = tokio::time::timeout(Duration::from_secs(30), async {
         loop {
             match socket.next().await {
@@ -640,7 +648,27 @@ async fn a_socket_ends_with_its_key(home: Home) {
             }
         }
     });
-    assert_eq!(u16::from(closed.await.unwrap().code), 1008);
+    closed.await.unwrap().code.into()
+}
+
+/// The old secret of a key ends, then the key itself, and nobody tells of either: each takes its own sockets with it.
+async fn a_socket_ends_when_the_time_of_its_key_is_up(home: Home) {
+    let server = home.start().await;
+    let old = key(&server, "app").await;
+    let rotate = async |work: &mut Work| rights::rotate(work, "app", TimeDelta::hours(1)).await;
+    let new = server.app.engine.store.carry_out(server.now(), Doer::Server, rotate).await.unwrap();
+    let (mut by_old, mut by_new) = (socket(&server.base, &old, "").await, socket(&server.base, &new, "").await);
+    server.home.clock.advance(TimeDelta::minutes(61));
+    assert_eq!(closed(&mut by_old).await, 1008);
+    by_new.send(Message::Text("[".repeat(33 * 1024).into())).await.unwrap();
+    assert_eq!(refused(&next(&mut by_new).await).0, 400, "it goes on");
+    let expires = Change { expires_at: Some(Some(server.now() + TimeDelta::hours(1))), ..Change::default() };
+    let change = async |work: &mut Work| rights::change(work, "app", expires).await;
+    server.app.engine.store.carry_out(server.now(), Doer::Server, change).await.unwrap();
+    by_new.send(Message::Text("[".repeat(33 * 1024).into())).await.unwrap();
+    assert_eq!(refused(&next(&mut by_new).await).0, 400, "it is good for an hour");
+    server.home.clock.advance(TimeDelta::minutes(61));
+    assert_eq!(closed(&mut by_new).await, 1008);
 }
 
 async fn an_announcement_is_one_request_and_one_event(home: Home) {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use autocall::config::Config;
 use autocall::engine::watch::presence::PollSource;
 use autocall::kinds::notices::WebhookShape;
 use autocall::store::watch::handsets::Profile;
@@ -31,6 +32,7 @@ on_both!(
     what_people_do,
     what_senders_send,
     what_things_do,
+    what_backups_do,
     who_listens,
     what_is_done_in_calls,
     who_is_told_by_text
@@ -523,6 +525,27 @@ async fn what_things_do(home: Home) {
     pass(&server, 3_600).await;
     settled(&server).await;
     tell(&server, &room, "things", &[&rung]).await;
+}
+
+/// Backups fail three times, which is told once, and then one succeeds.
+async fn what_backups_do(home: Home) {
+    let (server, room) = start(home.set("AUTOCALL_BACKUP_DIR", "/dev/null/backups")).await;
+    let engine = &server.app.engine;
+    engine.keep_backups().await.unwrap();
+    assert!(stored(&server).await.is_empty(), "one alone is made up for in a moment");
+    for _ in 0..3 {
+        server.home.clock.advance(TimeDelta::minutes(15));
+        engine.keep_backups().await.unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut mended = Config::clone(&engine.config);
+    mended.backup.dir = Some(folder.path().join("backups"));
+    engine.config.take_over(&mended).unwrap();
+    for _ in 0..2 {
+        server.home.clock.advance(TimeDelta::hours(24));
+        engine.keep_backups().await.unwrap();
+    }
+    tell(&server, &room, "backups", &[]).await;
 }
 
 /// Somebody listens to what was recorded in a call.

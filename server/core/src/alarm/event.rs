@@ -680,6 +680,15 @@ events! {
         /// The name of the schedule.
         schedule: String,
     }
+    /// Backups that the server makes by itself fail again and again.
+    BackupTrouble = "backup_trouble" {
+        /// Since when.
+        since: DateTime<Utc>,
+        /// Why the last one did.
+        why: String,
+    }
+    /// They succeed again.
+    BackupBack = "backup_back" {}
 }
 
 /// Somebody whom a dial rings.

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::numbers::{masked, same_phone};
+use crate::numbers::{masked, narrowed, same_phone};
 
 /// Stands where the name of a person was who was erased.
 pub const ERASED: &str = "(erased)";
@@ -41,7 +41,7 @@ impl Known {
     /// What stands where this number was.
     #[must_use]
     pub fn instead_of(&self, number: &str) -> String {
-        if self.masks && !number.contains('*') { masked(number) } else { ERASED_NUMBER.to_owned() }
+        if self.masks && !number.contains('*') { masked(&plain(number)) } else { ERASED_NUMBER.to_owned() }
     }
 
     /// A text without them. `None` when they do not stand in it.
@@ -54,7 +54,7 @@ impl Known {
         if self.emails.iter().any(|email| email.eq_ignore_ascii_case(text)) {
             return Some(ERASED.to_owned());
         }
-        if text.len() <= 40 && self.numbers.iter().any(|number| same_phone(number, text) || is_form_of(number, text)) {
+        if text.chars().count() <= 40 && self.numbers.iter().any(|number| same_phone(number, text) || is_form_of(number, text)) {
             return Some(self.instead_of(text));
         }
         let mut left = text.to_owned();
@@ -82,7 +82,6 @@ impl Known {
 
     /// A text without their numbers as they are dialled in their own country, or parted into groups. `None` when none stands in it.
     fn without_other_forms(&self, text: &str) -> Option<String> {
-        let of_a_number = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '(' | ')' | '.' | '/' | ' ' | '\u{a0}');
         let is_one = |written: &str| self.numbers.iter().any(|number| is_form_of(number, written));
         let mut left = String::with_capacity(text.len());
         let mut found = false;
@@ -90,8 +89,9 @@ impl Known {
         while !rest.is_empty() {
             let length = rest.find(|c: char| !of_a_number(c)).unwrap_or(rest.len());
             let (run, behind) = rest.split_at(length);
-            let begins = run.find(|c: char| c.is_ascii_digit() || c == '+').unwrap_or(run.len());
-            let ends = run.rfind(|c: char| c.is_ascii_digit()).map_or(begins, |last| last + 1).max(begins);
+            let begins = run.find(|c: char| is_digit(c) || matches!(c, '+' | '\u{ff0b}')).unwrap_or(run.len());
+            let last = run.char_indices().rev().find(|(_, c)| is_digit(*c));
+            let ends = last.map_or(begins, |(at, c)| at + c.len_utf8()).max(begins);
             let within = (begins == 0 && left.chars().next_back().is_some_and(goes_on))
                 || (ends == run.len() && behind.chars().next().is_some_and(goes_on));
             left.push_str(&run[..begins]);
@@ -156,14 +156,43 @@ impl Known {
     }
 }
 
+/// Whether a character is a digit of any script.
+fn is_digit(c: char) -> bool {
+    // Letters of most texts are neither, and cost no more than this.
+    c.is_ascii_digit() || !c.is_ascii() && c.is_numeric() && narrowed(c.encode_utf8(&mut [0; 4])).bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a character may stand in a number as people write it: also in the wide form of East Asian texts, and among the marks that address
+/// books put around numbers and nobody sees.
+fn of_a_number(c: char) -> bool {
+    is_digit(c)
+        || matches!(
+            c,
+            '+' | '-' | '(' | ')' | '.' | '/' | ' ' | '\u{a0}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2010}'..='\u{2015}'
+                | '\u{2066}'..='\u{2069}' | '\u{2212}' | '\u{3000}' | '\u{feff}' | '\u{ff08}' | '\u{ff09}' | '\u{ff0b}' | '\u{ff0d}'
+                | '\u{ff0e}' | '\u{ff0f}'
+        )
+}
+
+/// A number as it was written, in our digits and signs.
+fn plain(written: &str) -> String {
+    let sign = |c: char| match c {
+        '\u{ff08}' => '(',
+        '\u{ff09}' => ')',
+        '\u{ff0b}' => '+',
+        other => other,
+    };
+    narrowed(written).chars().map(sign).collect()
+}
+
 /// Whether a text is this number, in comparable form, as people or phones write it: without the country's code, or with zeros before it.
 fn is_form_of(number: &str, text: &str) -> bool {
     /// The longest code of a country, and a mark of mobile phones behind it.
     const BEFORE: usize = 4;
-    let others = |c: char| !(c.is_ascii_digit() || matches!(c, '+' | '-' | '(' | ')' | '.' | '/' | ' ' | '\u{a0}'));
-    if text.contains(others) {
+    if text.contains(|c: char| !of_a_number(c)) {
         return false;
     }
+    let text = plain(text);
     // A zero that is only dialled at home, as in +44 (0)20.
     let digits: String = text.replace("(0)", "").chars().filter(char::is_ascii_digit).collect();
     let (written, own) = (digits.trim_start_matches('0'), number.trim_start_matches('+'));
@@ -240,6 +269,12 @@ mod tests {
             ("0086 187-1234-5678", Some("******")),
             ("ring 187 1234 5678 or 12 18712345678.", Some("ring ****** or 12 ******.")),
             ("+86 (0)187 1234 5678", Some("******")),
+            ("电话１８７１２３４５６７８。", Some("电话******。")),
+            ("＋８６（０）１８７－１２３４－５６７８", Some("******")),
+            ("رقم ٠٠٨٦١٨٧١٢٣٤٥٦٧٨ الآن", Some("رقم ****** الآن")),
+            ("फ़ोन १८७ १२३४ ५६७८", Some("फ़ोन ******")),
+            ("ring \u{202a}+86 187 1234 5678\u{202c} now", Some("ring \u{202a}******\u{202c} now")),
+            ("第１８７１２３４号", None),
             ("disk18712345678", None),
             ("2345678 of 187123456789", None),
             ("110", Some("******")),
@@ -288,6 +323,21 @@ mod tests {
             let as_it_stood = format!(" {name},");
             prop_assert!(!left.contains(&as_it_stood) && !left.contains(&number));
             // And it is over then.
+            prop_assert_eq!(known.forgotten_in(&left), None);
+        }
+
+        #[test]
+        fn a_number_is_found_in_the_digits_of_any_script(
+            number in "[1-9][0-9]{9,11}",
+            zero in prop::sample::select(vec!['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{e50}', '\u{ff10}']),
+            before in "[a-z]{0,8} ",
+            behind in "( [a-z]{1,8})?",
+        ) {
+            let known = Known { numbers: vec![format!("+{number}")], ..Known::default() };
+            let digit = |c: char| char::from_u32(u32::from(zero) + c.to_digit(10).unwrap()).unwrap();
+            let written: String = number.chars().map(digit).collect();
+            let left = known.forgotten_in(&format!("{before}{written}{behind}")).unwrap();
+            prop_assert_eq!(&left, &format!("{before}{ERASED_NUMBER}{behind}"));
             prop_assert_eq!(known.forgotten_in(&left), None);
         }
 

@@ -15,6 +15,7 @@ use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::answer;
 use crate::http::problem::{Code, Problem};
+use crate::http::versions::Look;
 use crate::ids::PersonId;
 use crate::keep::people::PersonError;
 use crate::keep::personal::erasing::{self, ErasureError};
@@ -59,13 +60,17 @@ pub async fn export(
     State(app): State<Arc<App>>,
     Extension(sender): Extension<Sender>,
     Path(person): Path<String>,
+    look: Option<Extension<Look>>,
 ) -> Result<Response, Problem> {
     let id = found(&app, &person).await?;
     let missing = |error| match error {
         PersonError::Store(error) => Problem::from(error),
         _ => gone(&person),
     };
-    app.engine.carry_out(sender.doer(), async |work| export::note(work, id).await).await.map_err(missing)?;
+    // A look is given no file.
+    if look.is_none() {
+        app.engine.carry_out(sender.doer(), async |work| export::note(work, id).await).await.map_err(missing)?;
+    }
     let file = Export::begin(app.engine.store.clone(), id).await.map_err(missing)?;
     Ok(sent(file))
 }

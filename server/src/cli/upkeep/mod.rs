@@ -5,5 +5,6 @@ pub(super) mod audit;
 pub(super) mod backup;
 pub(super) mod doctor;
 pub(super) mod manual;
+pub(super) mod monitor;
 pub(super) mod prune;
 pub(super) mod reload;

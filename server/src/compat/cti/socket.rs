@@ -22,6 +22,7 @@ use crate::engine::rpc::asking::{Asked, Program};
 use crate::engine::rpc::listening::{Listener, Share};
 use crate::ids::KeyId;
 use crate::net::seats::{Seat, Wait};
+use crate::rights::Right;
 use crate::store::access::keys::KeyRow;
 
 /// No key has more of them on a node.
@@ -104,7 +105,7 @@ pub(super) async fn open(
         .collect();
     let taken = offered.iter().find(|one| *one == PROTOCOL).or(offered.first()).cloned();
     let listener = app.engine.rpc_listens(key.id, listens.id(key.id), listens.share, listens.after).await?;
-    let open = Open { app, key, listener, numbered: listens.numbered, heard_at: Instant::now(), _counted: counted, place };
+    let open = Open { app, sender, key, listener, numbered: listens.numbered, heard_at: Instant::now(), _counted: counted, place };
     // What is somewhat too long is told so; longer, and the socket ends.
     let upgrade = upgrade.max_message_size(2 * LONGEST).max_frame_size(2 * LONGEST).protocols(taken);
     Ok(upgrade.on_upgrade(|socket| Box::pin(open.run(socket)) as BoxFuture<'static, ()>))
@@ -113,6 +114,7 @@ pub(super) async fn open(
 /// An open socket.
 struct Open {
     app: Arc<App>,
+    sender: Sender,
     key: Arc<KeyRow>,
     listener: Listener,
     numbered: bool,
@@ -188,7 +190,12 @@ impl Open {
                         return Close::Revoked;
                     }
                 }
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                // A key has an end of which nobody tells.
+                () = tokio::time::sleep(LOOK_AGAIN) => {
+                    if !self.is_good().await {
+                        return Close::Revoked;
+                    }
+                }
                 _ = ping.tick() => {
                     if self.heard_at.elapsed() > SILENT {
                         return Close::Theirs;
@@ -207,13 +214,9 @@ impl Open {
         }
     }
 
-    /// Whether its key may still command calls; where that cannot be found out, it may.
+    /// Whether the secret that it has shown is good, and its key may still command calls.
     async fn is_good(&self) -> bool {
-        let row = async { self.app.engine.store.read().await?.db().key(self.key.id).await };
-        match row.await {
-            Ok(row) => row.is_some_and(|row| row.revoked_at.is_none()),
-            Err(_) => true,
-        }
+        self.sender.is_still_good(&self.app.access, Right::Calls).await
     }
 
     async fn asked(&mut self, socket: &mut WebSocket, text: &[u8]) -> Result<(), Close> {

@@ -2,5 +2,6 @@
 
 pub mod backup;
 pub mod media;
+pub mod monitor;
 pub mod phonecalls;
 pub mod retention;

@@ -341,6 +341,8 @@ fn tone_and_sentence<'r>(reader: &'r Reader, event: &Event) -> (&'static str, &'
         | Event::CalendarFollowed { .. }
         | Event::CalendarTrouble { .. }
         | Event::CalendarBack { .. }
+        | Event::BackupTrouble { .. }
+        | Event::BackupBack {}
         | Event::Other { .. } => ("plain", &words.t_other),
     }
 }

@@ -131,6 +131,8 @@ pub(super) fn kind_words(words: &'static Words, kind: NoticeKind) -> &'static st
         NoticeKind::GatewayBack => &words.notice_gateway_back,
         NoticeKind::CalendarTrouble => &words.notice_calendar_trouble,
         NoticeKind::CalendarBack => &words.notice_calendar_back,
+        NoticeKind::BackupTrouble => &words.notice_backup_trouble,
+        NoticeKind::BackupBack => &words.notice_backup_back,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
 use crate::api::personal::person::{for_a_while, sent};
@@ -51,9 +51,13 @@ pub(in crate::dashboard) async fn file(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
     Path(id): Path<String>,
+    method: Method,
 ) -> Result<Response, Refusal> {
     let id = person_id(&id)?;
-    app.engine.carry_out(reader.doer(), async |work| export::note(work, id).await).await?;
+    // A look is given no file.
+    if method != Method::HEAD {
+        app.engine.carry_out(reader.doer(), async |work| export::note(work, id).await).await?;
+    }
     Ok(sent(Export::begin(app.engine.store.clone(), id).await?))
 }
 

@@ -326,7 +326,10 @@ impl Engine {
         let policy = self.policy_for(work, request).await?;
         let team = team_asked_for(request);
         let policy_name = policy.as_ref().map(|policy| policy.name.as_str());
-        if let Some(bounds) = request.bounds.as_ref().filter(|bounds| !bounds.cover(&request.source, team, policy_name)) {
+        let is_beyond = |bounds: &&Bounds| {
+            !bounds.cover(&request.source, team, policy_name) || bounds.are_of_monitor() && request.kind.is_alarm()
+        };
+        if let Some(bounds) = request.bounds.as_ref().filter(is_beyond) {
             return Err(EngineError::OutOfBounds(bounds.to_string()));
         }
         let naming = self.naming(work, request, policy.is_some()).await?;

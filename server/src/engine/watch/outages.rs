@@ -7,6 +7,7 @@ use super::handsets::{is_expected, is_served, plain_path_is_open};
 use crate::alarm::Priority;
 use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
+use crate::config::HandsetConfig;
 use crate::engine::{Engine, EngineError, RaiseRequest, delta};
 use crate::store::watch::handsets::HandsetRow;
 use crate::store::watch::outages::{OutageRow, OutageTold};
@@ -58,6 +59,14 @@ fn is_alive(handset: &HandsetRow, plain_path_open: bool, now: DateTime<Utc>) -> 
         && handset.disabled_at.is_none()
         && handset.last_seen_at.is_some()
         && out_since(handset).is_none()
+}
+
+/// How many handsets should be there, and how many of them could ring somebody.
+#[must_use]
+pub(in crate::engine) fn usable(handsets: &[HandsetRow], config: &HandsetConfig, now: DateTime<Utc>) -> (usize, usize) {
+    let open_path = plain_path_is_open(config, handsets);
+    let expected = handsets.iter().filter(|handset| handset.disabled_at.is_none() && counts(handset, now));
+    (expected.count(), handsets.iter().filter(|handset| is_alive(handset, open_path, now)).count())
 }
 
 impl Engine {

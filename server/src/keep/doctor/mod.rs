@@ -8,6 +8,7 @@ mod certificates;
 mod configuration;
 mod database;
 mod folder;
+mod monitor;
 mod outboxes;
 mod phones;
 mod ports;
@@ -156,6 +157,7 @@ pub const CHECKS: &[(&str, Look)] = &[
     ("phones", phones::check),
     ("outboxes", outboxes::check),
     ("backups", backups::check),
+    ("monitor", monitor::check),
     ("rights", rights::check),
     ("retention", retention::check),
 ];

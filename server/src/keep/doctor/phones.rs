@@ -135,6 +135,7 @@ mod tests {
             inbound: false,
             bulk: false,
             former_mid: None,
+            monitor: false,
         }
     }
 

@@ -53,13 +53,23 @@ enum Step {
     Texts,
     Duty,
     HandOvers,
+    OwnWords,
     Audit,
     Person,
 }
 
 impl Step {
-    const ALL: [Self; 8] =
-        [Self::Hunts, Self::Answers, Self::Calls, Self::Texts, Self::Duty, Self::HandOvers, Self::Audit, Self::Person];
+    const ALL: [Self; 9] = [
+        Self::Hunts,
+        Self::Answers,
+        Self::Calls,
+        Self::Texts,
+        Self::Duty,
+        Self::HandOvers,
+        Self::OwnWords,
+        Self::Audit,
+        Self::Person,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -69,6 +79,7 @@ impl Step {
             Self::Texts => "texts",
             Self::Duty => "duty",
             Self::HandOvers => "hand_overs",
+            Self::OwnWords => "own_words",
             Self::Audit => "audit",
             Self::Person => "person",
         }
@@ -197,6 +208,11 @@ async fn portion(work: &mut Work, row: &ErasureRow) -> Result<(), ErasureError> 
             let after = after.unwrap_or((DateTime::UNIX_EPOCH, HandOverId(Uuid::nil())));
             work.db().erase_in_hand_overs(&known, after).await?.map(|(at, id)| format!("{} {id}", at.to_rfc3339()))
         }
+        Step::OwnWords => {
+            let after = row.reached.split_once(' ').and_then(|(table, id)| Some((table.parse().ok()?, id.parse().ok()?)));
+            let further = work.db().erase_in_own_words(&known, after.unwrap_or((0, Uuid::nil()))).await?;
+            further.map(|(table, id)| format!("{table} {id}"))
+        }
         Step::Audit => {
             let after = row.reached.parse().unwrap_or(0);
             work.db().erase_in_audit(id, &known, after).await?.map(|last| last.to_string())
@@ -240,9 +256,9 @@ async fn hunts(work: &mut Work, id: PersonId, known: &Known) -> Result<Option<St
 }
 
 async fn calls(work: &mut Work, id: PersonId, known: &Known) -> Result<Option<String>, ErasureError> {
-    let mut gone = work.db().erase_call_records(id).await? + work.db().erase_recordings(id).await?;
+    let mut gone = work.db().erase_call_records(id, known).await? + work.db().erase_recordings(id).await?;
     for number in &known.numbers {
-        gone += work.db().erase_call_records_of(number).await?;
+        gone += work.db().erase_call_records_of(number, known).await?;
     }
     Ok(some(gone))
 }

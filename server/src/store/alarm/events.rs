@@ -41,6 +41,8 @@ pub fn notice_of(event: &Event) -> Option<NoticeKind> {
         Event::GatewayBack { .. } => Some(NoticeKind::GatewayBack),
         Event::CalendarTrouble { .. } => Some(NoticeKind::CalendarTrouble),
         Event::CalendarBack { .. } => Some(NoticeKind::CalendarBack),
+        Event::BackupTrouble { .. } => Some(NoticeKind::BackupTrouble),
+        Event::BackupBack {} => Some(NoticeKind::BackupBack),
         // Named one by one: whoever adds a kind decides whether people are told.
         Event::Raised { .. }
         | Event::Redialled { .. }

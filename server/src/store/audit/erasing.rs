@@ -4,11 +4,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value as JsonValue;
 use sqlx::types::Json;
+use uuid::Uuid;
 
 use crate::audit::forget::{ERASED, ERASED_NUMBER, Known};
-use crate::ids::{AnswerId, CalleeId, DeliveryId, HandOverId, HuntId, PersonId, ScheduleId};
-use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
+use crate::ids::{AlarmId, AnswerId, CalleeId, DeliveryId, HandOverId, HuntId, PersonId, ScheduleId};
+use crate::store::dialect::{Sql, fragment, statements};
+use crate::store::statement::{all, changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 row! {
@@ -142,16 +143,69 @@ statements! {
     FORGET_REPLICATED_BY_CALLER = [
         "DELETE FROM call_records WHERE id IN (SELECT id FROM call_records WHERE caller = $1 AND origin = 'replicated' LIMIT 200)"
     ];
-    /// Records of our own calls to somebody.
-    ERASE_RECORDS = [
-        "UPDATE call_records SET name = $2, number = $3, dialled_number = $3, caller = NULL, url = NULL, contact_id = NULL, person_id = NULL
-         WHERE id IN (SELECT id FROM call_records WHERE person_id = $1 AND origin <> 'replicated' LIMIT 200)"
-    ];
+    /// Some records of our own calls to somebody.
+    RECORDS = ["SELECT id, heard, keys FROM call_records WHERE person_id = $1 AND origin <> 'replicated' LIMIT 200"];
     /// The same by number.
-    ERASE_RECORDS_BY_NUMBER = [
-        "UPDATE call_records SET name = $2, number = $3, dialled_number = $3, caller = NULL, url = NULL, contact_id = NULL, person_id = NULL
-         WHERE id IN (SELECT id FROM call_records WHERE number = $1 AND origin <> 'replicated' LIMIT 200)"
+    RECORDS_BY_NUMBER = ["SELECT id, heard, keys FROM call_records WHERE number = $1 AND origin <> 'replicated' LIMIT 200"];
+    /// A record without them.
+    ERASE_RECORD = [
+        "UPDATE call_records SET name = $2, number = $3, dialled_number = $3, caller = NULL, url = NULL, contact_id = NULL,
+                person_id = NULL, heard = $4, keys = $5 WHERE id = $1"
     ];
+    /// The alarms of these hunts.
+    ALARMS_OF_HUNTS = ["SELECT alarm_id FROM alarm_hunts WHERE hunt_id" in_list];
+    /// What their senders wrote.
+    WRITTEN = ["SELECT id, summary, details, labels FROM alarms WHERE id" in_list];
+    /// The same without somebody.
+    SET_WRITTEN = ["UPDATE alarms SET summary = $2, details = $3, labels = $4 WHERE id = $1"];
+    /// What was written beside an override, and who made it, by their own word: a portion. The same of all that people say themselves.
+    SAID_OF_OVERRIDES = [
+        "SELECT id, note, created_by, CAST(NULL AS text) AS more FROM overrides WHERE id > $1 ORDER BY id LIMIT 500"
+    ];
+    /// Without somebody.
+    SET_OVERRIDE = ["UPDATE overrides SET note = $2, created_by = $3 WHERE id = $1 AND CAST($4 AS text) IS NULL"];
+    /// Of temporary schedules.
+    SAID_OF_TEMPORARIES = [
+        "SELECT id, name, created_by, CAST(NULL AS text) AS more FROM temporaries WHERE id > $1 ORDER BY id LIMIT 500"
+    ];
+    /// Without somebody.
+    SET_TEMPORARY = ["UPDATE temporaries SET name = $2, created_by = $3 WHERE id = $1 AND CAST($4 AS text) IS NULL"];
+    /// Of absences.
+    SAID_OF_VACATIONS = [
+        "SELECT id, note, created_by, CAST(NULL AS text) AS more FROM vacations WHERE id > $1 ORDER BY id LIMIT 500"
+    ];
+    /// Without somebody.
+    SET_VACATION = ["UPDATE vacations SET note = $2, created_by = $3 WHERE id = $1 AND CAST($4 AS text) IS NULL"];
+    /// Of calendar addresses.
+    SAID_OF_FEEDS = [
+        "SELECT id, CAST(NULL AS text) AS note, created_by, CAST(NULL AS text) AS more FROM feeds WHERE id > $1 ORDER BY id LIMIT 500"
+    ];
+    /// Without somebody.
+    SET_FEED = ["UPDATE feeds SET created_by = $3 WHERE id = $1 AND CAST($2 AS text) IS NULL AND CAST($4 AS text) IS NULL"];
+    /// Of swaps.
+    SAID_OF_SWAPS = ["SELECT id, note, created_by, said_by FROM duty_swaps WHERE id > $1 ORDER BY id LIMIT 500"];
+    /// Without somebody.
+    SET_SWAP = ["UPDATE duty_swaps SET note = $2, created_by = $3, said_by = $4 WHERE id = $1"];
+    /// Of alarms that were false.
+    SAID_OF_FALSE_ALARMS = [
+        "SELECT alarm_id AS id, reason, marked_by, CAST(NULL AS text) AS more FROM false_alarms WHERE alarm_id > $1
+         ORDER BY alarm_id LIMIT 500"
+    ];
+    /// Without somebody.
+    SET_FALSE_ALARM = ["UPDATE false_alarms SET reason = $2, marked_by = $3 WHERE alarm_id = $1 AND CAST($4 AS text) IS NULL"];
+    /// Of commands in calls.
+    SAID_OF_COMMANDS = [
+        "SELECT id, CAST(NULL AS text) AS note, by_name, CAST(NULL AS text) AS more FROM live_commands WHERE id > $1
+         ORDER BY id LIMIT 500"
+    ];
+    /// Without somebody.
+    SET_COMMAND = [
+        "UPDATE live_commands SET by_name = $3 WHERE id = $1 AND CAST($2 AS text) IS NULL AND CAST($4 AS text) IS NULL"
+    ];
+    /// Who really gave commands in calls.
+    MADE_BY = ["SELECT id, made_by FROM live_commands WHERE id > $1 ORDER BY id LIMIT 500"];
+    /// Without somebody.
+    SET_MADE_BY = ["UPDATE live_commands SET made_by = $2 WHERE id = $1"];
     /// Records of calls of these hunts.
     RECORDS_OF_HUNTS = ["SELECT id, number, dialled_number FROM call_records WHERE hunt_id" in_list "AND id > $2 ORDER BY id LIMIT 500"];
     /// A record with masked numbers.
@@ -196,6 +250,24 @@ statements! {
         "UPDATE audit_personal SET doer_name = $2, said = $3, address = $4, name = $5, before = $6, after = $7 WHERE audit_id = $1"
     ];
 }
+
+/// What people say by their own word, a table each: how it is read, and how it is written.
+static OWN_WORDS: [(&Sql, &Sql); 7] = [
+    (&SAID_OF_OVERRIDES, &SET_OVERRIDE),
+    (&SAID_OF_TEMPORARIES, &SET_TEMPORARY),
+    (&SAID_OF_VACATIONS, &SET_VACATION),
+    (&SAID_OF_FEEDS, &SET_FEED),
+    (&SAID_OF_SWAPS, &SET_SWAP),
+    (&SAID_OF_FALSE_ALARMS, &SET_FALSE_ALARM),
+    (&SAID_OF_COMMANDS, &SET_COMMAND),
+];
+/// So many texts of senders are looked at together: they may be long.
+const WRITTEN_AT_ONCE: usize = 50;
+
+/// A thing with what people said of it.
+type OwnWords = (Uuid, Option<String>, Option<String>, Option<String>);
+/// A record of a call with what was heard of it, and the keys that were pressed in it.
+type Record = (i64, Json<JsonValue>, Option<String>);
 
 row! {
     struct Personal {
@@ -339,7 +411,66 @@ impl Db<'_> {
                 execute!(self, SET_REFUSED, id, Json(refused))?;
             }
         }
+        self.forget_in_written(&list, known).await?;
+        for hunt in hunts {
+            // Nobody is found by words that do not stand there any more.
+            self.remember_sought(None, Some(*hunt)).await?;
+        }
         Ok(())
+    }
+
+    /// The same in what the senders of their alarms wrote.
+    async fn forget_in_written(&mut self, hunts: &str, known: &Known) -> Result<()> {
+        let alarms: Vec<(AlarmId,)> = fetch_all!(self, ALARMS_OF_HUNTS, hunts)?;
+        let mut alarms: Vec<AlarmId> = alarms.into_iter().map(|(id,)| id).collect();
+        alarms.sort_unstable();
+        alarms.dedup();
+        for some in alarms.chunks(WRITTEN_AT_ONCE) {
+            let list = serde_json::json!(some).to_string();
+            let rows: Vec<(AlarmId, String, String, Json<JsonValue>)> = fetch_all!(self, WRITTEN, list.as_str())?;
+            for (id, summary, details, Json(mut labels)) in rows {
+                let (short, long) = (known.forgotten_in(&summary), known.forgotten_in(&details));
+                if known.forget_in(&mut labels) || short.is_some() || long.is_some() {
+                    execute!(self, SET_WRITTEN, id, short.unwrap_or(summary), long.unwrap_or(details), Json(labels))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets somebody in a portion of what people say by their own word: who made an override, a calendar address or a swap, who gave a
+    /// command in a call, and why an alarm was false. Gives where the next begins, `None` at its end.
+    pub async fn erase_in_own_words(&mut self, known: &Known, after: (usize, Uuid)) -> Result<Option<(usize, Uuid)>> {
+        let (table, after) = after;
+        let last = match OWN_WORDS.get(table) {
+            Some((read, write)) => {
+                let running = self.rows(read, &[&after]);
+                let rows: Vec<OwnWords> = running.await.and_then(|rows| all(read, &rows))?;
+                let last = rows.last().map(|(id, ..)| *id);
+                for (id, one, two, three) in rows {
+                    let left = |said: &Option<String>| said.as_ref().and_then(|said| known.forgotten_in(said));
+                    let new = (left(&one), left(&two), left(&three));
+                    if new != (None, None, None) {
+                        let values = (new.0.or(one), new.1.or(two), new.2.or(three));
+                        let running = self.run(write, &[&id, &values.0, &values.1, &values.2]);
+                        running.await?;
+                    }
+                }
+                last
+            }
+            None if table == OWN_WORDS.len() => {
+                let rows: Vec<(Uuid, Json<JsonValue>)> = fetch_all!(self, MADE_BY, after)?;
+                let last = rows.last().map(|(id, _)| *id);
+                for (id, Json(mut by)) in rows {
+                    if known.forget_in(&mut by) {
+                        execute!(self, SET_MADE_BY, id, Json(by))?;
+                    }
+                }
+                last
+            }
+            None => return Ok(None),
+        };
+        Ok(Some(last.map_or((table + 1, Uuid::nil()), |last| (table, last))))
     }
 
     /// Forgets who gave some of somebody's answers; gives how many.
@@ -348,15 +479,27 @@ impl Db<'_> {
     }
 
     /// Forgets whom some calls were to; gives how many.
-    pub async fn erase_call_records(&mut self, person: PersonId) -> Result<u64> {
+    pub async fn erase_call_records(&mut self, person: PersonId, known: &Known) -> Result<u64> {
         let gone = execute!(self, FORGET_REPLICATED, person)?;
-        Ok(gone + execute!(self, ERASE_RECORDS, person, ERASED, ERASED_NUMBER)?)
+        let records: Vec<Record> = fetch_all!(self, RECORDS, person)?;
+        Ok(gone + self.erase_records(records, known).await?)
     }
 
     /// The same by number; gives how many.
-    pub async fn erase_call_records_of(&mut self, number: &str) -> Result<u64> {
+    pub async fn erase_call_records_of(&mut self, number: &str, known: &Known) -> Result<u64> {
         let gone = execute!(self, FORGET_REPLICATED_BY_NUMBER, number)? + execute!(self, FORGET_REPLICATED_BY_CALLER, number)?;
-        Ok(gone + execute!(self, ERASE_RECORDS_BY_NUMBER, number, ERASED, ERASED_NUMBER)?)
+        let records: Vec<Record> = fetch_all!(self, RECORDS_BY_NUMBER, number)?;
+        Ok(gone + self.erase_records(records, known).await?)
+    }
+
+    async fn erase_records(&mut self, records: Vec<Record>, known: &Known) -> Result<u64> {
+        let mut gone = 0;
+        for (id, Json(mut heard), keys) in records {
+            known.forget_in(&mut heard);
+            let keys = keys.map(|keys| known.forgotten_in(&keys).unwrap_or(keys));
+            gone += execute!(self, ERASE_RECORD, id, ERASED, ERASED_NUMBER, Json(heard), keys)?;
+        }
+        Ok(gone)
     }
 
     /// Forgets whose some recordings were; gives how many.

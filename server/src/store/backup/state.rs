@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::alarm::event::Event;
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_optional, row};
 use crate::store::{Db, Result};
@@ -20,6 +21,8 @@ row! {
         pub failure: Option<String>,
         /// Since when none has succeeded that the server made by itself.
         pub failed_since: Option<DateTime<Utc>>,
+        /// When whoever is told of it was told.
+        pub told_at: Option<DateTime<Utc>>,
         /// Of what instant the last good one is, whoever made it.
         pub made_at: Option<DateTime<Utc>>,
         /// Its file.
@@ -49,7 +52,7 @@ statements! {
     FIRST = ["INSERT INTO backups (one, turn) VALUES (1, 0) ON CONFLICT (one) DO NOTHING"];
     /// What is known.
     STATE = [
-        "SELECT turn, taken_until, tried_at, failure, failed_since, made_at, place, bytes, row_count FROM backups WHERE one = 1"
+        "SELECT turn, taken_until, tried_at, failure, failed_since, told_at, made_at, place, bytes, row_count FROM backups WHERE one = 1"
     ];
     /// Takes the next turn, unless somebody else was faster or is at it.
     TAKE = [
@@ -58,6 +61,10 @@ statements! {
     ];
     /// Is still at it.
     STAY = ["UPDATE backups SET taken_until = $2 WHERE one = 1 AND turn = $1 AND taken_until IS NOT NULL"];
+    /// Whoever is told that they fail is told now, unless they were.
+    TOLD = ["UPDATE backups SET told_at = $2 WHERE one = 1 AND turn = $1 AND told_at IS NULL"];
+    /// And that they do no more.
+    TOLD_BACK = ["UPDATE backups SET told_at = NULL WHERE one = 1 AND turn = $1 AND told_at IS NOT NULL"];
     /// It has succeeded.
     SUCCEEDED = ["UPDATE backups SET taken_until = NULL, failure = NULL, failed_since = NULL WHERE one = 1 AND turn = $1"];
     /// The last good one.
@@ -89,15 +96,28 @@ impl Db<'_> {
         changed_one!(self, STAY, turn, until)
     }
 
-    /// The backup of this turn has succeeded.
-    pub async fn backup_succeeded(&mut self, turn: i64, made: &Success) -> Result<()> {
+    /// The backup of this turn has succeeded. Whoever was told that they fail is told that as well.
+    pub async fn backup_succeeded(&mut self, turn: i64, made: &Success, now: DateTime<Utc>) -> Result<()> {
         execute!(self, SUCCEEDED, turn)?;
-        self.note_backup(made).await
+        self.note_backup(made).await?;
+        if changed_one!(self, TOLD_BACK, turn)? {
+            self.insert_event(None, None, now, &Event::BackupBack {}).await?;
+        }
+        Ok(())
     }
 
-    /// The backup of this turn has failed.
+    /// The backup of this turn has failed. With the second in a row people are told, once: one alone may be made up for in a moment.
     pub async fn backup_failed(&mut self, turn: i64, why: &str, now: DateTime<Utc>) -> Result<()> {
-        execute!(self, FAILED, turn, why, now).map(|_| ())
+        let before = self.backup_state().await?;
+        if !changed_one!(self, FAILED, turn, why, now)? {
+            return Ok(());
+        }
+        if let Some(since) = before.failed_since
+            && changed_one!(self, TOLD, turn, now)?
+        {
+            self.insert_event(None, None, now, &Event::BackupTrouble { since, why: why.to_owned() }).await?;
+        }
+        Ok(())
     }
 
     /// Somebody has made a backup.

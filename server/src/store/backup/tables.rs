@@ -23,13 +23,14 @@ const WEIGHT_AT_ONCE: usize = 256 * 1024;
 const MADE_ANEW: &str = "sought";
 
 /// A database with rows in these tables alone is one that a first start has made.
-const OF_A_FIRST_START: [&str; 11] = [
+const OF_A_FIRST_START: [&str; 12] = [
     "backups",
     "edits",
     "first_steps",
     "identities",
     "installation",
     "knocks",
+    "monitored",
     "places",
     "refusals",
     "rights_begin",

@@ -48,11 +48,15 @@ pub enum NoticeKind {
     CalendarTrouble,
     /// It can again.
     CalendarBack,
+    /// Backups that the server makes by itself fail.
+    BackupTrouble,
+    /// They succeed again.
+    BackupBack,
 }
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Raised,
         Self::Answered,
         Self::Confirmed,
@@ -69,6 +73,8 @@ impl NoticeKind {
         Self::GatewayBack,
         Self::CalendarTrouble,
         Self::CalendarBack,
+        Self::BackupTrouble,
+        Self::BackupBack,
     ];
 
     /// The word on the wire and in the catalogue.
@@ -91,6 +97,8 @@ impl NoticeKind {
             Self::GatewayBack => "gateway_back",
             Self::CalendarTrouble => "calendar_trouble",
             Self::CalendarBack => "calendar_back",
+            Self::BackupTrouble => "backup_trouble",
+            Self::BackupBack => "backup_back",
         }
     }
 }

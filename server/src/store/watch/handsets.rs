@@ -124,6 +124,8 @@ row! {
         pub bulk: bool,
         /// The latest dial that it held when its token was replaced, or it was removed: that, and earlier ones, may still be finished there.
         pub former_mid: Option<String>,
+        /// It stands in for a phone in the tests of a monitor, and is given nothing else.
+        pub monitor: bool,
     }
 }
 
@@ -194,7 +196,8 @@ impl HandsetRow {
     /// Whether it has said that it can do this.
     #[must_use]
     pub fn can(&self, capability: Capability) -> bool {
-        !self.polls_as_app()
+        !self.monitor
+            && !self.polls_as_app()
             && self.capabilities.as_deref().is_some_and(|words| words.split(',').any(|word| word == capability.as_str()))
     }
 
@@ -211,10 +214,13 @@ impl HandsetRow {
         matches!(word, Some("early" | "duration" | "none"))
     }
 
-    /// What it last said that it can do.
+    /// What it last said that it can do. Whether it stands in for a phone in tests is not for it to say.
     #[must_use]
     pub fn words(&self) -> Words {
-        Words::read(self.capabilities.as_deref().unwrap_or_default())
+        match self.monitor {
+            true => Words::of_monitor(),
+            false => Words::read(self.capabilities.as_deref().unwrap_or_default()).of_phone(),
+        }
     }
 
     /// How many calls at once it said that it can hold; one that does not say can hold one.
@@ -266,33 +272,38 @@ row! {
 statements! {
     /// A new handset.
     INSERT = [
-        "INSERT INTO handsets (id, name, token_hash, plain_key, profile, idle_form, country, ring_seconds, created_at, allowed_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING"
+        "INSERT INTO handsets (id, name, token_hash, plain_key, profile, idle_form, country, ring_seconds, created_at, allowed_at,
+                               monitor)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING"
     ];
     /// By its token, old or new.
     BY_TOKEN = ["SELECT * FROM handsets WHERE token_hash = $1 OR next_token_hash = $1"];
     /// By address and model.
     BY_PLAIN_KEY = ["SELECT * FROM handsets WHERE plain_key = $1"];
     /// By what people call it.
-    BY_NAME = ["SELECT * FROM handsets WHERE name = $1 AND removed_at IS NULL"];
+    BY_NAME = ["SELECT * FROM handsets WHERE name = $1 AND removed_at IS NULL AND NOT monitor"];
+    /// What stands in for a phone in the tests of a monitor, by its name.
+    MONITOR_BY_NAME = ["SELECT * FROM handsets WHERE name = $1 AND removed_at IS NULL AND monitor"];
+    /// All of these.
+    MONITORS = ["SELECT * FROM handsets WHERE removed_at IS NULL AND monitor ORDER BY name LIMIT 100"];
     /// One handset.
     GET = ["SELECT * FROM handsets WHERE id = $1"];
     /// One, locked.
     LOCK = ["SELECT * FROM handsets WHERE id = $1" for_no_key_update];
     /// All that were not removed.
-    LIST = ["SELECT * FROM handsets WHERE removed_at IS NULL ORDER BY name"];
+    LIST = ["SELECT * FROM handsets WHERE removed_at IS NULL AND NOT monitor ORDER BY name"];
     /// What decides whether phones are let in as them.
     DOORS = ["SELECT id, disabled_at, token_hash, next_token_hash, capabilities, channels FROM handsets WHERE removed_at IS NULL"];
     /// What all are called, those that were removed too: what they rang is told with their names.
     NAMES = ["SELECT id, name FROM handsets"];
     /// How many are paired and in use.
-    COUNT_PAIRED = ["SELECT count(*) AS paired FROM handsets WHERE token_hash IS NOT NULL AND disabled_at IS NULL"];
+    COUNT_PAIRED = ["SELECT count(*) AS paired FROM handsets WHERE token_hash IS NOT NULL AND disabled_at IS NULL AND NOT monitor"];
     /// How many came by the plain path.
     COUNT_PLAIN = ["SELECT count(*) AS plain FROM handsets WHERE plain_key IS NOT NULL"];
     /// May be given something again.
     ENABLE = ["UPDATE handsets SET disabled_at = NULL, offline_since = NULL, stuck_since = NULL WHERE name = $1 AND disabled_at IS NOT NULL"];
     /// Gets another name.
-    RENAME = ["UPDATE handsets SET name = $2 WHERE name = $1 AND removed_at IS NULL"];
+    RENAME = ["UPDATE handsets SET name = $2 WHERE name = $1 AND removed_at IS NULL AND NOT monitor"];
     /// Leaves its name and its doors to others.
     REMOVE = [
         "UPDATE handsets SET name = $2, removed_at = $3, disabled_at = coalesce(disabled_at, $3), former_token_hash = token_hash,
@@ -358,7 +369,7 @@ statements! {
     /// Those that may speak, and work as far as is known.
     VOICES = [
         "SELECT * FROM handsets WHERE capabilities LIKE '%dtmf%' AND capabilities LIKE '%tts%' AND removed_at IS NULL
-           AND disabled_at IS NULL AND offline_since IS NULL AND stuck_since IS NULL"
+           AND disabled_at IS NULL AND offline_since IS NULL AND stuck_since IS NULL AND NOT monitor"
     ];
     /// It is allowed so many calls at once.
     SET_CHANNELS = ["UPDATE handsets SET channels = $2 WHERE name = $1 AND removed_at IS NULL"];
@@ -415,6 +426,8 @@ pub struct NewHandset {
     pub created_at: DateTime<Utc>,
     /// When it was allowed to poll the plain path from outside the open networks.
     pub allowed_at: Option<DateTime<Utc>>,
+    /// It stands in for a phone in the tests of a monitor.
+    pub monitor: bool,
 }
 
 impl Db<'_> {
@@ -433,6 +446,7 @@ impl Db<'_> {
             handset.ring_seconds,
             handset.created_at,
             handset.allowed_at,
+            handset.monitor,
         )
     }
 
@@ -444,6 +458,16 @@ impl Db<'_> {
     /// The handset with this address and model.
     pub async fn handset_by_plain_key(&mut self, key: &str) -> Result<Option<HandsetRow>> {
         fetch_optional!(self, BY_PLAIN_KEY, key)
+    }
+
+    /// What stands in for a phone in the tests of the monitor of this name.
+    pub async fn monitor_by_name(&mut self, name: &str) -> Result<Option<HandsetRow>> {
+        fetch_optional!(self, MONITOR_BY_NAME, name)
+    }
+
+    /// Whatever stands in for phones in the tests of monitors.
+    pub async fn monitors(&mut self) -> Result<Vec<HandsetRow>> {
+        fetch_all!(self, MONITORS)
     }
 
     /// The handset with a name.

@@ -1,5 +1,5 @@
 //! Rows of what is watched: handsets, their channels, commands and outages, heartbeats, maintenance windows, first
-//! steps.
+//! steps; what came of the tests of another installation.
 
 pub mod channels;
 pub mod commands;
@@ -7,4 +7,5 @@ pub mod first_steps;
 pub mod handsets;
 pub mod heartbeats;
 pub mod maintenance;
+pub mod monitored;
 pub mod outages;

@@ -82,7 +82,7 @@ impl Engine {
                 let size = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
                 let (bytes, rows) = (size(written.bytes), size(written.rows()));
                 tracing::info!(place, bytes, rows, "a backup was made");
-                tx.db().backup_succeeded(turn, &Success { made_at: now, place, bytes, rows }).await?;
+                tx.db().backup_succeeded(turn, &Success { made_at: now, place, bytes, rows }, self.clock.now()).await?;
             }
             Err(why) => {
                 tracing::error!(why, "the backup failed; trying again in a quarter of an hour");

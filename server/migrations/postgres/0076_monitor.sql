@@ -1,0 +1,24 @@
+-- A second installation watches this one, or this one another.
+
+-- Whoever stands in for a phone in the tests of a monitor: it is given these and nothing else, and counts nowhere as a handset.
+ALTER TABLE handsets ADD COLUMN monitor BOOLEAN NOT NULL DEFAULT FALSE;
+
+-- What came of the tests of the installation that this one watches; there is one row at most.
+CREATE TABLE monitored (
+    one           INTEGER PRIMARY KEY CHECK (one = 1),
+    turn          BIGINT NOT NULL,         -- grows whenever a node begins a test: who began an earlier one is too late
+    taken_until   TIMESTAMPTZ,             -- a node makes one, and is believed to be at it until then
+    tried_at      TIMESTAMPTZ,             -- when the last one was begun
+    took_ms       BIGINT,                  -- how long it took
+    stage         TEXT,                    -- how far it got; NULL: to its end
+    failure       TEXT,                    -- what was seen there
+    failures      INTEGER NOT NULL DEFAULT 0,  -- so many in a row failed
+    failing_since TIMESTAMPTZ,
+    told_at       TIMESTAMPTZ,             -- when an alarm was raised for that
+    good_at       TIMESTAMPTZ              -- when one came to its end last
+);
+
+-- Whoever is told that backups fail is told so once.
+ALTER TABLE backups ADD COLUMN told_at TIMESTAMPTZ;
+
+-- Lines of one name are given in their order: the name and the place stand in one index.

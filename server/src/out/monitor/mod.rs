@@ -1,0 +1,56 @@
+//! This installation watches another one: every minute a test goes to it that goes all the way of an alarm ([`round`]). What follows from
+//! its outcome is with the engine (`engine/monitor.rs`).
+
+pub mod round;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Watched;
+use crate::engine::{Engine, EngineError};
+use crate::monitor::Outcome;
+use round::Limits;
+
+/// It is looked so often whether a test is due.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Makes a test whenever one is due, on one node at a time, until dropped.
+pub async fn run(engine: Arc<Engine>) {
+    // Whoever moves the clock by hand makes the tests by hand.
+    if !engine.clock.goes_on() {
+        return;
+    }
+    let mut watches = true;
+    loop {
+        match &engine.config.monitor.url {
+            Some(_) => watches = true,
+            None if watches => match engine.watches_no_more().await {
+                Ok(()) => watches = false,
+                Err(error) => tracing::warn!(%error, "it could not be written down that nothing is watched any more"),
+            },
+            None => {}
+        }
+        if watches && let Err(error) = once(&engine).await {
+            tracing::warn!(%error, "what came of a test of the other installation could not be kept; trying again");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Makes a test if one is due and no other node makes it; gives what came of it.
+///
+/// # Errors
+/// When the database of this installation fails.
+pub async fn once(engine: &Engine) -> Result<Option<Outcome>, EngineError> {
+    let config = &engine.config.monitor;
+    let Some(watched) = config.url.as_ref().and_then(Watched::of) else { return Ok(None) };
+    let state = engine.tests_so_far().await?;
+    let Some(turn) = engine.take_test_turn(&state).await? else { return Ok(None) };
+    let limits = Limits { within: config.within, phones: config.phones.is_on() };
+    let outcome = round::go(&watched, limits, |_, _| {}).await;
+    if let Some(failure) = &outcome.failure {
+        tracing::warn!(stage = failure.stage.as_str(), why = failure.why, "a test of {} failed", watched.host);
+    }
+    engine.tested(turn, &watched.host, &outcome).await?;
+    Ok(Some(outcome))
+}
