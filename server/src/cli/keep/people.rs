@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::engine::Doer;
 use crate::ids::PersonId;
 use crate::keep::people_import;
-use crate::keep::personal::erasing;
+use crate::keep::personal::erasing::{self, Left};
 use crate::keep::personal::export::{self, Export};
 use crate::keep::roster::told;
 use crate::store::duty::told::ToldRow;
@@ -206,9 +206,19 @@ pub(in crate::cli) async fn run(command: PeopleCommand, config: &Config) -> anyh
                     .carry_out(now, Doer::CommandLine, async |work| erasing::begin(work, person, &Expected::Anything).await)
                     .await?;
             }
-            while !erasing::go_on(&store, now, ERASES_FOR).await? {}
+            let left = loop {
+                match erasing::go_on(&store, now, ERASES_FOR).await? {
+                    Left::Something => {}
+                    left => break left,
+                }
+            };
             store.close().await;
             match name {
+                _ if left == Left::Waiting => {
+                    println!(
+                        "alarms that are under way still ring the number of somebody who is to be erased: the server forgets it when they are over"
+                    );
+                }
                 Some(_) => println!("they are erased"),
                 None => println!("nothing is left of whoever was to be erased"),
             }

@@ -1,8 +1,11 @@
 //! Who changed what: lines are added with the change that they tell of, in its transaction, and read. Nothing here changes or takes one away:
 //! that is `erasing.rs` for what names somebody, and `pruning.rs` for what is old enough.
 
+pub mod anywhere;
+pub mod copies;
 pub mod erasing;
 pub mod kept_of;
+pub mod masking;
 pub mod pruning;
 pub mod whence;
 
