@@ -340,7 +340,7 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(barista::call, barista::show))
         .routes(routes!(api::heartbeats::add, api::heartbeats::list))
         .routes(routes!(api::heartbeats::show, api::heartbeats::change, api::heartbeats::patch, api::heartbeats::remove))
-        .routes(routes!(api::monitor::show))
+        .routes(routes!(api::alarm::monitor::show))
         .routes(routes!(api::maintenance::add, api::maintenance::list))
         .routes(routes!(api::maintenance::show, api::maintenance::end))
         .routes(routes!(api::lines::add_gateway, api::lines::list_gateways))

@@ -21,4 +21,8 @@ CREATE TABLE monitored (
 -- Whoever is told that backups fail is told so once.
 ALTER TABLE backups ADD COLUMN told_at TIMESTAMPTZ;
 
--- Lines of one name are given in their order: the name and the place stand in one index.
+-- Lines of the audit log by or about one person, in their order; those by a name are so already.
+DROP INDEX audit_personal_by_person;
+CREATE INDEX audit_personal_by_person ON audit_personal (person_id, at, audit_id) WHERE person_id IS NOT NULL;
+DROP INDEX audit_personal_about;
+CREATE INDEX audit_personal_about ON audit_personal (about_id, at, audit_id) WHERE about_id IS NOT NULL;

@@ -1,6 +1,7 @@
 //! An alarm as the API shows it.
 
 pub mod file;
+pub mod monitor;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -50,7 +50,9 @@ pub async fn raise(
 ) -> Result<Response, Problem> {
     let raised = try_raise(&app, &sender, request).await;
     let counted = match &raised {
-        Ok((_, AlarmKind::Alarm, RaisedAs::Repeated | RaisedAs::Reopened | RaisedAs::Replayed { .. })) => Some(AlarmResult::Repeated),
+        Ok((_, AlarmKind::Alarm, RaisedAs::Repeated | RaisedAs::Reopened | RaisedAs::Replayed { .. })) => {
+            Some(AlarmResult::Repeated)
+        }
         Ok((_, AlarmKind::Alarm, RaisedAs::Created)) => Some(AlarmResult::Created),
         // A test of a monitor is no alarm.
         Ok(_) => None,

@@ -10,7 +10,6 @@ pub mod heartbeats;
 pub mod lines;
 pub mod maintenance;
 pub mod media;
-pub mod monitor;
 pub mod page;
 pub mod people;
 pub mod personal;

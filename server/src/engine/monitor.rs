@@ -129,19 +129,20 @@ impl Engine {
         self.tests_so_far().await.map(|_| ())
     }
 
-    /// Nothing is watched any more: an alarm about it is over.
+    /// Nothing is watched any more, unless somebody has made a test within so long: an alarm about it is over.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn watches_no_more(&self) -> Result<(), EngineError> {
-        if self.store.read().await?.db().monitored().await? == Monitored::default() {
+    pub async fn watches_no_more(&self, silent: TimeDelta) -> Result<(), EngineError> {
+        let (state, now) = (self.store.read().await?.db().monitored().await?, self.clock.now());
+        if state == Monitored::default() || state.tried_at.is_some_and(|tried| now - tried < silent) {
             return Ok(());
         }
         self.resolve_with_key(MONITOR, WATCHED, &Doer::Server).await?;
         let mut tx = self.store.begin().await?;
         tx.db().forget_monitored().await?;
         tx.commit().await?;
-        self.show_monitored(&Monitored::default(), self.clock.now());
+        self.show_monitored(&Monitored::default(), now);
         Ok(())
     }
 
@@ -161,7 +162,8 @@ impl Engine {
             dedup_key: Some(WATCHED.to_owned()),
             summary: sentence,
             details: format!(
-                "Failing since {}. Whoever is on duty there may not be rung for what burns now: look at {watched}, and at what its                  autocall doctor says. This alarm ends by itself once a test comes to its end.",
+                "Failing since {}. Whoever is on duty there may not be rung for what burns now: look at {watched}, and at what its \
+                 autocall doctor says. This alarm ends by itself once a test comes to its end.",
                 since.format("%F %T UTC")
             ),
             labels: [("watched", watched), ("stage", failure.stage.as_str())]

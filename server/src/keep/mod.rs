@@ -1,4 +1,4 @@
-//! What operators keep: people, users, the roster, webhooks, public numbers, heartbeats, monitors and more, one file for each noun.
+//! What operators keep: people, users, the roster, webhooks, public numbers, heartbeats and more, one file for each noun.
 
 pub mod checks;
 pub mod coming;
@@ -9,7 +9,6 @@ pub mod heartbeats;
 pub mod keys;
 pub mod lines;
 pub mod media;
-pub mod monitors;
 pub mod pairing;
 pub mod people;
 pub mod people_import;

@@ -95,7 +95,7 @@ pub async fn add(work: &mut Work, pairing: &Pairing) -> Result<String, PairingEr
 ///
 /// # Errors
 /// When the name is bad or taken, or the database fails.
-pub(super) async fn add_monitor(work: &mut Work, name: &str, settings: &HandsetConfig) -> Result<String, PairingError> {
+pub(in crate::keep) async fn add_monitor(work: &mut Work, name: &str, settings: &HandsetConfig) -> Result<String, PairingError> {
     let token = new_token();
     let pairing = Pairing { profile: Profile::Native, idle_form: IdleForm::Plain, ..Pairing::new(name, settings) };
     let new = new_handset(&pairing, Some(token_hash(&token).to_vec()), None, work.now());

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that meets the unexpected has failed")]
 
 mod api_tools;
+mod audited;
 mod backups;
 mod below_a_path;
 mod client;

@@ -37,13 +37,13 @@ async fn send(server: &Server, method: Method, path: &str, body: Option<&Value>)
 }
 
 /// The latest lines, the newest first.
-async fn lines(server: &Server, query: &str) -> Vec<Value> {
+pub async fn lines(server: &Server, query: &str) -> Vec<Value> {
     let (status, page) = send(server, Method::GET, &format!("/api/v1/audit?limit=200{query}"), None).await;
     assert_eq!(status, 200, "{page}");
     page["items"].as_array().unwrap().clone()
 }
 
-async fn latest(server: &Server) -> i64 {
+pub async fn latest(server: &Server) -> i64 {
     lines(server, "").await.first().map_or(0, |line| line["id"].as_i64().unwrap())
 }
 
@@ -67,8 +67,8 @@ const NO_LINES: [(&str, &str); 14] = [
     ("/api/v1/swaps/{id}/rehearse", "post"),
 ];
 
-/// What has scenes of its own, since it needs a call, a calendar, a key or a file.
-const ELSEWHERE: [(&str, &str); 13] = [
+/// What has scenes of its own, since it needs a call, a calendar, a key or a file: those of `audit_elsewhere.rs`.
+pub const ELSEWHERE: [(&str, &str); 13] = [
     ("/api/v1/call-records/{id}/commands", "post"),
     ("/api/v1/schedules/{schedule}/calendar", "put"),
     ("/api/v1/schedules/{schedule}/calendar", "delete"),

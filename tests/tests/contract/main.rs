@@ -8,6 +8,7 @@
 mod alarms;
 mod api_shape;
 mod audit;
+mod audit_elsewhere;
 mod backups;
 mod barista;
 mod bodies;

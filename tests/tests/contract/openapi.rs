@@ -143,8 +143,15 @@ async fn it_is_served_to_everybody_and_shown_without_script() {
     assert!(!page.contains("<script") && !page.contains("http-equiv"));
     let needs = |operation: &str| page.split(operation).nth(1).unwrap().split("</article>").next().unwrap();
     assert!(needs("<b>GET</b> <code>/api/v1/audit</code>").contains("The right <code>admin</code>"));
-    assert!(needs("<b>GET</b> <code>/api/v1/alarms</code>").contains("The right <code>read</code>; for what is one's own, <code>raise</code>"));
-    assert_eq!(page.matches("<code>x-right</code>").count(), page.matches("<article").count(), "every operation says what it needs");
+    assert!(
+        needs("<b>GET</b> <code>/api/v1/alarms</code>")
+            .contains("The right <code>read</code>; for what is one's own, <code>raise</code>")
+    );
+    assert_eq!(
+        page.matches("<code>x-right</code>").count(),
+        page.matches("<article").count(),
+        "every operation says what it needs"
+    );
     // What is described is there: without a key, every path refuses, and none is unknown.
     for (path, methods) in served["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {

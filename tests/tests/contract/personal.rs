@@ -137,7 +137,8 @@ async fn what_others_wrote_of_them_goes_too(home: Home) {
     let (mid, _) = server.dial(&desk).await;
     server.report(&desk, &mid, Some(A)).await;
     server.post(&format!("/api/v1/alarms/{id}/resolve"), &json!({})).await;
-    let (status, said) = server.post(&format!("/api/v1/alarms/{id}/false"), &json!({ "reason": "Li Na tried it", "by": "Li Na" })).await;
+    let (status, said) =
+        server.post(&format!("/api/v1/alarms/{id}/false"), &json!({ "reason": "Li Na tried it", "by": "Li Na" })).await;
     assert!((200..300).contains(&status), "{said}");
     let (bytes, free) = match server.home.is_shared() {
         true => (format!("'{ann}'"), "gen_random_uuid()"),
@@ -156,7 +157,10 @@ async fn what_others_wrote_of_them_goes_too(home: Home) {
     assert_eq!((status, &done["done"]), (200, &json!(true)), "{done}");
     server.pass(2).await;
     let alarm = server.alarm(&id).await;
-    assert_eq!((&alarm["summary"], &alarm["details"]), (&json!("(erased)'s disk is full, ring ******"), &json!("owner: (erased), ******")));
+    assert_eq!(
+        (&alarm["summary"], &alarm["details"]),
+        (&json!("(erased)'s disk is full, ring ******"), &json!("owner: (erased), ******"))
+    );
     assert_eq!(alarm["labels"], json!({ "owner": "(erased)", "disk": "sda" }));
     let vacations = server.items("/api/v1/vacations").await;
     let all = format!("{alarm}{vacations}");

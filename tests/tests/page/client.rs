@@ -1,11 +1,14 @@
 //! Somebody with a browser: keeps cookies, fills in forms with the token of the page they saw last.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use autocall::app::App;
 use autocall::engine::Doer;
 use autocall::ids::PersonId;
 use autocall::keep::users::{self, Hashed, Passwords};
 use autocall::store::access::users::Role;
+use autocall::store::audit::AuditFilter;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, SET_COOKIE};
 use tokio::sync::OnceCell;
 
@@ -41,7 +44,12 @@ impl Page {
     }
 }
 
+/// Forms that change nothing that anybody keeps, and say that they are done: what was said in them is the reader's own, or it is told on the
+/// timeline of the call that it makes.
+const LEAVES_NO_LINE: [&str; 4] = ["/people/me/language", "/people/me/ring", "/senders/ring", "/senders/test"];
+
 pub struct Visitor {
+    app: Arc<App>,
     http: reqwest::Client,
     base: String,
     pub cookies: BTreeMap<String, String>,
@@ -53,7 +61,8 @@ pub struct Visitor {
 impl Visitor {
     pub fn new(server: &Server) -> Self {
         let http = autocall_tests::http_client().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { http, base: server.base.clone(), cookies: BTreeMap::new(), form_token: String::new(), headers: Vec::new() }
+        let app = Arc::clone(&server.app);
+        Self { app, http, base: server.base.clone(), cookies: BTreeMap::new(), form_token: String::new(), headers: Vec::new() }
     }
 
     /// A user who is logged in.
@@ -96,7 +105,28 @@ impl Visitor {
     pub async fn post_bare(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
         let body: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let request = self.http.post(format!("{}{path}", self.base));
-        self.send(request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)).await
+        let before = self.latest_line().await;
+        let page = self.send(request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)).await;
+        self.left_a_line(path, before, &page).await;
+        page
+    }
+
+    /// The number of the last line of the audit log; `None` while it cannot be read.
+    async fn latest_line(&self) -> Option<i64> {
+        let mut reader = self.app.engine.store.read().await.ok()?;
+        let page = reader.db().list_audit(&AuditFilter::default(), 1).await.ok()?;
+        Some(page.lines.first().map_or(0, |line| line.id))
+    }
+
+    /// Whatever form any scene sends, and that says that it is done, has left a line of who did what.
+    async fn left_a_line(&self, path: &str, before: Option<i64>, page: &Page) {
+        let is_done = page.status == 303 && page.header("location").contains("done=");
+        if !is_done || LEAVES_NO_LINE.contains(&path) {
+            return;
+        }
+        if let (Some(before), Some(after)) = (before, self.latest_line().await) {
+            assert!(after > before, "the form {path} says {} and leaves no line in the audit log", page.location());
+        }
     }
 
     /// Sends a form with a file as a browser does, with the token of the page seen last. `file`: its field, its name, what is in it.

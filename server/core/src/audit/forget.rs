@@ -538,7 +538,7 @@ mod tests {
         fn a_number_is_found_in_the_digits_of_any_script(
             number in "[1-9][0-9]{9,11}",
             zero in prop::sample::select(vec!['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{e50}', '\u{ff10}']),
-            before in "[a-z]{0,8} ",
+            before in "[a-z]{1,8} ",
             behind in "( [a-z]{1,8})?",
         ) {
             let known = Known { numbers: vec![format!("+{number}")], ..Known::default() };

@@ -105,7 +105,8 @@ pub(super) async fn open(
         .collect();
     let taken = offered.iter().find(|one| *one == PROTOCOL).or(offered.first()).cloned();
     let listener = app.engine.rpc_listens(key.id, listens.id(key.id), listens.share, listens.after).await?;
-    let open = Open { app, sender, key, listener, numbered: listens.numbered, heard_at: Instant::now(), _counted: counted, place };
+    let open =
+        Open { app, sender, key, listener, numbered: listens.numbered, heard_at: Instant::now(), _counted: counted, place };
     // What is somewhat too long is told so; longer, and the socket ends.
     let upgrade = upgrade.max_message_size(2 * LONGEST).max_frame_size(2 * LONGEST).protocols(taken);
     Ok(upgrade.on_upgrade(|socket| Box::pin(open.run(socket)) as BoxFuture<'static, ()>))

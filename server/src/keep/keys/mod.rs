@@ -16,6 +16,7 @@ use crate::store::access::keys::{KeyRow, NewKey};
 use crate::store::{Announcement, StoreError, Work};
 use crate::versions::{Expected, Stale};
 
+pub mod monitors;
 pub mod rights;
 
 /// Tells a key from other secrets, in a log or a search for leaked ones.

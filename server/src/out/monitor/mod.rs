@@ -6,6 +6,9 @@ pub mod round;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+use tokio::time::Instant;
+
 use crate::config::Watched;
 use crate::engine::{Engine, EngineError};
 use crate::monitor::Outcome;
@@ -13,6 +16,10 @@ use round::Limits;
 
 /// It is looked so often whether a test is due.
 const LOOK: Duration = Duration::from_secs(1);
+/// And so often whether another node still watches, where this one does not.
+const LOOK_ELSEWHERE: Duration = Duration::from_mins(10);
+/// No node watches any more where none has made a test for so long: they come every hour at the least.
+const UNWATCHED_AFTER: TimeDelta = TimeDelta::hours(2);
 
 /// Makes a test whenever one is due, on one node at a time, until dropped.
 pub async fn run(engine: Arc<Engine>) {
@@ -20,18 +27,20 @@ pub async fn run(engine: Arc<Engine>) {
     if !engine.clock.goes_on() {
         return;
     }
-    let mut watches = true;
+    let (mut watched, mut look_at) = (false, Instant::now());
     loop {
-        match &engine.config.monitor.url {
-            Some(_) => watches = true,
-            None if watches => match engine.watches_no_more().await {
-                Ok(()) => watches = false,
+        if engine.config.monitor.url.is_some() {
+            watched = true;
+            if let Err(error) = once(&engine).await {
+                tracing::warn!(%error, "what came of a test of the other installation could not be kept; trying again");
+            }
+        } else if watched || Instant::now() >= look_at {
+            // Another node may watch that was told so by its own configuration.
+            let silent = if watched { TimeDelta::zero() } else { UNWATCHED_AFTER };
+            match engine.watches_no_more(silent).await {
+                Ok(()) => (watched, look_at) = (false, Instant::now() + LOOK_ELSEWHERE),
                 Err(error) => tracing::warn!(%error, "it could not be written down that nothing is watched any more"),
-            },
-            None => {}
-        }
-        if watches && let Err(error) = once(&engine).await {
-            tracing::warn!(%error, "what came of a test of the other installation could not be kept; trying again");
+            }
         }
         tokio::time::sleep(LOOK).await;
     }

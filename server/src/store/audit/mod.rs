@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
 use super::dialect::{Dialect, fragment, statements};
-use super::statement::{Built, Value, all, execute, fetch_optional, row};
+use super::statement::{Built, all, execute, fetch_optional, row};
 use super::{Db, Result};
 use crate::alarm::doer::Doer;
 use crate::audit::{Kind, Line, Operation};
@@ -284,43 +284,110 @@ fn any_of(query: &mut Built, column: &str, words: impl Iterator<Item = &'static 
     }
 }
 
-/// Only lines that one of two columns beside them finds, each by its own index.
-fn either<T: Value + Clone + 'static>(query: &mut Built, first: &str, second: &str, value: &T) {
-    query.push(" AND a.id IN (").push(first).push_value(value.clone());
-    query.push(" UNION ").push(second).push_value(value.clone()).push(")");
+/// By what lines are found that name somebody or something.
+#[derive(Clone, Copy)]
+enum Name<'f> {
+    Text(&'f str),
+    Person(PersonId),
+}
+
+impl Name<'_> {
+    fn push(self, query: &mut Built) {
+        match self {
+            Self::Text(text) => query.push_value(text.to_owned()),
+            Self::Person(id) => query.push_value(id),
+        };
+    }
+}
+
+/// A name that is asked for, and the two columns in which it may stand: beside a line, as `p`, or in it, as `a`.
+type Named<'f> = (Name<'f>, [&'static str; 2]);
+
+impl AuditFilter {
+    /// The names that are asked for.
+    fn named(&self) -> impl Iterator<Item = Named<'_>> {
+        let who = self.who.as_deref().map(|who| (Name::Text(who), ["p.doer_name", "p.said"]));
+        let what = self.what.as_deref().map(|what| (Name::Text(what), ["p.name", "a.subject"]));
+        let person = self.person.map(|person| (Name::Person(person), ["p.person_id", "p.about_id"]));
+        who.into_iter().chain(what).chain(person)
+    }
+}
+
+/// What else is asked for, but for names.
+fn push_others(query: &mut Built, filter: &AuditFilter) {
+    any_of(query, "a.operation", filter.operations.iter().map(|operation| operation.as_str()));
+    any_of(query, "a.kind", filter.kinds.iter().map(|kind| kind.as_str()));
+}
+
+/// The order of lines, and from where to where in it, by the columns of one table.
+fn push_part(query: &mut Built, filter: &AuditFilter, [moment, id]: [&str; 2], limit: i64) {
+    if let Some(from) = filter.from {
+        query.push(" AND ").push(moment).push(" >= ").push_value(from);
+    }
+    if let Some(before) = filter.before {
+        query.push(" AND ").push(moment).push(" < ").push_value(before);
+    }
+    for (place, sign) in [(filter.below, "<"), (filter.above, ">")] {
+        if let Some(AuditPlace { at, id: last }) = place {
+            query.push(&format!(" AND ({moment}, {id}) {sign} (")).push_value(at).push(", ").push_value(last).push(")");
+        }
+    }
+    let way = if filter.oldest_first { "" } else { " DESC" };
+    query.push(&format!(" ORDER BY {moment}{way}, {id}{way} LIMIT ")).push_value(limit);
+}
+
+/// The lines in one of whose columns a name stands, in their order and no more than are wanted: an index holds them so, however many there are.
+fn push_found(query: &mut Built, filter: &AuditFilter, name: Name<'_>, column: &str, limit: i64) {
+    let others: Vec<Named<'_>> = filter.named().skip(1).collect();
+    let more =
+        !filter.operations.is_empty() || !filter.kinds.is_empty() || others.iter().any(|(_, two)| two.contains(&"a.subject"));
+    let own = column.starts_with("p.");
+    let (first, place) = match own {
+        true => ("SELECT p.audit_id AS id FROM audit_personal p", ["p.at", "p.audit_id"]),
+        false => ("SELECT a.id AS id FROM audit a", ["a.at", "a.id"]),
+    };
+    query.push("SELECT id FROM (").push(first);
+    let joined = match own {
+        true if more => Some("audit a"),
+        true => None,
+        false if !others.is_empty() => Some("audit_personal p"),
+        false => None,
+    };
+    if let Some(joined) = joined {
+        // The first finds, and the other is looked at beside it.
+        query.push(" CROSS JOIN ").push(joined);
+    }
+    query.push(" WHERE ").push(column).push(" = ");
+    name.push(query);
+    if joined.is_some() {
+        query.push(" AND p.audit_id = a.id");
+    }
+    for (name, [one, two]) in others {
+        query.push(" AND (").push(one).push(" = ");
+        name.push(query);
+        query.push(" OR ").push(two).push(" = ");
+        name.push(query);
+        query.push(")");
+    }
+    push_others(query, filter);
+    push_part(query, filter, place, limit);
+    query.push(") AS found");
 }
 
 /// Built for what is asked for, and planned anew each time.
 fn list_query(dialect: Dialect, filter: &AuditFilter, limit: i64) -> Built {
     let mut query = Built::new(LIST.on(dialect));
-    any_of(&mut query, "a.operation", filter.operations.iter().map(|operation| operation.as_str()));
-    any_of(&mut query, "a.kind", filter.kinds.iter().map(|kind| kind.as_str()));
-    if let Some(who) = &filter.who {
-        let own = |column: &str| format!("SELECT audit_id FROM audit_personal WHERE {column} = ");
-        either(&mut query, &own("doer_name"), &own("said"), who);
+    match filter.named().next() {
+        None => push_others(&mut query, filter),
+        Some((name, [one, two])) => {
+            query.push(" AND a.id IN (");
+            push_found(&mut query, filter, name, one, limit);
+            query.push(" UNION ALL ");
+            push_found(&mut query, filter, name, two, limit);
+            query.push(")");
+        }
     }
-    if let Some(what) = &filter.what {
-        let named = "SELECT audit_id FROM audit_personal WHERE name = ";
-        either(&mut query, named, "SELECT id FROM audit WHERE subject = ", what);
-    }
-    if let Some(person) = filter.person {
-        let own = |column: &str| format!("SELECT audit_id FROM audit_personal WHERE {column} = ");
-        either(&mut query, &own("person_id"), &own("about_id"), &person);
-    }
-    if let Some(from) = filter.from {
-        query.push(" AND a.at >= ").push_value(from);
-    }
-    if let Some(before) = filter.before {
-        query.push(" AND a.at < ").push_value(before);
-    }
-    if let Some(AuditPlace { at, id }) = filter.below {
-        query.push(" AND (a.at, a.id) < (").push_value(at).push(", ").push_value(id).push(")");
-    }
-    if let Some(AuditPlace { at, id }) = filter.above {
-        query.push(" AND (a.at, a.id) > (").push_value(at).push(", ").push_value(id).push(")");
-    }
-    let order = if filter.oldest_first { " ORDER BY a.at, a.id LIMIT " } else { " ORDER BY a.at DESC, a.id DESC LIMIT " };
-    query.push(order).push_value(limit);
+    push_part(&mut query, filter, ["a.at", "a.id"], limit);
     query
 }
 

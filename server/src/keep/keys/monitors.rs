@@ -3,10 +3,10 @@
 
 use serde_json::json;
 
-use super::keys::{self, Grant, KeyError};
-use super::pairing::{self, PairingError};
+use super::{Grant, KeyError, add_granted, revoke};
 use crate::audit::{Line, Operation};
 use crate::config::{Config, Watched};
+use crate::keep::pairing::{self, PairingError};
 use crate::rights::{Bounds, Right, Rights};
 use crate::store::watch::handsets::HandsetRow;
 use crate::store::{Announcement, Store, StoreError, Work};
@@ -47,13 +47,9 @@ pub async fn add(work: &mut Work, name: &str, base: &str, config: &Config) -> Re
     if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(plain) {
         return Err(MonitorError::BadName);
     }
-    let grant = Grant {
-        rights: Some(Rights::of([Right::Raise])),
-        bounds: Bounds::of_monitor(),
-        expires_at: None,
-    };
+    let grant = Grant { rights: Some(Rights::of([Right::Raise])), bounds: Bounds::of_monitor(), expires_at: None };
     let token = pairing::add_monitor(work, name, &config.handsets).await?;
-    let key = keys::add_granted(work, &key_name(name), &[], grant, config.default_region).await?;
+    let key = add_granted(work, &key_name(name), &[], grant, config.default_region).await?;
     Ok(Watched::address(base, name, &key, &token))
 }
 
@@ -75,7 +71,7 @@ pub async fn remove(work: &mut Work, name: &str) -> Result<(), MonitorError> {
     work.db().remove_handset(name, &format!("{name} †{}", now.format("%F %T")), now).await?;
     work.note(Line::new(Operation::HandsetRemoved).of(seat.id).named(name).after(json!({ "monitor": true })));
     work.announce(Announcement::Handsets);
-    match keys::revoke(work, &key_name(name)).await {
+    match revoke(work, &key_name(name)).await {
         Ok(()) | Err(KeyError::NoSuchKey(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }
