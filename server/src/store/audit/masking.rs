@@ -26,11 +26,11 @@ statements! {
            AND l.hunt_id" in_list
     ];
     /// A hunt was passed over.
-    PASS_OVER = ["INSERT INTO hunts_to_mask (hunt_id) VALUES ($1) ON CONFLICT (hunt_id) DO NOTHING"];
+    PASS_OVER = ["INSERT INTO unmasked_hunts (hunt_id) VALUES ($1) ON CONFLICT (hunt_id) DO NOTHING"];
     /// Those that were.
-    PASSED_OVER = ["SELECT hunt_id FROM hunts_to_mask WHERE hunt_id > $1 ORDER BY hunt_id LIMIT 20"];
+    PASSED_OVER = ["SELECT hunt_id FROM unmasked_hunts WHERE hunt_id > $1 ORDER BY hunt_id LIMIT 20"];
     /// These are masked.
-    MASKED = ["DELETE FROM hunts_to_mask WHERE hunt_id" in_list];
+    MASKED = ["DELETE FROM unmasked_hunts WHERE hunt_id" in_list];
     /// Numbers of the callees of a hunt, in their order.
     NUMBERS = [
         "SELECT step, position, number FROM callees WHERE hunt_id = $1 AND (step, position) > ($2, $3) ORDER BY step, position LIMIT 500"
