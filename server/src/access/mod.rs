@@ -82,7 +82,7 @@ impl Access {
             guard: Guard::default(),
             keys: Keys::new(store.subscribe()),
             rates: Rates::default(),
-            received: LastBodies::kept_for(config.retention.bodies_minutes),
+            received: LastBodies::following(Arc::clone(&config)),
             knocks: Knocks::default(),
             proxy_seen: AtomicBool::new(false),
             open_rights,
