@@ -668,6 +668,8 @@ pub struct Metrics {
     pub backup_age_seconds: Gauge,
     /// 1 while backups that the server makes by itself fail, else 0.
     pub backup_failing: Gauge,
+    /// How often the server is to make a backup by itself, in seconds; 0 where it makes none.
+    pub backup_every_seconds: Gauge,
     /// Tests of the installation that this one watches.
     pub monitor_tests: Counters<MonitorTest>,
     /// How many of these failed in a row.
@@ -779,6 +781,7 @@ impl Metrics {
             media_bytes: Gauge::default(),
             backup_age_seconds: Gauge::default(),
             backup_failing: Gauge::default(),
+            backup_every_seconds: Gauge::default(),
             monitor_tests: Counters::new(),
             monitor_failures: Gauge::default(),
             monitor_good_age_seconds: Gauge::default(),
@@ -851,6 +854,11 @@ impl Metrics {
             "backup_failing",
             "1 while backups that the server makes by itself fail",
             metrics.backup_failing.clone(),
+        );
+        registry.register(
+            "backup_every_seconds",
+            "How often the server is to make a backup by itself; 0 where it makes none",
+            metrics.backup_every_seconds.clone(),
         );
         registry.register(
             "monitor_tests",
@@ -1023,6 +1031,7 @@ mod tests {
             "autocall_handsets_offline",
             "autocall_media_bytes",
             "autocall_backup_age_seconds",
+            "autocall_backup_every_seconds",
             "autocall_backup_failing",
             "autocall_tick_late_total",
             "autocall_connections_open",

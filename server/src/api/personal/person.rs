@@ -49,7 +49,8 @@ fn gone(named: &str) -> Problem {
 }
 
 /// All that is kept of a person, as one JSON file: who they are and what is planned for them, when they were on duty, where they were to be
-/// rung, answers, calls, text messages, and the lines of the audit log by or about them.
+/// rung, answers, calls to and from them, what was recorded of them, text messages, public numbers that led to them, what stands of them on
+/// timelines, and the lines of the audit log by or about them.
 #[utoipa::path(get, path = "/api/v1/people/{person}/export", tag = "people",
     params(("person" = String, Path, description = "Their name or id")),
     responses((status = 200, description = "The file", body = Object, content_type = "application/json",

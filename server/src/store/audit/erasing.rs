@@ -469,13 +469,21 @@ impl Db<'_> {
         Ok(last)
     }
 
+    /// A portion of the hand-overs of public numbers behind this place: when, and to whom at which number.
+    pub async fn hand_overs_behind(
+        &mut self,
+        after: (DateTime<Utc>, HandOverId),
+    ) -> Result<Vec<(HandOverId, DateTime<Utc>, String, String)>> {
+        fetch_all!(self, HAND_OVERS, after.0, after.1)
+    }
+
     /// The same in the hand-overs of public numbers.
     pub async fn erase_in_hand_overs(
         &mut self,
         known: &Known,
         after: (DateTime<Utc>, HandOverId),
     ) -> Result<Option<(DateTime<Utc>, HandOverId)>> {
-        let rows: Vec<(HandOverId, DateTime<Utc>, String, String)> = fetch_all!(self, HAND_OVERS, after.0, after.1)?;
+        let rows = self.hand_overs_behind(after).await?;
         let last = rows.last().map(|(id, at, _, _)| (*at, *id));
         for (id, _, person, number) in rows {
             let (name, phone) = (known.forgotten_in(&person), known.forgotten_in(&number));

@@ -103,6 +103,8 @@ impl Engine {
         let age = state.made_at.map_or(-1, |made_at| (now - made_at).num_seconds().max(0));
         self.metrics.backup_age_seconds.set(age);
         self.metrics.backup_failing.set(i64::from(state.failed_since.is_some()));
+        let every = self.config.backup.dir.as_ref().map_or(0, |_| self.backup_every().num_seconds());
+        self.metrics.backup_every_seconds.set(every);
         self.health.note_backups(state.clone());
     }
 
