@@ -80,7 +80,7 @@ statements! {
     /// Calls of shouts that are over.
     SHOUT_CALLS_OF_HUNTS = [
         "SELECT id, phone, number FROM shout_calls WHERE shout_id IN (SELECT id FROM shouts WHERE hunt_id" in_list ")
-           AND finished_at IS NOT NULL AND id > $2 ORDER BY id LIMIT 500"
+           AND finished_at IS NOT NULL AND" unindexed "id > $2 ORDER BY id LIMIT 500"
     ];
     /// One without somebody.
     SET_SHOUT_CALL = ["UPDATE shout_calls SET phone = $2, number = $3 WHERE id = $1"];

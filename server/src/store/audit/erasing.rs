@@ -223,7 +223,8 @@ statements! {
     /// What stands beside lines of the audit log, a portion.
     PERSONAL = [
         "SELECT p.audit_id, a.doer, a.kind, p.person_id, p.about_id, p.doer_name, p.said, p.address, p.name, p.before, p.after
-         FROM audit_personal p JOIN audit a ON a.id = p.audit_id WHERE p.audit_id > $1 ORDER BY p.audit_id LIMIT 500"
+         FROM (SELECT * FROM audit_personal WHERE audit_id > $1 ORDER BY audit_id LIMIT 500) AS p JOIN audit a ON a.id = p.audit_id
+         ORDER BY p.audit_id"
     ];
     /// The same without somebody.
     SET_PERSONAL = [
@@ -349,7 +350,8 @@ impl Db<'_> {
 
     /// Forgets who these callees of a hunt were, unless it goes on, or a call to them does. Last of all: by them the rest is found.
     pub async fn erase_callees(&mut self, hunt: HuntId, callees: &[CalleeId]) -> Result<()> {
-        if self.lock_hunt(hunt).await?.ended_at.is_none() {
+        // It may have been forgotten as a whole since it was found.
+        if self.hunt(hunt).await?.is_none() || self.lock_hunt(hunt).await?.ended_at.is_none() {
             return Ok(());
         }
         for callee in callees {

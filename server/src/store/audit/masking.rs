@@ -26,7 +26,7 @@ statements! {
            AND l.hunt_id" in_list
     ];
     /// A hunt was passed over.
-    PASS_OVER = ["INSERT INTO unmasked_hunts (hunt_id) VALUES ($1) ON CONFLICT (hunt_id) DO NOTHING"];
+    PASS_OVER = ["INSERT INTO unmasked_hunts (hunt_id) SELECT id FROM hunts WHERE id = $1 ON CONFLICT (hunt_id) DO NOTHING"];
     /// Those that were.
     PASSED_OVER = ["SELECT hunt_id FROM unmasked_hunts WHERE hunt_id > $1 ORDER BY hunt_id LIMIT 20"];
     /// These are masked.
@@ -49,6 +49,9 @@ statements! {
            AND" unindexed "alarm_id IS NULL AND" unindexed "hunt_id IS NULL ORDER BY at, id LIMIT 500"
     ];
 }
+
+/// So many callees are masked in one transaction.
+const CALLEES_AT_ONCE: usize = 250;
 
 /// A line beside all alarms.
 type Alone = (i64, DateTime<Utc>, String, Json<JsonValue>);
@@ -106,11 +109,12 @@ impl Db<'_> {
     /// Masks the numbers of some callees of a hunt that is over, and of the calls that were made to them. Last of all: by them the rest is
     /// found. Gives whether there may be more.
     pub async fn mask_callees(&mut self, hunt: HuntId) -> Result<bool> {
-        if self.lock_hunt(hunt).await?.ended_at.is_none() {
+        // It may have been forgotten as a whole since it was found.
+        if self.hunt(hunt).await?.is_none() || self.lock_hunt(hunt).await?.ended_at.is_none() {
             return Ok(false);
         }
         let rows: Vec<(CalleeId, String)> = fetch_all!(self, CALLEES, hunt)?;
-        let more = !rows.is_empty();
+        let more = rows.len() >= CALLEES_AT_ONCE;
         for (id, number) in rows {
             let left = hidden(&masked(&number));
             execute!(self, MASK_CALLEE, id, left.as_str())?;
