@@ -129,7 +129,7 @@ fn secrets_are_the_keys_whose_values_are_hidden() {
     let secrets: Vec<&str> = SECRETS.iter().map(|secret| secret.path).collect();
     for key in keys().filter(|key| key.kind == ValueKind::Text) {
         let mut config = Config::default();
-        let text = ["postgres://u:hush@h/d", "redis://:hush@h", "https://u:hush@h/"];
+        let text = ["postgres://u:hush@h/d", "redis://:hush@h", "https://u:hush@h/", "https://u:hu.sh@h"];
         let taken = text.into_iter().any(|text| (key.set)(&mut config, &Value::Text(text.to_owned())).is_ok());
         let hidden = taken && key.shown(&config).contains("***");
         assert_eq!(hidden, secrets.contains(&key.path), "{}", key.path);
