@@ -10,8 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Engine, EngineError};
 use crate::alarm::doer::Doer;
-use crate::alarm::{AlarmKind, consequences};
 use crate::alarm::event::Event;
+use crate::alarm::{AlarmKind, consequences};
 use crate::audit::{Line, Operation};
 use crate::ids::{HuntId, MediaId};
 use crate::keep::keys::rights::of_open_networks;

@@ -33,7 +33,9 @@ async fn named(store: &Store, name: &str) -> anyhow::Result<PersonId> {
 
 fn not_written(path: &std::path::Path, error: &std::io::Error) -> anyhow::Error {
     match error.kind() {
-        std::io::ErrorKind::AlreadyExists => anyhow::anyhow!("{} is there already: name another file, or remove it first", path.display()),
+        std::io::ErrorKind::AlreadyExists => {
+            anyhow::anyhow!("{} is there already: name another file, or remove it first", path.display())
+        }
         std::io::ErrorKind::WouldBlock => anyhow::anyhow!("another command is writing {}", path.display()),
         _ => anyhow::anyhow!("{} cannot be written: {error}", path.display()),
     }

@@ -614,9 +614,10 @@ pub(in crate::engine) fn rule_for<'r>(rules: &'r [PolicyRuleRow], request: &Rais
     matching.find(|(_, rule)| request.named_by == NamedBy::Fallback || !rule.is_default())
 }
 
-/// Whether a request names nobody whom it wants to be rung.
+/// Whether a request names nobody whom it wants to be rung; those of the configuration are nobody's choice.
 fn names_nobody(request: &RaiseRequest) -> bool {
-    request.policy.is_none() && request.ring.is_empty() && request.callees.is_empty()
+    let callees = request.callees.is_empty() || request.named_by == NamedBy::Fallback;
+    request.policy.is_none() && request.ring.is_empty() && callees
 }
 
 /// Refuses what goes beyond the bounds of its sender's key: by its source, by the team that it asks for, or by its policy.
@@ -636,7 +637,11 @@ fn refuse_unless(request: &RaiseRequest, is_within: bool) -> Result<(), EngineEr
 
 /// Refuses a repeat of an alarm that is beyond the bounds of its sender's key itself, where it names nobody: those of the alarm would be rung.
 /// It may be from before the key was bound.
-pub(in crate::engine) async fn refuse_foreign(work: &mut Work, request: &RaiseRequest, alarm: &AlarmRow) -> Result<(), EngineError> {
+pub(in crate::engine) async fn refuse_foreign(
+    work: &mut Work,
+    request: &RaiseRequest,
+    alarm: &AlarmRow,
+) -> Result<(), EngineError> {
     match &request.bounds {
         Some(bounds) if names_nobody(request) => refuse_unless(request, work.db().is_within(alarm, bounds).await?),
         _ => Ok(()),

@@ -286,14 +286,22 @@ fn first(person: PersonId, callees: Vec<CalleeFound>, reached: String) -> Option
 async fn portion(work: &mut Work, row: &ErasureRow, known: &Known) -> Result<Portion, ErasureError> {
     let (id, step, now) = (row.person_id, Step::of(&row.step), work.now());
     let further = match step {
-        Step::Hunts | Step::Late => {
+        Step::Hunts => {
             if let Some(found) = first(id, hunts(work, id, known).await?, String::new()) {
                 return Ok(found);
             }
-            if step == Step::Late && work.db().is_still_called(id, &phones(&known.numbers)).await? {
+            None
+        }
+        Step::Late => {
+            if row.reached.is_empty() && work.db().is_still_called(id, &phones(&known.numbers)).await? {
                 return Ok(Portion::Waits);
             }
-            None
+            // Also those whom nobody has called in what went on until now.
+            let (callees, next) = work.db().late_callees(known, &row.reached).await?;
+            if let Some(found) = first(id, callees, next.clone().unwrap_or_default()) {
+                return Ok(found);
+            }
+            next
         }
         Step::Anywhere => {
             let looked = work.db().forget_anywhere(known, Anywhere::read(&row.reached), now).await?;

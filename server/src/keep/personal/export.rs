@@ -164,9 +164,13 @@ impl Export {
                     Some(row) => Next::CallsFrom(place, (row.at, row.mid.clone())),
                     None => Next::CallsFrom(place + 1, (DateTime::UNIX_EPOCH, String::new())),
                 };
-                Ok(Some(self.list(
-                    rows.into_iter().map(|row| json!({ "number": number, "at": instant(row.at), "hunt": row.hunt_id, "said": row.action })),
-                )))
+                Ok(Some(
+                    self.list(
+                        rows.into_iter().map(
+                            |row| json!({ "number": number, "at": instant(row.at), "hunt": row.hunt_id, "said": row.action }),
+                        ),
+                    ),
+                ))
             }
             Next::TextsTo(place, after) => {
                 let first = (DateTime::UNIX_EPOCH, InboundSmsId(Uuid::nil()));
@@ -200,7 +204,8 @@ impl Export {
                 let rows = self.store.read().await?.db().hand_overs_behind(after).await?;
                 let next = rows.last().map(|(id, at, ..)| Next::HandOvers((*at, *id)));
                 let known = &self.known;
-                let own = rows.into_iter().filter(|(_, _, name, number)| known.names.contains(name) || known.numbers.contains(number));
+                let own =
+                    rows.into_iter().filter(|(_, _, name, number)| known.names.contains(name) || known.numbers.contains(number));
                 let own: Vec<Value> = own.map(|(_, at, _, number)| json!({ "at": instant(at), "number": number })).collect();
                 let out = self.list(own.into_iter());
                 Ok(Some(self.go_on(out, next, "timelines", || Next::Timelines(0))))

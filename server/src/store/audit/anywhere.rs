@@ -51,12 +51,18 @@ row! {
         hunt_id: HuntId,
         name: Option<String>,
         number: String,
+        is_over: bool,
     }
 }
 
 statements! {
-    /// Whoever was to be rung.
-    CALLEES = ["SELECT id, hunt_id, name, number FROM callees WHERE id > $1 ORDER BY id LIMIT 500"];
+    /// Whoever was to be rung, and whether that is over.
+    CALLEES = [
+        "SELECT c.id, c.hunt_id, c.name, c.number,
+           h.ended_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM dial_targets t WHERE t.callee_id = c.id AND t.holds) AS is_over
+         FROM (SELECT id, hunt_id, name, number FROM callees WHERE id > $1 ORDER BY id LIMIT 500) AS c JOIN hunts h ON h.id = c.hunt_id
+         ORDER BY c.id"
+    ];
     /// Lines of all timelines, and beside them.
     EVENTS = ["SELECT id, alarm_id, body FROM events WHERE id > $1 ORDER BY id LIMIT 500"];
     /// Notices.
@@ -87,15 +93,9 @@ impl Db<'_> {
         let mut callees = Vec::new();
         let seen = match table {
             0 => {
-                let rows: Vec<Callee> = fetch_all!(self, CALLEES, id)?;
-                let seen = Seen::of(&rows, ROWS_AT_ONCE, |row| row.id.to_string());
-                let is_them = |row: &Callee| {
-                    let named = row.name.as_ref().is_some_and(|name| known.names.contains(name));
-                    named || known.forgotten_in(&row.number).is_some() && !row.number.contains('*')
-                };
-                let found = rows.into_iter().filter(is_them);
-                callees = found.map(|row| CalleeFound { id: row.id, hunt_id: row.hunt_id }).collect();
-                seen
+                let looked = self.callees_anywhere(known, id).await?;
+                callees = looked.0;
+                looked.1
             }
             1 => self.forget_in_any_events(known, number).await?,
             2 => {
@@ -166,6 +166,24 @@ impl Db<'_> {
             None => Anywhere { table: table + 1, after: String::new() },
         };
         Ok(Looked { callees, next: Some(next) })
+    }
+
+    /// Those of a portion of all callees who are them, in hunts that are over, and where the next begins; `None` at the end.
+    pub async fn late_callees(&mut self, known: &Known, after: &str) -> Result<(Vec<CalleeFound>, Option<String>)> {
+        let (callees, seen) = self.callees_anywhere(known, after.parse().unwrap_or(Uuid::nil())).await?;
+        Ok((callees, seen.last))
+    }
+
+    async fn callees_anywhere(&mut self, known: &Known, after: Uuid) -> Result<(Vec<CalleeFound>, Seen)> {
+        let rows: Vec<Callee> = fetch_all!(self, CALLEES, after)?;
+        let seen = Seen::of(&rows, ROWS_AT_ONCE, |row| row.id.to_string());
+        let is_them = |row: &Callee| {
+            let named = row.name.as_ref().is_some_and(|name| known.names.contains(name));
+            named || known.forgotten_in(&row.number).is_some() && !row.number.contains('*')
+        };
+        // What goes on is left alone until it is over.
+        let found = rows.into_iter().filter(|row| row.is_over && is_them(row));
+        Ok((found.map(|row| CalleeFound { id: row.id, hunt_id: row.hunt_id }).collect(), seen))
     }
 
     /// The same of lines of timelines. An alarm on which they did something is about them, also in what its sender wrote.
