@@ -43,18 +43,16 @@ statements! {
     MASK_CALLEE = ["UPDATE callees SET number = $2, phone = $2 WHERE id = $1"];
     /// The same in the calls that were made.
     MASK_TARGETS = ["UPDATE dial_targets SET number = $2, phone = $2 WHERE callee_id = $1 AND NOT holds"];
-    /// Whoever wanted to be rung no more, beside all alarms.
-    ALONE = [
-        "SELECT id, at, kind, body FROM events WHERE at < $1 AND (at, id) > ($2, $3)
-           AND" unindexed "alarm_id IS NULL AND" unindexed "hunt_id IS NULL ORDER BY at, id LIMIT 500"
-    ];
+    /// Lines in their order. Among them are those of whoever wanted to be rung no more, which stand beside all alarms; to look for these alone
+    /// may take as long as there are others between.
+    LINES = ["SELECT id, at, kind, body FROM events WHERE at < $1 AND (at, id) > ($2, $3) ORDER BY at, id LIMIT 500"];
 }
 
 /// So many callees are masked in one transaction.
 const CALLEES_AT_ONCE: usize = 250;
 
-/// A line beside all alarms.
-type Alone = (i64, DateTime<Utc>, String, Json<JsonValue>);
+/// A line, and when it was written.
+type Line = (i64, DateTime<Utc>, String, Json<JsonValue>);
 
 impl Db<'_> {
     /// The next few hunts after one, of those that ended before then, in the order in which they ended; also those that somebody works on.
@@ -123,13 +121,13 @@ impl Db<'_> {
         Ok(more)
     }
 
-    /// Masks numbers in a portion of the lines beside all alarms, from before then and behind this one; gives the last.
+    /// Masks numbers in those of a portion of all lines that stand beside all alarms, from before then and behind this one; gives the last.
     pub async fn mask_lines(
         &mut self,
         before: DateTime<Utc>,
         after: (DateTime<Utc>, i64),
     ) -> Result<Option<(DateTime<Utc>, i64)>> {
-        let rows: Vec<Alone> = fetch_all!(self, ALONE, before, after.0, after.1)?;
+        let rows: Vec<Line> = fetch_all!(self, LINES, before, after.0, after.1)?;
         let last = rows.last().map(|(id, at, ..)| (*at, *id));
         for (id, _, kind, Json(mut body)) in rows {
             if kind != crate::alarm::event::EventKind::OptedOut.as_str() {
