@@ -54,7 +54,8 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .route("/h/{*rest}", any(handset::face::paired))
         // Nobody else posts to the page: a phone was given the address without its path.
         .route("/", post(nothing_here))
-        .layer(middleware::from_fn(refusals::phones_with_host));
+        .layer(middleware::from_fn(refusals::phones_with_host))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.access), whence::noted));
     let (api, _) = documented_api().split_for_parts();
     let (by_token, _) = documented_by_token().split_for_parts();
     let (known, aging) = (Arc::clone(&DESCRIBED.known), Arc::clone(&DESCRIBED.aging));
@@ -153,7 +154,12 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         // The address is the proof.
-        .route("/media/{token}", get(api::media::listen::listen).layer(middleware::from_fn(refusals::with_host)))
+        .route(
+            "/media/{token}",
+            get(api::media::listen::listen)
+                .layer(middleware::from_fn(refusals::with_host))
+                .layer(middleware::from_fn_with_state(Arc::clone(&app.access), whence::noted)),
+        )
         // Calendars know a secret and nothing else.
         .route("/calendar/{file}", get(api::roster::calendars::read).layer(middleware::from_fn(refusals::with_host)))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
@@ -167,7 +173,8 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "the server failed; its log says why").into_response()
         }))
         .layer(middleware::from_fn_with_state(Arc::clone(&app.access), refusals::counted))
-        .layer(middleware::from_fn(cti::in_its_words));
+        .layer(middleware::from_fn(cti::in_its_words))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.access), whence::noted));
     let pages = dashboard::router(pages)
         .layer(middleware::from_fn_with_state(Arc::clone(&app.access), whence::noted))
         .layer(middleware::from_fn(refusals::with_host))

@@ -732,6 +732,8 @@ pub struct Metrics {
     pub tls_certificate_refused: Gauge,
     /// Handshakes, by how they ended.
     pub tls_handshakes: Counters<Handshake>,
+    /// How often the server is to make a backup by itself, in seconds; 0 where it makes none.
+    pub backup_every_seconds: Gauge,
     /// Tests of the installation that this one watches.
     pub monitor_tests: Counters<MonitorTest>,
     /// How many of these failed in a row.
@@ -856,6 +858,7 @@ impl Metrics {
             tls_certificate_ends: Gauge::default(),
             tls_certificate_refused: Gauge::default(),
             tls_handshakes: Counters::new(),
+            backup_every_seconds: Gauge::default(),
             monitor_tests: Counters::new(),
             monitor_failures: Gauge::default(),
             monitor_good_age_seconds: Gauge::default(),
@@ -939,6 +942,11 @@ impl Metrics {
             "backup_failing",
             "1 while backups that the server makes by itself fail",
             metrics.backup_failing.clone(),
+        );
+        registry.register(
+            "backup_every_seconds",
+            "How often the server is to make a backup by itself; 0 where it makes none",
+            metrics.backup_every_seconds.clone(),
         );
         registry.register(
             "tls_certificate_ends_timestamp_seconds",
@@ -1125,6 +1133,7 @@ mod tests {
             "autocall_handsets_offline",
             "autocall_media_bytes",
             "autocall_backup_age_seconds",
+            "autocall_backup_every_seconds",
             "autocall_backup_failing",
             "autocall_tls_certificate_ends_timestamp_seconds",
             "autocall_tls_certificate_refused",

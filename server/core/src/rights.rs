@@ -252,6 +252,8 @@ impl Need {
         let Some(right) = self.right() else { return Ok(Reach::Everything) };
         let by_own = self.for_own().iter().any(|own| rights.may(*own));
         match self {
+            // Shouts and calls of programs go to any number: whoever is bound has none.
+            Self::Said(_) if is_bound => Err(Missing::IsBound),
             Self::Said(_) => Ok(Reach::Everything),
             _ if !rights.may(right) => {
                 if by_own {
@@ -308,7 +310,13 @@ impl Bounds {
         let is_one = |own: &[String], name: &str| own.iter().any(|own| own == name);
         let whom =
             team.is_some_and(|team| is_one(&self.teams, team)) || policy.is_some_and(|policy| is_one(&self.policies, policy));
-        (self.sources.is_empty() || is_one(&self.sources, source)) && (whom || self.teams.is_empty() && self.policies.is_empty())
+        self.cover_source(source) && (whom || self.teams.is_empty() && self.policies.is_empty())
+    }
+
+    /// Whether alarms that call themselves so may be within them.
+    #[must_use]
+    pub fn cover_source(&self, source: &str) -> bool {
+        self.sources.is_empty() || self.sources.iter().any(|own| own == source)
     }
 }
 

@@ -90,7 +90,7 @@ impl Access {
             guard: Guard::default(),
             keys: Keys::new(store.subscribe()),
             rates: Rates::default(),
-            received: LastBodies::kept_for(config.retention.bodies_minutes),
+            received: LastBodies::following(Arc::clone(&config)),
             knocks: Knocks::default(),
             oidc: Oidc::new(Arc::clone(&config), clock.clone()),
             trusted_header: TrustedHeader::default(),

@@ -20,6 +20,7 @@ use hyper::body::{Frame, SizeHint};
 
 use super::Access;
 use super::coming_in::is_of_senders;
+use crate::config::live::Live;
 
 /// So many of one sender.
 const MOST: usize = 50;
@@ -68,8 +69,8 @@ impl Received {
 pub struct LastBodies {
     kept: Mutex<Kept>,
     room: usize,
-    /// For so long.
-    time: TimeDelta,
+    /// Says for how long, at any time.
+    config: Arc<Live>,
 }
 
 #[derive(Debug, Default)]
@@ -79,19 +80,25 @@ struct Kept {
 }
 
 impl LastBodies {
-    /// That are kept for so many minutes; 0: none are.
+    /// That are kept for as long as the configuration says.
     #[must_use]
-    pub fn kept_for(minutes: u32) -> Self {
-        Self { kept: Mutex::default(), room: ROOM, time: TimeDelta::minutes(minutes.into()) }
+    pub fn following(config: Arc<Live>) -> Self {
+        Self { kept: Mutex::default(), room: ROOM, config }
+    }
+
+    /// For so long; for no time where none are kept.
+    fn time(&self) -> TimeDelta {
+        TimeDelta::minutes(self.config.retention.bodies_minutes.into())
     }
 
     /// Keeps one; the oldest make room for it.
     pub fn keep(&self, sender: &str, received: Received) {
-        if self.time.is_zero() {
+        let time = self.time();
+        if time.is_zero() {
             return;
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = received.at - self.time;
+        let until = received.at - time;
         kept.bytes += received.bytes();
         let own = kept.by_sender.entry(sender.to_owned()).or_default();
         own.push_back(Arc::new(received));
@@ -113,15 +120,17 @@ impl LastBodies {
     pub fn of(&self, sender: &str, now: DateTime<Utc>) -> Vec<Arc<Received>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let own = kept.by_sender.get(sender).into_iter().flatten();
-        own.rev().filter(|one| one.at > now - self.time).cloned().collect()
+        let time = self.time();
+        own.rev().filter(|one| one.at > now - time).cloned().collect()
     }
 
     /// Forgets those that are too old, also of senders that send nothing more.
     pub fn forget_old(&self, now: DateTime<Utc>) {
+        let time = self.time();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = &mut *kept;
         for own in kept.by_sender.values_mut() {
-            while own.front().is_some_and(|first| first.at <= now - self.time) {
+            while own.front().is_some_and(|first| first.at <= now - time) {
                 kept.bytes -= own.pop_front().map_or(0, |one| one.bytes());
             }
         }
@@ -280,13 +289,23 @@ mod tests {
         Received { at, method, address, body: body.into(), length: body.len(), status: 200, answer: Vec::new() }
     }
 
+    fn minutes(minutes: u32) -> Config {
+        let mut config = Config::default();
+        config.retention.bodies_minutes = minutes;
+        config
+    }
+
+    fn kept_for(so_many: u32) -> LastBodies {
+        LastBodies::following(Arc::new(Live::new(Arc::new(minutes(so_many)))))
+    }
+
     fn bodies(last: &LastBodies, sender: &str, now: DateTime<Utc>) -> Vec<Vec<u8>> {
         last.of(sender, now).into_iter().map(|one| one.body.clone()).collect()
     }
 
     #[test]
     fn the_last_fifty_of_each_are_kept_for_an_hour() {
-        let (last, now) = (LastBodies::kept_for(60), DateTime::UNIX_EPOCH);
+        let (last, now) = (kept_for(60), DateTime::UNIX_EPOCH);
         for number in 0..60 {
             last.keep("a", received(now, &number.to_string()));
         }
@@ -302,18 +321,33 @@ mod tests {
 
     #[test]
     fn none_are_kept_where_that_is_configured() {
-        let (last, now) = (LastBodies::kept_for(0), DateTime::UNIX_EPOCH);
+        let (last, now) = (kept_for(0), DateTime::UNIX_EPOCH);
         last.keep("a", received(now, "secret"));
         assert_eq!(bodies(&last, "a", now), Vec::<Vec<u8>>::new());
-        let last = LastBodies::kept_for(10);
+        let last = kept_for(10);
         last.keep("a", received(now, "secret"));
         assert_eq!(bodies(&last, "a", now + TimeDelta::minutes(9)).len(), 1);
         assert_eq!(bodies(&last, "a", now + TimeDelta::minutes(10)).len(), 0);
     }
 
     #[test]
+    fn another_configuration_holds_at_once() {
+        let (config, now) = (Arc::new(Live::new(Arc::new(minutes(60)))), DateTime::UNIX_EPOCH);
+        let last = LastBodies::following(Arc::clone(&config));
+        last.keep("a", received(now, "secret"));
+        config.take_over(&minutes(10)).unwrap();
+        assert_eq!(bodies(&last, "a", now + TimeDelta::minutes(9)).len(), 1);
+        assert_eq!(bodies(&last, "a", now + TimeDelta::minutes(11)).len(), 0);
+        config.take_over(&minutes(0)).unwrap();
+        last.forget_old(now);
+        last.keep("a", received(now, "secret"));
+        assert_eq!(bodies(&last, "a", now).len(), 0);
+        assert_eq!(last.kept.lock().unwrap_or_else(PoisonError::into_inner).bytes, 0, "nothing of it is left");
+    }
+
+    #[test]
     fn who_sends_most_makes_room() {
-        let (last, now) = (LastBodies { room: 4 * (BESIDE + 102), ..LastBodies::kept_for(60) }, DateTime::UNIX_EPOCH);
+        let (last, now) = (LastBodies { room: 4 * (BESIDE + 102), ..kept_for(60) }, DateTime::UNIX_EPOCH);
         last.keep("quiet", received(now, &"q".repeat(100)));
         for _ in 0..20 {
             last.keep("loud", received(now, &"l".repeat(100)));

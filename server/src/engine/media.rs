@@ -9,14 +9,17 @@ use android_protocol::wire::{NativeCall, Recording};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Engine, EngineError};
-use crate::alarm::consequences;
 use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
+use crate::alarm::{AlarmKind, consequences};
 use crate::audit::{Line, Operation};
 use crate::ids::{HuntId, MediaId};
+use crate::keep::keys::rights::of_open_networks;
 use crate::keep::media::recordings::{self, Spoken};
 use crate::keep::users::teams::Owners;
 use crate::links::{Hearing, Listener};
+use crate::rights::Right;
+use crate::store::access::keys::KeyRow;
 use crate::store::access::users::{Role, UserRow};
 use crate::store::alarm::dials::DialRow;
 use crate::store::alarm::hunts::CalleeRow;
@@ -219,10 +222,16 @@ impl Engine {
                 }
                 _ => None,
             },
-            Listener::Key(id) => db.key(id).await?.filter(|key| key.revoked_at.is_none()).map(|key| Doer::Key { name: key.name }),
+            Listener::Key(id) => match db.key(id).await? {
+                Some(key) if key_may_hear(&mut db, &key, heard.map(|heard| heard.hunt_id), self.clock.now()).await? => {
+                    Some(Doer::Key { name: key.name })
+                }
+                _ => None,
+            },
             Listener::OpenNetwork => {
                 let is_open = self.config.http.open_networks.iter().any(|network| network.contains(&address));
-                is_open.then_some(Doer::OpenNetwork { address })
+                let rights = of_open_networks(&mut db, &self.config).await?;
+                (is_open && (rights.may(Right::Read) || rights.may(Right::Raise))).then_some(Doer::OpenNetwork { address })
             }
         })
     }
@@ -298,6 +307,35 @@ async fn hears_for_a_team(db: &mut Db<'_>, user: &UserRow, hunt: Option<HuntId>)
     let teams = db.teams_of_hunt(hunt).await?;
     let own = teams.iter().flatten().filter_map(|team| owners.team(team));
     Ok(own.into_iter().any(|team| roles.teams().any(|own| own == team)))
+}
+
+/// Whether a key may hear by now what was said in the calls of a hunt for what it raised, or the message of a shout: as it may ask for another
+/// address of it. Its rights may have been taken away since it was given this one, or it was bound, or has ended.
+///
+/// # Errors
+/// When the database fails.
+async fn key_may_hear(db: &mut Db<'_>, key: &KeyRow, hunt: Option<HuntId>, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    if key.revoked_at.is_some() || key.expires_at.is_some_and(|at| at <= now) {
+        return Ok(false);
+    }
+    let Some(hunt) = hunt else { return Ok(key.may(Right::Shouts)) };
+    let own = key.id.to_string();
+    for alarm in db.alarms_of(hunt).await?.into_iter().filter(|alarm| alarm.integration_id == own) {
+        let may = match alarm.kind {
+            AlarmKind::Shout => key.may(Right::Shouts),
+            AlarmKind::Call => key.may(Right::Calls),
+            AlarmKind::Alarm | AlarmKind::Test => key.may(Right::Read) || key.may(Right::Raise),
+        };
+        // Whoever only raises alarms reads their own, whatever they are bound to.
+        let within = match key.bound_to().filter(|_| key.may(Right::Read)) {
+            Some(bounds) => db.is_within(&alarm, bounds).await?,
+            None => true,
+        };
+        if may && within {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whose call that was, by the number as its handset was given it.

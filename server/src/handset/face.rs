@@ -37,6 +37,7 @@ use crate::ids::short_mid;
 use crate::keep::pairing::{plain_key, token_hash};
 use crate::net::seats::Seat;
 use crate::net::serve::Hangup;
+use crate::store::audit::whence;
 use crate::store::watch::handsets::{HandsetRow, IdleForm, MOST_CHANNELS, Profile, is_app};
 use crate::store::{Announcement, StoreError};
 use crate::telemetry::{Poll, Report as ReportLabel};
@@ -625,7 +626,8 @@ async fn store_report(app: &Arc<App>, report: &Report) -> Reported {
         // In a task of its own: an attempt that has begun ends, whether the client waits for it or not.
         let attempt = {
             let (app, report) = (Arc::clone(app), report.clone());
-            tokio::spawn(async move { tokio::time::timeout(STORE_WITHIN, app.engine.report(&report)).await })
+            let storing = async move { tokio::time::timeout(STORE_WITHIN, app.engine.report(&report)).await };
+            tokio::spawn(whence::asked_from(whence::address(), storing))
         };
         match attempt.await {
             Ok(Ok(Ok(reported))) => {

@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -206,7 +206,8 @@ pub fn in_order(at: DateTime<Utc>) -> String {
 #[must_use]
 pub fn instant_of(key: &str) -> Option<DateTime<Utc>> {
     let micros = key.get(..20)?.parse::<i128>().ok()? - (1 << 63);
-    DateTime::from_timestamp_micros(i64::try_from(micros).ok()?)
+    // What no database can compare is no instant of a key.
+    DateTime::from_timestamp_micros(i64::try_from(micros).ok()?).filter(|at| (1..=9999).contains(&at.year()))
 }
 
 /// The same: later ones come first.
@@ -312,6 +313,15 @@ mod tests {
 
     fn all(keys: &str) -> Vec<(String, String)> {
         keys.chars().map(|key| (key.to_string(), key.to_string())).collect()
+    }
+
+    #[test]
+    fn what_no_database_can_compare_is_no_instant_of_a_key() {
+        let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap_or_default();
+        assert_eq!(instant_of(&in_order(at)), Some(at));
+        for at in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            assert_eq!(instant_of(&in_order(at)), None);
+        }
     }
 
     #[test]

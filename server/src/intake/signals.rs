@@ -31,6 +31,7 @@ use crate::signal::generic::{self, Places};
 use crate::signal::prometheus;
 use crate::signal::said::{Message, split};
 use crate::signal::{self, Reader, Signal, Unreadable, Word};
+use crate::store::audit::whence;
 use crate::telemetry::AlarmResult;
 use crate::visible;
 
@@ -222,7 +223,10 @@ async fn take_in(
     let list = (elements.len() > 1).then(|| Sha256::new().chain_update(&heads).chain_update(&bytes).finalize().to_vec());
     let about = Message { body: Value::Null, query: fields(query.as_bytes()), headers: spoken(&headers) };
     // A sender that has hung up meanwhile has been heard all the same: what stands last in its list is not lost.
-    let taking = tokio::spawn(take_all(Arc::clone(app), sender.clone(), reader, (options, about), (list, elements)));
+    let taking = tokio::spawn(whence::asked_from(
+        whence::address(),
+        take_all(Arc::clone(app), sender.clone(), reader, (options, about), (list, elements)),
+    ));
     let (mut done, refused) = match taking.await {
         Ok(taken) => taken.map_err(|problem| later(reader, problem))?,
         Err(_) => {

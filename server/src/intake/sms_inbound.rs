@@ -16,7 +16,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -358,7 +358,9 @@ pub async fn inbox(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Re
 /// When the last message of a page came, and which one it is.
 fn read_place(key: &str) -> Option<(DateTime<Utc>, InboundSmsId)> {
     let (at, id) = key.split_once(' ')?;
-    Some((DateTime::from_timestamp_micros(at.parse().ok()?)?, id.parse().ok()?))
+    let at = DateTime::from_timestamp_micros(at.parse().ok()?)?;
+    // What no database can compare is no place.
+    (1..=9999).contains(&at.year()).then_some((at, id.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -838,7 +838,10 @@ impl Store {
         [
             ALL,
             audit::ALL,
+            audit::anywhere::ALL,
+            audit::copies::ALL,
             audit::erasing::ALL,
+            audit::masking::ALL,
             audit::kept_of::ALL,
             audit::pruning::ALL,
             alarm::alarms::ALL,

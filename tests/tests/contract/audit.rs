@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use autocall::engine::Doer;
-use autocall::keep::users;
+use autocall::keep::{keys, users};
+use autocall::kinds::signing::Scheme;
 use autocall::store::Work;
 use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
@@ -400,9 +401,36 @@ async fn no_secret_is_in_a_line(home: Home) {
     assert!(feed["id"].is_string());
     let (_, feed) = send(&server, Method::POST, "/api/v1/calendar-feeds", Some(&json!({ "person": "Li Na" }))).await;
     let path = feed["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    // What is shown once, and what somebody types in.
+    let beat = json!({ "name": "beat", "period_seconds": 60 });
+    let (_, beat) = send(&server, Method::POST, "/api/v1/heartbeats", Some(&beat)).await;
+    let ping = beat["ping_path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let (store, now, by) = (&server.app.engine.store, server.now(), autocall::engine::Doer::CommandLine);
+    let region = server.home.config().default_region;
+    let signed = async |work: &mut autocall::store::Work| {
+        let key = keys::add(work, "grafana", &[], region).await?;
+        let made = keys::sign(work, "grafana", Scheme::Autocall, None).await?;
+        keys::sign(work, "grafana", Scheme::Grafana, Some("S3CR3T-sixteen-letters-long")).await?;
+        let other = keys::rights::rotate(work, "grafana", chrono::TimeDelta::days(1)).await?;
+        Ok::<_, keys::KeyError>([Some(key), made, Some(other)])
+    };
+    let of_keys = store.carry_out(now, by.clone(), signed).await.unwrap();
+    let login = users::Login::new(&users::Passwords::default(), "lin", "S3CR3T of lin is long").await.unwrap();
+    let other = users::Passwords::default().hashed("S3CR3T of lin is longer").await.unwrap();
+    let user = async |work: &mut autocall::store::Work| {
+        let id = users::add(work, login, Role::Responder, None).await?;
+        users::set_password(work, id, &other).await
+    };
+    store.carry_out(now, by, user).await.unwrap();
+    crate::notices::add_with_secret(&server, "https://example.com/hook/S3CR3T", "S3CR3T of the hook").await;
     let all = json!(lines(&server, "").await).to_string();
-    assert!(all.contains("gateway_changed") && all.contains("feed_added"), "{all}");
-    assert!(!all.contains("S3CR3T") && !all.contains(&path), "{all}");
+    for word in ["gateway_changed", "feed_added", "key_added", "key_changed", "user_added", "webhook_added", "heartbeat_added"] {
+        assert!(all.contains(word), "{word}: {all}");
+    }
+    let secrets = of_keys.iter().flatten().chain([&path, &ping]);
+    for secret in secrets.map(String::as_str).chain(["S3CR3T"]) {
+        assert!(!secret.is_empty() && !all.contains(secret), "{secret}: {all}");
+    }
 }
 
 async fn old_lines_are_forgotten(home: Home) {

@@ -135,6 +135,14 @@ pub async fn add(server: &Server, url: &str, shape: WebhookShape, kinds: &[Notic
     add_new(server, NewWebhook { name, url, shape, secret, settings, kinds: kinds.to_vec(), language }).await.unwrap();
 }
 
+/// A program that is told everything, at an address and with a secret that nobody else is to read.
+pub async fn add_with_secret(server: &Server, url: &str, secret: &str) {
+    let (name, settings) = ("program".to_owned(), WebhookSettings::default());
+    let (url, secret, language) = (url.to_owned(), Some(secret.to_owned()), "en".to_owned());
+    let new = NewWebhook { name, url, shape: WebhookShape::Json, secret, settings, kinds: vec![NoticeKind::Raised], language };
+    add_new(server, new).await.unwrap();
+}
+
 async fn add_new(server: &Server, new: NewWebhook) -> Result<(), WebhookError> {
     let store = &server.app.engine.store;
     store.carry_out(server.now(), Doer::Server, async |work| webhooks::add(work, &new, &guard(server)).await.map(|_| ())).await

@@ -15,7 +15,13 @@ on_both!(
     what_others_wrote_of_them_goes_too,
     nobody_is_erased_who_is_needed,
     an_erasure_that_was_broken_off_goes_on,
+    whoever_acted_without_being_called_is_forgotten_too,
+    nobody_is_erased_while_their_number_is_to_ring,
+    a_number_that_rings_meanwhile_is_left_alone_until_it_is_over,
+    whoever_is_being_erased_is_in_no_plan,
+    many_places_are_forgotten_in_portions,
     numbers_in_old_alarms_are_masked_and_names_stay,
+    masking_waits_for_what_is_not_over_and_passes_nothing_for_ever,
 );
 
 async fn ask(server: &Server, method: Method, path: &str, body: Option<&Value>) -> (u16, String) {
@@ -73,9 +79,15 @@ async fn an_export_holds_all_that_is_kept(home: Home) {
     for list in ["rung", "answers", "calls"] {
         assert!(!file[list].as_array().unwrap().is_empty(), "{list}: {file}");
     }
-    for list in ["duty", "texts_to", "texts_from"] {
+    for list in ["duty", "recordings", "calls_from", "texts_to", "texts_from", "hand_overs"] {
         assert!(file[list].is_array(), "{list}: {file}");
     }
+    let told = file["timelines"].as_array().unwrap();
+    let noted = told.iter().find(|line| line["what"] == "noted").unwrap_or_else(|| panic!("{file}"));
+    assert_eq!(noted["said"], "Li Na looked at it", "{file}");
+    assert!(told.iter().any(|line| line["what"] == "acknowledged"), "{file}");
+    let exported = server.get("/api/v1/audit?operation=person_exported").await["items"].clone();
+    assert_eq!(exported[0]["address"], "127.0.0.1", "also of what is only read: {exported}");
     let words: Vec<&str> = file["audit"].as_array().unwrap().iter().map(|line| line["operation"].as_str().unwrap()).collect();
     assert!(words.contains(&"person_added") && words.contains(&"person_exported"), "{words:?}");
     assert!(!text.contains("Ann") && !text.contains("18812345678"), "nobody else is in it: {text}");
@@ -190,6 +202,163 @@ async fn nobody_is_erased_who_is_needed(home: Home) {
     assert_eq!(server.post("/api/v1/people/Li Na/erase", &json!({})).await.0, 200);
 }
 
+/// They took, remarked on and called off what rang others, a sender named their number under another name, and nothing else knows them.
+async fn whoever_acted_without_being_called_is_forgotten_too(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::Auto).await;
+    // Before they were known here.
+    let early = server.raise(&[A, B], json!({ "dedup_key": "early" })).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    server.post(&format!("/api/v1/alarms/{early}/resolve"), &json!({})).await;
+    server.pass(120).await;
+    person(&server, "Li Na", A).await;
+    person(&server, "Ann", B).await;
+    let anns = server.raise(&[], json!({ "ring": [{ "person": "Ann" }], "details": "Li Na knows more" })).await;
+    for (act, body) in [
+        ("notes", json!({ "text": "Li Na was there", "by": "Li Na" })),
+        ("acknowledge", json!({ "name": "Li Na", "note": "ring +86 187 1234 5678" })),
+    ] {
+        let (status, said) = server.post(&format!("/api/v1/alarms/{anns}/{act}"), &body).await;
+        assert!((200..300).contains(&status), "{act}: {said}");
+    }
+    let other = server.raise(&[], json!({ "ring": [{ "person": "Ann" }] })).await;
+    assert_eq!(server.post(&format!("/api/v1/alarms/{other}/cancel"), &json!({ "by": "Li Na" })).await.0, 200);
+    let (status, done) = server.post("/api/v1/people/Li Na/erase", &json!({})).await;
+    assert_eq!((status, &done["done"]), (200, &json!(true)), "{done}");
+    server.pass(2).await;
+    let after = all_that_is_shown(&server, &[&early, &anns, &other]).await;
+    assert!(!after.contains("Li Na") && !after.contains("8712345678") && !after.contains("187 1234"), "{after}");
+    assert!(after.contains("(erased) was there") && after.contains("Ann"), "{after}");
+    for asked in ["Li%20Na", "18712345678"] {
+        assert_eq!(server.items(&format!("/api/v1/alarms?q={asked}")).await, json!([]), "{asked}");
+    }
+    let early = server.alarm(&early).await;
+    assert_eq!(early["callees"][0]["phone_number"], "******", "{early}");
+    assert!(early["callees"][1]["phone_number"].as_str().unwrap().ends_with("8812345678"), "{early}");
+}
+
+async fn nobody_is_erased_while_their_number_is_to_ring(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::Auto).await;
+    // Whom the sender named is nobody here yet.
+    let id = server.raise(&[A], json!({})).await;
+    person(&server, "Li Na", A).await;
+    let refused = async || {
+        let (status, told) = server.post("/api/v1/people/Li Na/erase", &json!({})).await;
+        assert_eq!((status, &told["code"]), (409, &json!("person_is_needed")), "{told}");
+    };
+    refused().await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    // Taken, and put off: it rings again by itself.
+    let later = json!({ "name": "Li Na", "ring_again_after_seconds": 3600 });
+    let put_off = server.post(&format!("/api/v1/alarms/{id}/acknowledge"), &later).await;
+    assert_eq!(put_off.0, 200, "{}", put_off.1);
+    refused().await;
+    let people = server.items("/api/v1/people").await;
+    assert_eq!(people[0]["numbers"], json!(["+8618712345678"]), "nothing was changed");
+    server.post(&format!("/api/v1/alarms/{id}/resolve"), &json!({})).await;
+    server.pass(120).await;
+    let (status, done) = server.post("/api/v1/people/Li Na/erase", &json!({})).await;
+    assert_eq!((status, &done["done"]), (200, &json!(true)), "{done}");
+    assert!(!server.alarm(&id).await.to_string().contains("18712345678"));
+}
+
+/// Only the first transaction of an erasure.
+async fn begun(server: &Server, id: &str) {
+    let person: autocall::ids::PersonId = id.parse().unwrap();
+    let anyhow = autocall::versions::Expected::Anything;
+    let by = autocall::engine::Doer::CommandLine;
+    let begun = async |work: &mut autocall::store::Work| autocall::keep::personal::erasing::begin(work, person, &anyhow).await;
+    server.app.engine.carry_out(by, begun).await.unwrap();
+}
+
+async fn a_number_that_rings_meanwhile_is_left_alone_until_it_is_over(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::Auto).await;
+    let id = person(&server, "Li Na", A).await;
+    person(&server, "Bob", B).await;
+    let before = answered(&server, &desk, "Li Na", A).await;
+    begun(&server, &id).await;
+    // A sender names the number, which is nobody's by now.
+    let rings = server.raise(&["18912345678", A], json!({})).await;
+    let (mid, dialled) = server.dial(&desk).await;
+    // Others who are to be erased do not wait for it.
+    let (status, done) = server.post("/api/v1/people/Bob/erase", &json!({})).await;
+    assert_eq!((status, &done["done"]), (200, &json!(false)), "{done}");
+    let people = server.items("/api/v1/people").await.to_string();
+    assert!(!people.contains("Bob") && people.contains("(erased)"), "{people}");
+    assert!(!server.alarm(&before).await.to_string().contains("18712345678"), "what is over is forgotten");
+    let callees = server.alarm(&rings).await["callees"].clone();
+    let number = |place: usize| callees[place]["phone_number"].as_str().unwrap().to_owned();
+    assert!(number(0).ends_with("8912345678") && number(1).ends_with("8712345678"), "{callees}");
+    assert_eq!(dialled.len(), 1, "{dialled:?}");
+    // Who picks up is known; the other one is called by nobody.
+    server.report(&desk, &mid, Some("18912345678")).await;
+    assert_eq!(server.state(&rings).await, "answered");
+    server.post(&format!("/api/v1/alarms/{rings}/resolve"), &json!({})).await;
+    server.pass(120).await;
+    server.app.engine.forget_old().await.unwrap();
+    assert!(!server.alarm(&rings).await.to_string().contains("18712345678"));
+    assert_eq!(server.items("/api/v1/people").await, json!([]));
+}
+
+async fn whoever_is_being_erased_is_in_no_plan(home: Home) {
+    let server = home.start().await;
+    person(&server, "Ann", B).await;
+    let id = person(&server, "Li Na", A).await;
+    let turns = json!({ "name": "turns", "people": ["Ann", "Li Na"], "every": "1 week", "start": "2026-11-16T09:00" });
+    let made = server.post("/api/v1/schedules", &json!({ "name": "ops", "zone": "UTC", "layers": [turns] })).await;
+    assert_eq!(made.0, 201, "{}", made.1);
+    assert_eq!(server.post("/api/v1/teams", &json!({ "name": "all", "members": ["Ann", "Li Na"] })).await.0, 201);
+    let on_duty = async || server.get("/api/v1/on-duty").await.to_string();
+    while !on_duty().await.contains("Ann") {
+        server.pass(24 * 3600).await;
+    }
+    begun(&server, &id).await;
+    for _ in 0..21 {
+        server.pass(24 * 3600).await;
+        let on = on_duty().await;
+        assert!(!on.contains(&id) && !on.contains("(erased)"), "nobody counts on them: {on}");
+    }
+    let teams = server.items("/api/v1/teams").await.to_string();
+    assert!(teams.contains("Ann") && !teams.contains("(erased)"), "{teams}");
+    // And an alarm for the team rings whoever is left.
+    let alarm = server.raise(&[], json!({ "ring": [{ "team": "all" }] })).await;
+    let callees = server.alarm(&alarm).await["callees"].clone();
+    assert_eq!((callees.as_array().unwrap().len(), &callees[0]["name"]), (1, &json!("Ann")), "{callees}");
+}
+
+/// More than one portion of what is looked through, and many who were called together.
+async fn many_places_are_forgotten_in_portions(home: Home) {
+    let server = home.start().await;
+    let id = person(&server, "Li Na", A).await;
+    let alarm = server.raise(&[A, B], json!({})).await;
+    server.post(&format!("/api/v1/alarms/{alarm}/resolve"), &json!({})).await;
+    let mut lines = Vec::new();
+    for number in 0..1200 {
+        let body = if number % 400 == 399 { r#"{"text":"asked +8618712345678","by":"Li Na"}"# } else { "{}" };
+        lines.push(format!("INSERT INTO events (at, kind, body) VALUES ('2026-11-20T00:00:00.000000Z', 'noted', '{body}')"));
+    }
+    server.run_sql(lines).await;
+    begun(&server, &id).await;
+    server.app.engine.forget_old().await.unwrap();
+    assert_eq!(server.items("/api/v1/people").await, json!([]));
+    let mut after = 0;
+    loop {
+        let lines = server.app.engine.store.read().await.unwrap().db().lines_behind(after).await.unwrap();
+        let Some(last) = lines.last() else { break };
+        after = last.id;
+        for line in &lines {
+            let body = line.body.0.to_string();
+            assert!(!body.contains("Li Na") && !body.contains("8712345678"), "{body}");
+        }
+    }
+    assert!(after > 1200);
+    assert!(!server.alarm(&alarm).await.to_string().contains("18712345678"));
+}
+
 async fn an_erasure_that_was_broken_off_goes_on(home: Home) {
     let server = home.start().await;
     let desk = server.pair("desk", Profile::Auto).await;
@@ -234,4 +403,44 @@ async fn numbers_in_old_alarms_are_masked_and_names_stay(home: Home) {
     }
     let people = server.items("/api/v1/people").await;
     assert_eq!(people[0]["numbers"], json!(["+8618712345678"]), "people keep their numbers");
+}
+
+/// One that is not over is masked when it is; several are, in all that is kept of them; and what stands beside all alarms.
+async fn masking_waits_for_what_is_not_over_and_passes_nothing_for_ever(home: Home) {
+    let home = home.set("AUTOCALL_RETENTION_MASK_NUMBERS_DAYS", "30").set("AUTOCALL_ALARMS_DEDUP_HOURS", "720");
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::Auto).await;
+    let wrote = json!({ "dedup_key": "goes on", "details": "ring +86 187 1234 5678" });
+    let goes_on = server.raise(&[A, B], wrote.clone()).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    server.pass(120).await;
+    let over = server.raise(&[A, B], json!({ "details": "ring 18712345678 or 18812345678" })).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    server.post(&format!("/api/v1/alarms/{over}/resolve"), &json!({})).await;
+    let shows = async |id: &str| {
+        let alarm = server.alarm(id).await.to_string();
+        alarm.contains("18712345678") || alarm.contains("18812345678") || alarm.contains("187 1234")
+    };
+    let mask = async || server.app.engine.forget_old().await.unwrap();
+    // Its hunt is long over, and it is not.
+    for _ in 0..4 {
+        server.home.clock.advance(TimeDelta::days(10));
+        let said =
+            json!({ "summary": "disk full", "phones": [A, B], "dedup_key": "goes on", "details": "ring +86 187 1234 5678" });
+        assert_eq!(server.post("/api/v1/alarms", &said).await.0, 200, "it comes again");
+    }
+    server.pass(2).await;
+    assert_eq!(server.items("/api/v1/alarms?q=45678").await.as_array().unwrap().len(), 2);
+    mask().await;
+    assert!(!shows(&over).await && shows(&goes_on).await, "{}", server.alarm(&over).await);
+    server.pass(2).await;
+    assert_eq!(server.items("/api/v1/alarms?q=45678").await.as_array().unwrap().len(), 1, "it is found by its number no more");
+    server.post(&format!("/api/v1/alarms/{goes_on}/resolve"), &json!({})).await;
+    mask().await;
+    assert!(shows(&goes_on).await, "it has only just ended");
+    server.home.clock.advance(TimeDelta::days(31));
+    mask().await;
+    assert!(!shows(&goes_on).await, "{}", server.alarm(&goes_on).await);
 }

@@ -3,6 +3,7 @@
 use android_protocol::voice::{tone, wav};
 use android_protocol::wire::PROTOCOL_HEADER;
 use autocall::engine::Doer;
+use autocall::keep::keys::rights;
 use autocall::keep::{keys, people};
 use autocall::store::watch::handsets::Profile;
 use autocall::versions::Expected;
@@ -25,6 +26,7 @@ on_both!(
     only_so_much_is_kept_of_a_call_and_in_all,
     it_is_heard_in_parts_and_by_nobody_later,
     whoever_raised_the_alarm_hears_it,
+    a_link_ends_with_what_let_somebody_hear,
     recordings_are_let_go_in_time,
     a_person_s_words_go_with_them,
     what_is_being_said_goes_with_the_person_too,
@@ -367,6 +369,47 @@ async fn it_is_heard_in_parts_and_by_nobody_later(home: Home) {
     let over = hear(&server, &address).await;
     assert_eq!((over.status().as_u16(), over.headers()["cache-control"].to_str().unwrap()), (410, "no-store"));
     assert_ne!(url(&server, &id_of).await.unwrap(), address, "another one each time");
+}
+
+/// A key that has ended, may less, or was bound hears nothing more, also where it was given an address before.
+async fn a_link_ends_with_what_let_somebody_hear(home: Home) {
+    let server = recorded(home).start().await;
+    let trunk = recorder(&server, "trunk").await;
+    let mine = crate::senders::key_that_may(&server, "mine", &[], "raise,read").await;
+    let raise = server.http.post(format!("{}/api/v1/alarms", server.base)).bearer_auth(&mine);
+    let raised: Value = raise.json(&json!({ "summary": "disk full", "phones": [A] })).sent().await.unwrap().json().await.unwrap();
+    let offer = poll(&server, &trunk).await;
+    let mid = offer["mid"].as_str().unwrap();
+    tell(&server, &trunk, mid, &["r1"]).await;
+    assert_eq!(put(&server, "trunk", "r1", mid, &voice()).await.0, 200);
+    let id_of = recordings(&server, raised["id"].as_str().unwrap()).await[0]["id"].clone();
+    let request = server.http.get(format!("{}/api/v1/recordings/{}", server.base, id_of.as_str().unwrap())).bearer_auth(&mine);
+    let told: Value = request.sent().await.unwrap().json().await.unwrap();
+    let url = told["url"].as_str().unwrap().to_owned();
+    assert_eq!(hear(&server, &url).await.status(), 200);
+    let line = server.get("/api/v1/audit?operation=recording_heard").await["items"][0].clone();
+    assert_eq!(line["address"], "127.0.0.1", "{line}");
+    let changed = async |change: rights::Change| {
+        let change = async |work: &mut autocall::store::Work| rights::change(work, "mine", change.clone()).await;
+        server.app.engine.store.carry_out(server.now(), Doer::Server, change).await.unwrap();
+    };
+    let may = |words: &str| rights::Change { rights: Some(autocall::rights::Rights::read(words)), ..rights::Change::default() };
+    let to = |source: &str| {
+        let bounds = autocall::rights::Bounds { sources: vec![source.to_owned()], ..autocall::rights::Bounds::default() };
+        rights::Change { bounds: Some(bounds), ..rights::Change::default() }
+    };
+    changed(to("elsewhere")).await;
+    assert_eq!(hear(&server, &url).await.status(), 410, "it is bound to something else");
+    let free = rights::Change { bounds: Some(autocall::rights::Bounds::default()), ..rights::Change::default() };
+    changed(free).await;
+    assert_eq!(hear(&server, &url).await.status(), 200);
+    changed(may("raise")).await;
+    assert_eq!(hear(&server, &url).await.status(), 200, "its own");
+    let ends = rights::Change { expires_at: Some(Some(server.now() + TimeDelta::minutes(5))), ..rights::Change::default() };
+    changed(ends).await;
+    assert_eq!(hear(&server, &url).await.status(), 200);
+    server.home.clock.advance(TimeDelta::minutes(5));
+    assert_eq!(hear(&server, &url).await.status(), 410, "the key has ended");
 }
 
 async fn whoever_raised_the_alarm_hears_it(home: Home) {

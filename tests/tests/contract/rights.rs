@@ -27,6 +27,7 @@ on_both!(
     a_key_ends_when_it_was_told_to,
     two_secrets_are_one_sender_for_a_while,
     a_bound_key_stays_within_its_bounds,
+    a_bound_key_rings_nobody_else_by_repeating,
     a_key_is_narrowed_to_what_it_did,
     what_is_used_is_noted_once_an_hour,
     an_alarm_is_answered_whatever_becomes_of_the_note,
@@ -415,6 +416,67 @@ async fn a_bound_key_stays_within_its_bounds(home: Home) {
     assert_eq!(get(&server, &key, "/api/v1/people").await.0, 200);
 }
 
+async fn a_bound_key_rings_nobody_else_by_repeating(home: Home) {
+    const OTHER: &str = "18912345678";
+    let server = home.start().await;
+    for (name, number) in [("Ann", A), ("Bob", B)] {
+        let (status, told) = server.post("/api/v1/people", &json!({ "name": name, "numbers": [number] })).await;
+        assert_eq!(status, 201, "{told}");
+    }
+    for (team, member) in [("ops", "Ann"), ("db", "Bob")] {
+        assert_eq!(server.post("/api/v1/teams", &json!({ "name": team, "members": [member] })).await.0, 201);
+    }
+    let steps = json!({ "steps": [{ "ring": [{ "person": "Bob" }] }] });
+    assert!([200, 201].contains(&server.put("/api/v1/policies/other", &steps).await.0));
+    let region = server.home.config().default_region;
+    let key = done(&server, async |work| keys::add_granted(work, "chat", &[], Grant::default(), region).await).await.unwrap();
+    // From before the key was bound.
+    let foreign = raised(&server, &key, json!({ "summary": "old", "phones": [OTHER], "dedup_key": "old" })).await;
+    let bound = Change { bounds: Some(bounds(&[], &["ops"], &[])), ..Change::default() };
+    done(&server, async |work| rights::change(work, "chat", bound).await).await.unwrap();
+    server.pass(2).await;
+    let of_team = raised(&server, &key, json!({ "summary": "x", "ring": [{ "team": "ops" }], "dedup_key": "d" })).await;
+    let callees = async |id: &str| server.alarm(id).await["callees"].as_array().unwrap().len();
+    let count = async || server.items("/api/v1/alarms").await.as_array().unwrap().len();
+    let repeats = server.alarm(&of_team).await["repeats"].clone();
+    let beyond = [
+        json!({ "summary": "x", "phones": [OTHER], "dedup_key": "d" }),
+        json!({ "summary": "x", "ring": [{ "person": "Bob" }], "dedup_key": "d" }),
+        json!({ "summary": "x", "ring": [{ "team": "db" }], "dedup_key": "d", "priority": "critical" }),
+        json!({ "summary": "x", "policy": "other", "dedup_key": "d", "priority": "critical" }),
+        json!({ "summary": "x", "policy": "none", "dedup_key": "d" }),
+    ];
+    let refused = async || {
+        for body in &beyond {
+            let (status, problem) = post(&server, &key, "/api/v1/alarms", body.clone()).await;
+            assert_eq!((status, &problem["code"]), (403, &json!("key_may_not")), "{body}: {problem}");
+        }
+        let alarm = server.alarm(&of_team).await;
+        assert_eq!((alarm["callees"].as_array().unwrap().len(), &alarm["repeats"]), (1, &repeats), "{alarm}");
+    };
+    refused().await;
+    // Also when nobody is rung for it any more, and when it was over a moment ago.
+    assert_eq!(server.post(&format!("/api/v1/alarms/{of_team}/acknowledge"), &json!({ "name": "Ann" })).await.0, 200);
+    refused().await;
+    assert_eq!(post(&server, &key, &format!("/api/v1/alarms/{of_team}/resolve"), json!({})).await.0, 200);
+    refused().await;
+    // What it may ring may come again, and so may what names nobody.
+    let again = json!({ "summary": "x", "ring": [{ "team": "ops" }], "dedup_key": "d" });
+    assert!(post(&server, &key, "/api/v1/alarms", again).await.0 < 300);
+    let (status, told) = post(&server, &key, "/api/v1/alarms", json!({ "summary": "x", "dedup_key": "d" })).await;
+    assert!(status < 300, "{told}");
+    // But not of an alarm that is beyond its bounds itself.
+    let (status, told) =
+        post(&server, &key, "/api/v1/alarms", json!({ "summary": "old", "dedup_key": "old", "priority": "critical" })).await;
+    assert_eq!(status, 403, "{told}");
+    assert_eq!((callees(&foreign).await, server.alarm(&foreign).await["priority"].clone()), (1, json!("normal")));
+    // What monitoring systems send likewise.
+    let before = count().await;
+    let path = format!("/api/v1/intake/generic?phones={OTHER}");
+    let (status, told) = post(&server, &key, &path, json!({ "summary": "group", "key": "g" })).await;
+    assert!(status >= 400 && count().await == before, "{status} {told}");
+}
+
 async fn a_key_is_narrowed_to_what_it_did(home: Home) {
     let server = home.start().await;
     let key = key_that_may(&server, "grafana", &[], "admin").await;
@@ -525,6 +587,11 @@ async fn what_does_not_go_together_is_refused(home: Home) {
     }
     let bound = |bounds: Bounds, right: Right| Grant { rights: of(&[right]), bounds, ..Grant::default() };
     assert!(matches!(add(bound(bounds(&["a"], &[], &[]), Right::Admin)).await, Err(KeyError::BadRights(_))));
+    // They reach any number.
+    for apart in [Right::Shouts, Right::Calls] {
+        let grant = Grant { rights: of(&[Right::Raise, apart]), bounds: bounds(&["a"], &[], &[]), ..Grant::default() };
+        assert!(matches!(add(grant).await, Err(KeyError::BadRights(_))), "{apart}");
+    }
     assert!(matches!(add(bound(bounds(&[], &["nobody"], &[]), Right::Read)).await, Err(KeyError::NothingToBindTo { .. })));
     assert!(matches!(add(bound(bounds(&[], &[], &["none"]), Right::Read)).await, Err(KeyError::NothingToBindTo { .. })));
     assert!(matches!(add(bound(bounds(&[" "], &[], &[]), Right::Read)).await, Err(KeyError::BadRights(_))));

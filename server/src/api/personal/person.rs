@@ -18,12 +18,12 @@ use crate::http::problem::{Code, Problem};
 use crate::http::versions::Look;
 use crate::ids::PersonId;
 use crate::keep::people::PersonError;
-use crate::keep::personal::erasing::{self, ErasureError};
+use crate::keep::personal::erasing::{self, ErasureError, Left};
 use crate::keep::personal::export::{self, Export};
 use crate::store::{Store, StoreError};
 use crate::versions::Expected;
 
-/// An answer does not wait for longer than that; the rest goes on within the hour.
+/// An answer does not wait for longer than that; the rest goes on by itself.
 pub const ERASES_WHILE_ASKED: Duration = Duration::from_secs(5);
 
 /// How far an erasure has got.
@@ -31,7 +31,7 @@ pub const ERASES_WHILE_ASKED: Duration = Duration::from_secs(5);
 pub struct ErasureJson {
     /// Who it was: an id, for there is no name any more.
     id: String,
-    /// Whether nothing is left; else it goes on within the hour, or when it is asked for again.
+    /// Whether nothing is left; else it goes on by itself. Where an alarm still rings their number, it waits until that is over.
     done: bool,
 }
 
@@ -49,7 +49,8 @@ fn gone(named: &str) -> Problem {
 }
 
 /// All that is kept of a person, as one JSON file: who they are and what is planned for them, when they were on duty, where they were to be
-/// rung, answers, calls, text messages, and the lines of the audit log by or about them.
+/// rung, answers, calls to and from them, what was recorded of them, text messages, public numbers that led to them, what stands of them on
+/// timelines, and the lines of the audit log by or about them.
 #[utoipa::path(get, path = "/api/v1/people/{person}/export", tag = "people",
     params(("person" = String, Path, description = "Their name or id")),
     responses((status = 200, description = "The file", body = Object, content_type = "application/json",
@@ -95,11 +96,11 @@ pub fn sent(file: Export) -> Response {
 /// # Errors
 /// When the database fails.
 pub async fn for_a_while(store: &Store, now: chrono::DateTime<chrono::Utc>) -> Result<bool, ErasureError> {
-    erasing::go_on(store, now, ERASES_WHILE_ASKED).await
+    Ok(erasing::go_on(store, now, ERASES_WHILE_ASKED).await? == Left::Nothing)
 }
 
 /// Erases a person: their names, numbers and texts go wherever they stand, what happened stays, and so do the sums of reports. Refused while they
-/// are on duty, while an open alarm may ring them, or while a public number is bound to them.
+/// are on duty, while an open alarm may ring them or their number, now or when it rings again, or while a public number is bound to them.
 #[utoipa::path(post, path = "/api/v1/people/{person}/erase", tag = "people",
     params(("person" = String, Path, description = "Their name or id")),
     responses((status = 200, description = "They are erased, or are being erased", body = ErasureJson),

@@ -15,9 +15,10 @@ use crate::config::Config;
 use crate::engine::Doer;
 use crate::ids::PersonId;
 use crate::keep::people_import;
-use crate::keep::personal::erasing;
+use crate::keep::personal::erasing::{self, Left};
 use crate::keep::personal::export::{self, Export};
 use crate::keep::roster::told;
+use crate::store::backup::beside::Beside;
 use crate::store::duty::told::ToldRow;
 use crate::store::{Store, Work};
 use crate::versions::Expected;
@@ -28,6 +29,16 @@ const ERASES_FOR: Duration = Duration::from_mins(1);
 async fn named(store: &Store, name: &str) -> anyhow::Result<PersonId> {
     let person = store.read().await?.db().person_by_name(name).await?;
     Ok(person.with_context(|| format!("there is no person {name:?}: `autocall people list` shows them"))?.id)
+}
+
+fn not_written(path: &std::path::Path, error: &std::io::Error) -> anyhow::Error {
+    match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            anyhow::anyhow!("{} is there already: name another file, or remove it first", path.display())
+        }
+        std::io::ErrorKind::WouldBlock => anyhow::anyhow!("another command is writing {}", path.display()),
+        _ => anyhow::anyhow!("{} cannot be written: {error}", path.display()),
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -184,16 +195,21 @@ pub(in crate::cli) async fn run(command: PeopleCommand, config: &Config) -> anyh
                 .carry_out(agreed_clock(&store).await?.now(), Doer::CommandLine, async |work| export::note(work, person).await)
                 .await?;
             let mut file = Export::begin(store.clone(), person).await?;
-            let mut out: Box<dyn std::io::Write> = match &to {
-                Some(path) => {
-                    Box::new(std::fs::File::create(path).with_context(|| format!("{} cannot be written", path.display()))?)
-                }
+            // Only for its owner, and whole or not at all: it holds everything of somebody.
+            let beside = to.as_deref().map(|path| (path, Beside::begin(path, false)));
+            let beside = beside.map(|(path, begun)| begun.map_err(|error| not_written(path, &error))).transpose()?;
+            let mut out: Box<dyn std::io::Write> = match &beside {
+                Some(beside) => Box::new(beside.file()),
                 None => Box::new(std::io::stdout()),
             };
             while let Some(piece) = file.piece().await? {
                 out.write_all(piece.as_bytes())?;
             }
             out.flush()?;
+            drop(out);
+            if let (Some(path), Some(beside)) = (&to, beside) {
+                beside.finish().map_err(|error| not_written(path, &error))?;
+            }
             store.close().await;
         }
         PeopleCommand::Erase { name, yes } => {
@@ -206,9 +222,19 @@ pub(in crate::cli) async fn run(command: PeopleCommand, config: &Config) -> anyh
                     .carry_out(now, Doer::CommandLine, async |work| erasing::begin(work, person, &Expected::Anything).await)
                     .await?;
             }
-            while !erasing::go_on(&store, now, ERASES_FOR).await? {}
+            let left = loop {
+                match erasing::go_on(&store, now, ERASES_FOR).await? {
+                    Left::Something => {}
+                    left => break left,
+                }
+            };
             store.close().await;
             match name {
+                _ if left == Left::Waiting => {
+                    println!(
+                        "alarms that are under way still ring the number of somebody who is to be erased: the server forgets it when they are over"
+                    );
+                }
                 Some(_) => println!("they are erased"),
                 None => println!("nothing is left of whoever was to be erased"),
             }

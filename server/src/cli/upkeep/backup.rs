@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use clap::Args;
 
-use crate::cli::{open, quoted};
+use crate::cli::{agreed_clock, open, quoted};
 use crate::clock::Clock;
 use crate::config::{Config, SecretUrl};
 use crate::engine::watch::backups::passphrase_in;
@@ -123,13 +123,16 @@ async fn note(file: &Path, written: &Written, config: &Config) -> anyhow::Result
     let place = std::path::absolute(file)?.display().to_string();
     let (bytes, rows) = (i64::try_from(written.bytes)?, i64::try_from(written.rows())?);
     let noted = async {
+        // By the clock of the server: this machine's may be wrong.
+        let now = agreed_clock(&store).await?.now();
         let mut tx = store.begin().await?;
-        tx.db().note_backup(&Success { made_at: written.head.made_at, place, bytes, rows }).await?;
-        tx.commit().await
+        tx.db().note_backup(&Success { made_at: written.head.made_at, place, bytes, rows }, now).await?;
+        tx.commit().await?;
+        anyhow::Ok(())
     };
     let noted = noted.await;
     store.close().await;
-    Ok(noted?)
+    noted
 }
 
 fn tell_contents(file: &Path, Contents { head, tables, sealed }: &Contents) {

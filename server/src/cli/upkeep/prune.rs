@@ -32,12 +32,14 @@ pub(in crate::cli) async fn run(prune: Prune, config: &Config) -> anyhow::Result
         let count = store.read().await?.db().count_prunable(before).await?;
         println!("{count} alarms ended more than {days} days ago");
     } else {
-        let count = retention::prune(&store, before).await?;
-        media::sweep(&store, now).await?;
-        let line = Line::new(Operation::Pruned).after(serde_json::json!({ "older_than_days": days, "alarms": count }));
+        // Before it begins: whatever breaks it off, it stands there that somebody had so much forgotten.
+        let found = store.read().await?.db().count_prunable(before).await?;
+        let line = Line::new(Operation::Pruned).after(serde_json::json!({ "older_than_days": days, "alarms": found }));
         let mut work = store.work(now, Doer::CommandLine, None).await?;
         work.note(line);
         work.commit().await?;
+        let count = retention::prune(&store, before).await?;
+        media::sweep(&store, now).await?;
         println!("{count} alarms that ended more than {days} days ago are forgotten");
     }
     store.close().await;

@@ -24,6 +24,7 @@ use crate::ids::KeyId;
 use crate::net::seats::{Seat, Wait};
 use crate::rights::Right;
 use crate::store::access::keys::KeyRow;
+use crate::store::audit::whence;
 
 /// No key has more of them on a node.
 const MOST_OF_A_KEY: usize = 20;
@@ -109,7 +110,9 @@ pub(super) async fn open(
         Open { app, sender, key, listener, numbered: listens.numbered, heard_at: Instant::now(), _counted: counted, place };
     // What is somewhat too long is told so; longer, and the socket ends.
     let upgrade = upgrade.max_message_size(2 * LONGEST).max_frame_size(2 * LONGEST).protocols(taken);
-    Ok(upgrade.on_upgrade(|socket| Box::pin(open.run(socket)) as BoxFuture<'static, ()>))
+    // It goes on behind the answer, for the same one who asks.
+    let address = whence::address();
+    Ok(upgrade.on_upgrade(move |socket| Box::pin(whence::asked_from(address, open.run(socket))) as BoxFuture<'static, ()>))
 }
 
 /// An open socket.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::raise::{RaiseRequest, Raised, RaisedAs, TRIES, load, lock_alarm, note_cleaned};
+use super::raise::{RaiseRequest, Raised, RaisedAs, TRIES, load, lock_alarm, note_cleaned, refuse_foreign};
 use super::returns::FLAPS_WITHIN;
 use crate::alarm::HuntOutcome;
 use crate::alarm::burning::{self, Burning, Message, Raises};
@@ -127,10 +127,14 @@ impl Engine {
                 word.open -= 1;
             }
         }
+        if !matches!(heard.raises, Raises::Nothing) {
+            self.refuse_beyond(&mut work, request).await?;
+        }
         let raised = match heard.raises {
             Raises::Nothing => None,
             Raises::Repeats { open: at, new } => {
                 let Open { alarm, hunt, .. } = &open[at];
+                refuse_foreign(&mut work, request, alarm).await?;
                 work.db().repeat_alarm(alarm.id, now).await?;
                 self.repeat(&mut work, request, alarm, hunt, !new.is_empty()).await?;
                 Some((alarm.id, RaisedAs::Repeated))

@@ -282,6 +282,7 @@ impl Engine {
             work.commit().await?;
             return Ok(Raised { alarm, raised_as: RaisedAs::Replayed { repeated: earlier.repeated } });
         }
+        self.refuse_beyond(&mut work, request).await?;
         let (id, raised_as) = if let Some(id) = self.repeat_open(&mut work, request).await? {
             (id, RaisedAs::Repeated)
         } else if let Some(id) = self.reopen_with_key(&mut work, request).await? {
@@ -322,8 +323,26 @@ impl Engine {
         if !work.db().repeat_alarm(alarm.id, now).await? {
             return Ok(None);
         }
+        refuse_foreign(work, request, &alarm).await?;
         self.repeat(work, request, &alarm, &hunt, false).await?;
         Ok(Some(alarm.id))
+    }
+
+    /// Refuses what rings somebody beyond the bounds of its sender's key, also where it would only repeat an alarm, or open it again. What names
+    /// nobody rings those of the alarm that it repeats.
+    ///
+    /// # Errors
+    /// That it is beyond them.
+    pub(in crate::engine) async fn refuse_beyond(&self, work: &mut Work, request: &RaiseRequest) -> Result<(), EngineError> {
+        let Some(bounds) = &request.bounds else { return Ok(()) };
+        match self.policy_for(work, request).await {
+            Ok(None) if names_nobody(request) => refuse_unless(request, bounds.cover_source(&request.source)),
+            Err(EngineError::NobodyNamed) => refuse_unless(request, bounds.cover_source(&request.source)),
+            // There may be none of that name any more: what counts is what is asked for.
+            Err(EngineError::NoSuchPolicy(name)) => refuse_unless_within(request, Some(&name)),
+            Ok(policy) => refuse_unless_within(request, policy.as_ref().map(|policy| policy.name.as_str())),
+            Err(other) => Err(other),
+        }
     }
 
     pub(in crate::engine) async fn create(&self, work: &mut Work, request: &RaiseRequest) -> Result<AlarmId, EngineError> {
@@ -331,12 +350,7 @@ impl Engine {
         let policy = self.policy_for(work, request).await?;
         let team = team_asked_for(request);
         let policy_name = policy.as_ref().map(|policy| policy.name.as_str());
-        let is_beyond = |bounds: &&Bounds| {
-            !bounds.cover(&request.source, team, policy_name) || bounds.are_of_monitor() && request.kind.is_alarm()
-        };
-        if let Some(bounds) = request.bounds.as_ref().filter(is_beyond) {
-            return Err(EngineError::OutOfBounds(bounds.to_string()));
-        }
+        refuse_unless_within(request, policy_name)?;
         let naming = self.naming(work, request, policy.is_some()).await?;
         let hunt_id = insert_hunt(work, request, policy.as_ref(), &naming).await?;
         // Nobody is told of what is held: that it rings people is told when it does.
@@ -603,6 +617,40 @@ pub(in crate::engine) fn rule_for<'r>(rules: &'r [PolicyRuleRow], request: &Rais
     let mut matching = (1..).zip(rules).filter(|(_, rule)| rule.matches(request.sender.as_deref(), &request.labels));
     // A key's own numbers are meant for that sender, so they go before the rule for everything that is left.
     matching.find(|(_, rule)| request.named_by == NamedBy::Fallback || !rule.is_default())
+}
+
+/// Whether a request names nobody whom it wants to be rung; those of the configuration are nobody's choice.
+fn names_nobody(request: &RaiseRequest) -> bool {
+    let callees = request.callees.is_empty() || request.named_by == NamedBy::Fallback;
+    request.policy.is_none() && request.ring.is_empty() && callees
+}
+
+/// Refuses what goes beyond the bounds of its sender's key: by its source, by the team that it asks for, or by its policy.
+fn refuse_unless_within(request: &RaiseRequest, policy: Option<&str>) -> Result<(), EngineError> {
+    let is_within = |bounds: &Bounds| {
+        bounds.cover(&request.source, team_asked_for(request), policy) && !(bounds.are_of_monitor() && request.kind.is_alarm())
+    };
+    refuse_unless(request, request.bounds.as_ref().is_none_or(is_within))
+}
+
+fn refuse_unless(request: &RaiseRequest, is_within: bool) -> Result<(), EngineError> {
+    match &request.bounds {
+        Some(bounds) if !is_within => Err(EngineError::OutOfBounds(bounds.to_string())),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a repeat of an alarm that is beyond the bounds of its sender's key itself, where it names nobody: those of the alarm would be rung.
+/// It may be from before the key was bound.
+pub(in crate::engine) async fn refuse_foreign(
+    work: &mut Work,
+    request: &RaiseRequest,
+    alarm: &AlarmRow,
+) -> Result<(), EngineError> {
+    match &request.bounds {
+        Some(bounds) if names_nobody(request) => refuse_unless(request, work.db().is_within(alarm, bounds).await?),
+        _ => Ok(()),
+    }
 }
 
 /// The one team that a request asks for, when it asks for nobody else.

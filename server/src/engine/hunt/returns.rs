@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
 use super::ladder::{lapse, left_of_step, who_want_no_more};
-use super::raise::{NamedBy, RaiseRequest, insert_hunt, lock_alarm, refuse_if_over, team_asked_for};
+use super::raise::{NamedBy, RaiseRequest, insert_hunt, lock_alarm, refuse_foreign, refuse_if_over, team_asked_for};
 use crate::alarm::coverage::{self, Left};
 use crate::alarm::event::{Event, EventKind, Led, RingsAgain};
 use crate::alarm::hunt;
@@ -331,6 +331,7 @@ impl Engine {
         if !work.db().reopen_alarm(id, now).await? {
             return Ok(None);
         }
+        refuse_foreign(work, request, &alarm).await?;
         let worse = request.priority > alarm.priority;
         if worse || new {
             retell(work, request, &alarm).await?;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::audit::forget::Known;
+use crate::ids::HuntId;
 use crate::store::alarm::said::BURNT_AT_ONCE;
+use crate::store::audit::copies::CopiesPlace;
 use crate::store::retention::{ALARMS_AT_ONCE, EndedHunt, LINES_AT_ONCE};
 use crate::store::{Announcement, Store, StoreError};
 
@@ -131,33 +134,91 @@ pub(in crate::engine) async fn forget(store: &Store, lines: Lines, before: DateT
 
 /// How far numbers have been masked, in the order in which hunts ended.
 const MASKED: &str = "numbers masked";
-/// So many hunts at a time: each may have hundreds of lines.
-const MASKED_AT_ONCE: usize = 20;
+/// How far in the lines beside all alarms.
+const LINES_MASKED: &str = "lines masked";
 
-/// Masks the numbers in alarms that ended before then. It goes on where it was, so that nothing is looked at twice.
+/// Masks the numbers in alarms that were over before then. It goes on where it was, so that nothing is looked at twice but hunts that had to be
+/// passed over, because an alarm of theirs was not over. Each transaction is a short one, however many a hunt rang.
 ///
 /// # Errors
 /// When the database fails; what was masked until then stays so.
 pub(super) async fn mask_numbers(store: &Store, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let reached = store.read().await?.db().place(MASKED).await?;
-    let place = reached.and_then(|(reached, _)| {
-        let (at, id) = reached.split_once(' ').map(|(at, id)| (at.to_owned(), id.to_owned()))?;
-        Some(EndedHunt { ended_at: at.parse().ok()?, id: id.parse().ok()? })
-    });
-    let mut after = place.unwrap_or(EndedHunt::FIRST);
+    let mut last = HuntId(uuid::Uuid::nil());
+    loop {
+        let hunts = store.read().await?.db().hunts_passed_over(last).await?;
+        let Some(behind) = hunts.last() else { break };
+        last = *behind;
+        let masked = mask_hunts(store, &hunts, before, now).await?;
+        let mut tx = store.begin().await?;
+        tx.db().note_masked(&masked).await?;
+        tx.commit().await?;
+    }
+    let mut after = place(store, MASKED).await?.map_or(EndedHunt::FIRST, |(ended_at, id)| EndedHunt { ended_at, id });
+    loop {
+        let hunts = store.read().await?.db().hunts_to_mask(before, after).await?;
+        let Some(last) = hunts.last().copied() else { break };
+        let ids: Vec<HuntId> = hunts.iter().map(|hunt| hunt.id).collect();
+        let masked = mask_hunts(store, &ids, before, now).await?;
+        let passed: Vec<HuntId> = ids.into_iter().filter(|id| !masked.contains(id)).collect();
+        let mut tx = store.begin().await?;
+        tx.db().pass_over(&passed).await?;
+        tx.db().note_place(MASKED, &format!("{} {}", last.ended_at.to_rfc3339(), last.id), now).await?;
+        tx.commit().await?;
+        after = last;
+    }
+    let mut after = place(store, LINES_MASKED).await?.unwrap_or((DateTime::UNIX_EPOCH, 0));
     loop {
         let began = tokio::time::Instant::now();
         let mut tx = store.begin().await?;
-        let mut hunts = tx.db().hunts_ended(before, after).await?;
-        hunts.truncate(MASKED_AT_ONCE);
-        let Some(last) = hunts.last().copied() else { return Ok(()) };
-        let ids: Vec<_> = hunts.iter().map(|hunt| hunt.id).collect();
-        tx.db().mask_numbers_in(&ids).await?;
-        tx.db().note_place(MASKED, &format!("{} {}", last.ended_at.to_rfc3339(), last.id), now).await?;
+        let Some(last) = tx.db().mask_lines(before, after).await? else { return Ok(()) };
+        tx.db().note_place(LINES_MASKED, &format!("{} {}", last.0.to_rfc3339(), last.1), now).await?;
         tx.commit().await?;
         after = last;
         pause(began).await;
     }
+}
+
+/// Where something goes on: an instant, and what stands behind it.
+async fn place<T: std::str::FromStr>(store: &Store, name: &str) -> Result<Option<(DateTime<Utc>, T)>, StoreError> {
+    let reached = store.read().await?.db().place(name).await?;
+    Ok(reached.and_then(|(reached, _)| {
+        let (at, id) = reached.split_once(' ')?;
+        Some((at.parse().ok()?, id.parse().ok()?))
+    }))
+}
+
+/// Masks the numbers in those of these hunts whose alarms are over, and gives which those are.
+async fn mask_hunts(
+    store: &Store,
+    hunts: &[HuntId],
+    before: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Vec<HuntId>, StoreError> {
+    let mut reader = store.read().await?;
+    let not_over = reader.db().not_over(hunts, before).await?;
+    let hunts: Vec<HuntId> = hunts.iter().filter(|hunt| !not_over.contains(hunt)).copied().collect();
+    let known = Known::only_numbers(reader.db().numbers_in(&hunts).await?);
+    drop(reader);
+    let mut place = Some(CopiesPlace::default()).filter(|_| !hunts.is_empty());
+    while let Some(from) = place {
+        let began = tokio::time::Instant::now();
+        let mut tx = store.begin().await?;
+        place = tx.db().forget_copies(&hunts, &known, from, now).await?;
+        tx.commit().await?;
+        pause(began).await;
+    }
+    // Last of all: a masking that was broken off finds by them what it has still to mask.
+    for hunt in &hunts {
+        let mut more = true;
+        while more {
+            let began = tokio::time::Instant::now();
+            let mut tx = store.begin().await?;
+            more = tx.db().mask_callees(*hunt).await?;
+            tx.commit().await?;
+            pause(began).await;
+        }
+    }
+    Ok(hunts)
 }
 
 /// Forgets what burnt in alarms that are over since before then. Of a giant group that is megabytes, and nobody asks for it again.

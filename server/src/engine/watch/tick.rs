@@ -49,6 +49,10 @@ const COUNT_AGAIN: Duration = Duration::from_secs(5);
 const HOUSEKEEPING: Duration = Duration::from_hours(1);
 /// Erasures go on for so long at a time.
 const ERASES_FOR: Duration = Duration::from_secs(20);
+/// Erasing goes on for so long under one lock, and so long later again.
+const ERASES_ON: Duration = Duration::from_secs(50);
+const ERASING_LOCK: Duration = Duration::from_mins(1);
+const ERASE_AGAIN: Duration = Duration::from_secs(10);
 const RETENTION_LOCK: Duration = Duration::from_mins(1);
 /// At most this many dry runs are moved on in one tick.
 const DRY_RUNS_PER_TICK: usize = 200;
@@ -196,7 +200,7 @@ impl Engine {
     /// Runs until dropped: a tick every second, and beside it, so that no call waits for that, what is long over is forgotten.
     pub async fn run(&self) {
         let backups = Box::pin(self.keep_backups_on());
-        tokio::join!(self.tick_on(), self.watch_on(), self.keep_figures_on(), self.keep_house(), backups);
+        tokio::join!(self.tick_on(), self.watch_on(), self.keep_figures_on(), self.keep_house(), self.keep_erasing_on(), backups);
     }
 
     /// Beside the tick, which must not wait until ten thousand handsets are written down. Whoever moves the clock by hand looks themselves:
@@ -234,6 +238,23 @@ impl Engine {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(%error, "figures could not be counted; trying again in five seconds"),
                 Err(_) => tracing::error!("counting figures took too long; trying again in five seconds"),
+            }
+        }
+    }
+
+    /// Whoever is to be erased is forgotten to the end, whatever else is done meanwhile.
+    async fn keep_erasing_on(&self) {
+        if !self.clock.goes_on() {
+            return;
+        }
+        loop {
+            tokio::time::sleep(ERASE_AGAIN).await;
+            // One node at a time, if that can be known; several would only do the same twice.
+            if !self.locks.try_lock("erasing", ERASING_LOCK).await.may_proceed() {
+                continue;
+            }
+            if let Err(error) = erasing::go_on(&self.store, self.clock.now(), ERASES_ON).await {
+                tracing::warn!(%error, "somebody who is to be erased could not be forgotten any further; trying again");
             }
         }
     }

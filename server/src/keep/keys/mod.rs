@@ -352,13 +352,14 @@ async fn insert(work: &mut Work, name: &str, what: (&[String], Grant, Option<&Sa
     }
     let (key, hash) = secrets::new(PREFIX);
     let id = KeyId::new(now);
+    let bound = Some(&bounds).filter(|bounds| !bounds.is_empty());
+    let after = json!({ "phones": phones, "rights": rights.to_string(), "bounds": bound, "expires_at": expires_at });
     let new = NewKey { id, name, hash: &hash, phones, rights, phonecalls, bounds, expires_at };
     match work.db().insert_key(&new, now).await {
         Ok(()) => {}
         Err(error) if error.is_unique_violation() => return Err(KeyError::NameTaken(name.to_owned())),
         Err(error) => return Err(error.into()),
     }
-    let after = json!({ "phones": phones, "rights": rights.to_string() });
     work.note(Line::new(Operation::KeyAdded).of(id).named(name).after(after));
     work.announce(Announcement::Keys);
     Ok(key)

@@ -42,8 +42,8 @@ pub(super) async fn check(
     if rights.iter().any(Right::comes_alone) && rights.iter().count() > 1 {
         return Err(KeyError::BadRights("a key that lists calls, or raises alarms by mail, does nothing else"));
     }
-    if !bounds.is_empty() && (rights.iter().any(Right::comes_alone) || rights.may(Right::Admin)) {
-        return Err(KeyError::BadRights("only keys that raise, read or operate are bound: admin keeps everything"));
+    if !bounds.is_empty() {
+        cannot_be_bound(rights)?;
     }
     if expires_at.is_some_and(|at| at <= now || at > now + LONGEST) {
         return Err(KeyError::NotAhead("the end of a key"));
@@ -66,6 +66,19 @@ pub(super) async fn check(
         if work.db().policy_by_name(name).await?.is_none() {
             return Err(KeyError::NothingToBindTo { kind: "policy", name: name.clone() });
         }
+    }
+    Ok(())
+}
+
+/// Refuses rights that no key has that is bound: with these it would reach beyond any bounds.
+fn cannot_be_bound(rights: &Rights) -> Result<(), KeyError> {
+    if rights.iter().any(Right::comes_alone) || rights.may(Right::Admin) {
+        return Err(KeyError::BadRights("only keys that raise, read or operate are bound: admin keeps everything"));
+    }
+    if rights.may(Right::Shouts) || rights.may(Right::Calls) {
+        return Err(KeyError::BadRights(
+            "a key that sends shouts or commands calls reaches any number, and is not bound: make another key for that",
+        ));
     }
     Ok(())
 }
@@ -99,6 +112,10 @@ pub async fn change(work: &mut Work, name: &str, change: Change) -> Result<KeyRo
         return Err(KeyError::BadRights(
             "the key is bound, and admin keeps everything: take the bounds away as well, with --unbound",
         ));
+    }
+    // One that was bound before this was looked at can still be given less, but not other bounds.
+    if change.bounds.is_some() && !bounds.is_empty() {
+        cannot_be_bound(&rights)?;
     }
     if change.rights.is_some() {
         work.db().give_key(key.id, &rights).await?;

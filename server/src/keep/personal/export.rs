@@ -4,16 +4,20 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::audit::forget::Known;
 use crate::audit::{Line, Operation};
-use crate::ids::{AnswerId, CalleeId, InboundSmsId, PersonId, ScheduleId, SmsId};
+use crate::ids::{AnswerId, CalleeId, HandOverId, InboundSmsId, PersonId, RecordingId, ScheduleId, SmsId};
 use crate::keep::people::PersonError;
 use crate::keep::users::teams::Standing;
 use crate::roster::Change;
+use crate::store::audit::kept_of::LineOf;
 use crate::store::audit::{AuditFilter, AuditRow};
 use crate::store::{Store, StoreError, Work};
 
 /// So many records are read at a time.
 const AT_ONCE: i64 = 500;
+/// So many numbers that they had before are looked for.
+const MOST_EARLIER: usize = 50;
 
 /// Where the next piece begins.
 enum Next {
@@ -25,9 +29,17 @@ enum Next {
     Rung(CalleeId),
     Answers(AnswerId),
     Calls(Option<(DateTime<Utc>, i64)>),
+    /// What was recorded of them.
+    Recordings(RecordingId),
+    /// Calls that came from the number at this place of theirs.
+    CallsFrom(usize, (DateTime<Utc>, String)),
     /// Text messages to the number at this place of theirs.
     TextsTo(usize, (DateTime<Utc>, SmsId)),
     TextsFrom(usize, (DateTime<Utc>, InboundSmsId)),
+    /// Public numbers that led to them.
+    HandOvers((DateTime<Utc>, HandOverId)),
+    /// What stands of them on timelines.
+    Timelines(i64),
     Audit(AuditFilter),
     End,
     Over,
@@ -38,6 +50,10 @@ pub struct Export {
     store: Store,
     person: PersonId,
     numbers: Vec<String>,
+    /// Those at which they were called before, as far as nobody else has them now.
+    earlier: Vec<String>,
+    /// By what they are found where they stand by name.
+    known: Known,
     next: Next,
     /// Nothing stands in the list yet that is being written.
     is_first: bool,
@@ -64,10 +80,12 @@ impl Export {
     /// When there is no such person, or the database fails.
     pub async fn begin(store: Store, person: PersonId) -> Result<Self, PersonError> {
         let mut reader = store.read().await?;
-        reader.db().person(person).await?.ok_or(PersonError::Gone)?;
+        let row = reader.db().person(person).await?.ok_or(PersonError::Gone)?;
         let numbers = reader.db().numbers_of(person).await?;
+        let (logins, _) = reader.db().users_of(person).await?;
         drop(reader);
-        Ok(Self { store, person, numbers, next: Next::Person, is_first: true })
+        let known = Known::of(vec![row.name], logins, numbers.clone(), Vec::new());
+        Ok(Self { store, person, numbers, earlier: Vec::new(), known, next: Next::Person, is_first: true })
     }
 
     /// Its next piece; `None` at its end.
@@ -98,6 +116,7 @@ impl Export {
             Next::Rung(after) => {
                 let rows = self.store.read().await?.db().rung_of_person(person, after).await?;
                 let next = rows.last().map(|row| Next::Rung(row.id));
+                self.note_earlier(rows.iter().map(|row| &row.number));
                 let out = self.list(rows.into_iter().map(|row| {
                     json!({ "hunt": row.hunt_id, "name": row.name, "number": row.number, "attempts": row.attempts,
                             "last_offered_at": row.last_offered_at.map(instant) })
@@ -116,12 +135,43 @@ impl Export {
             Next::Calls(before) => {
                 let rows = self.store.read().await?.db().calls_of_person(person, before, AT_ONCE).await?;
                 let next = rows.last().map(|row| Next::Calls(Some((row.offered_at, row.id))));
+                self.note_earlier(rows.iter().map(|row| &row.number));
                 let out = self.list(rows.into_iter().map(|row| {
                     json!({ "id": row.id, "at": instant(row.offered_at), "number": row.number, "name": row.name,
                             "outcome": row.outcome.as_str(), "keys": row.keys, "talk_seconds": row.talk_seconds })
                 }));
+                Ok(Some(self.go_on(out, next, "recordings", || Next::Recordings(RecordingId(Uuid::nil())))))
+            }
+            Next::Recordings(after) => {
+                let rows = self.store.read().await?.db().recordings_of_person(person, after).await?;
+                let next = rows.last().map(|row| Next::Recordings(row.id));
+                if next.is_none() {
+                    self.take_earlier().await?;
+                }
+                let out = self.list(rows.into_iter().map(|row| {
+                    json!({ "id": row.id, "hunt": row.hunt_id, "number": row.number, "at": instant(row.named_at), "seconds": row.seconds,
+                            "gone_at": row.gone_at.map(instant) })
+                }));
+                let first = (DateTime::UNIX_EPOCH, String::new());
+                Ok(Some(self.go_on(out, next, "calls_from", || Next::CallsFrom(0, first))))
+            }
+            Next::CallsFrom(place, (at, mid)) => {
                 let first = (DateTime::UNIX_EPOCH, SmsId(Uuid::nil()));
-                Ok(Some(self.go_on(out, next, "texts_to", || Next::TextsTo(0, first))))
+                let Some(number) = self.numbers.get(place).cloned() else {
+                    return Ok(Some(self.go_on(String::new(), None, "texts_to", || Next::TextsTo(0, first))));
+                };
+                let rows = self.store.read().await?.db().calls_from(&number, (at, &mid)).await?;
+                self.next = match rows.last() {
+                    Some(row) => Next::CallsFrom(place, (row.at, row.mid.clone())),
+                    None => Next::CallsFrom(place + 1, (DateTime::UNIX_EPOCH, String::new())),
+                };
+                Ok(Some(
+                    self.list(
+                        rows.into_iter().map(
+                            |row| json!({ "number": number, "at": instant(row.at), "hunt": row.hunt_id, "said": row.action }),
+                        ),
+                    ),
+                ))
             }
             Next::TextsTo(place, after) => {
                 let first = (DateTime::UNIX_EPOCH, InboundSmsId(Uuid::nil()));
@@ -138,9 +188,9 @@ impl Export {
                 }))))
             }
             Next::TextsFrom(place, after) => {
-                let filter = AuditFilter { person: Some(person), oldest_first: true, ..AuditFilter::default() };
                 let Some(number) = self.numbers.get(place).cloned() else {
-                    return Ok(Some(self.go_on(String::new(), None, "audit", || Next::Audit(filter))));
+                    let first = (DateTime::UNIX_EPOCH, HandOverId(Uuid::nil()));
+                    return Ok(Some(self.go_on(String::new(), None, "hand_overs", || Next::HandOvers(first))));
                 };
                 let rows = self.store.read().await?.db().texts_from(&number, after).await?;
                 self.next = match rows.last() {
@@ -150,6 +200,24 @@ impl Export {
                 Ok(Some(self.list(
                     rows.into_iter().map(|row| json!({ "number": number, "at": instant(row.received_at), "text": row.text })),
                 )))
+            }
+            Next::HandOvers(after) => {
+                let rows = self.store.read().await?.db().hand_overs_behind(after).await?;
+                let next = rows.last().map(|(id, at, ..)| Next::HandOvers((*at, *id)));
+                let known = &self.known;
+                let own =
+                    rows.into_iter().filter(|(_, _, name, number)| known.names.contains(name) || known.numbers.contains(number));
+                let own: Vec<Value> = own.map(|(_, at, _, number)| json!({ "at": instant(at), "number": number })).collect();
+                let out = self.list(own.into_iter());
+                Ok(Some(self.go_on(out, next, "timelines", || Next::Timelines(0))))
+            }
+            Next::Timelines(after) => {
+                let rows = self.store.read().await?.db().lines_behind(after).await?;
+                let next = rows.last().map(|row| Next::Timelines(row.id));
+                let own: Vec<Value> = rows.iter().filter_map(|row| on_timeline(&self.known, row)).collect();
+                let out = self.list(own.into_iter());
+                let filter = AuditFilter { person: Some(person), oldest_first: true, ..AuditFilter::default() };
+                Ok(Some(self.go_on(out, next, "audit", || Next::Audit(filter))))
             }
             Next::Audit(filter) => {
                 let page = self.store.read().await?.db().list_audit(&filter, AT_ONCE).await?;
@@ -162,6 +230,28 @@ impl Export {
             }
             Next::End => Ok(Some("\n]\n}\n".to_owned())),
         }
+    }
+
+    /// Remembers numbers at which they were called.
+    fn note_earlier<'n>(&mut self, numbers: impl Iterator<Item = &'n String>) {
+        for number in numbers {
+            let is_known = self.numbers.contains(number) || self.earlier.contains(number) || number.contains('*');
+            if !is_known && self.earlier.len() < MOST_EARLIER {
+                self.earlier.push(number.clone());
+            }
+        }
+    }
+
+    /// What came to and from numbers that they had before is theirs too, unless somebody else has them now.
+    async fn take_earlier(&mut self) -> Result<(), StoreError> {
+        let mut reader = self.store.read().await?;
+        for number in std::mem::take(&mut self.earlier) {
+            if reader.db().person_with_number(&number).await?.is_none() {
+                self.numbers.push(number);
+            }
+        }
+        self.known = Known::of(self.known.names.clone(), self.known.logins.clone(), self.numbers.clone(), Vec::new());
+        Ok(())
     }
 
     /// The beginning of the next list, behind the one that has ended.
@@ -229,6 +319,14 @@ impl Export {
             .collect();
         let feeds: Vec<Value> =
             db.feeds_of(person).await?.iter().map(|own| json!({ "id": own.id, "made_at": instant(own.created_at) })).collect();
+        let swaps: Vec<Value> = db
+            .swaps_of_person(person)
+            .await?
+            .into_iter()
+            .map(|own| {
+                json!({ "schedule": own.schedule_id, "starts_at": instant(own.starts_at), "ends_at": instant(own.ends_at), "said": own.said })
+            })
+            .collect();
         let teams: Vec<&str> =
             roster.teams.iter().filter(|team| team.members.contains(&person)).map(|team| team.name.as_str()).collect();
         let overrides: Vec<Value> = roster
@@ -258,10 +356,25 @@ impl Export {
             "quiet_hours": quiet,
             "vacations": vacations,
             "overrides": overrides,
+            "swaps": swaps,
             "calendar_addresses": feeds,
         });
         Ok(format!("{{\n\"person\": {about}"))
     }
+}
+
+/// A line of a timeline that names them: what it was, and what they said; nobody else who stands in it. `None` where it does not name them.
+fn on_timeline(known: &Known, row: &LineOf) -> Option<Value> {
+    let body = &row.body.0;
+    if !known.is_named_in(body) {
+        return None;
+    }
+    let by = |key: &str| body[key].as_str().is_some_and(|name| known.names.iter().any(|own| own == name) || known.is_login(name));
+    let said = ["text", "note", "reason"].iter().find_map(|key| body[*key].as_str()).filter(|_| by("by") || by("name"));
+    let number = body["number"].as_str().filter(|number| known.numbers.iter().any(|own| own == number));
+    Some(json!({
+        "alarm": row.alarm_id, "hunt": row.hunt_id, "at": instant(row.at), "what": row.kind, "said": said, "number": number,
+    }))
 }
 
 /// Whether an override is about somebody.

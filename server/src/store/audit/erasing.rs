@@ -1,13 +1,14 @@
-//! Forgetting somebody in what is kept of before, and masking old numbers: in portions, each found by an index and begun anew where one that was
-//! broken off had got to. What was changed is found no more, so that a portion never does the same twice.
+//! Forgetting somebody in what is kept of before: in portions, each found by an index and begun anew where one that was broken off had got to.
+//! What was changed is found no more, so that a portion never does the same twice.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value as JsonValue;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::audit::Kind;
 use crate::audit::forget::{ERASED, ERASED_NUMBER, Known};
-use crate::ids::{AlarmId, AnswerId, CalleeId, DeliveryId, HandOverId, HuntId, PersonId, ScheduleId};
+use crate::ids::{CalleeId, HandOverId, HuntId, PersonId, ScheduleId};
 use crate::store::dialect::{Sql, fragment, statements};
 use crate::store::statement::{all, changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
@@ -32,11 +33,13 @@ row! {
 }
 
 row! {
-    /// A callee whose particulars are forgotten or masked.
-    struct CalleeFound {
-        id: CalleeId,
-        hunt_id: HuntId,
-        number: String,
+    /// A callee who is them, in a hunt that is over.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct CalleeFound {
+        /// Which one.
+        pub id: CalleeId,
+        /// Of which hunt.
+        pub hunt_id: HuntId,
     }
 }
 
@@ -47,19 +50,38 @@ statements! {
     ];
     /// How that has got on.
     OF = ["SELECT person_id, asked_at, known, step, reached, done_at FROM erasures WHERE person_id = $1"];
-    /// The first that is not over.
+    /// Those that are not over, the first of them.
     OPEN = [
-        "SELECT person_id, asked_at, known, step, reached, done_at FROM erasures WHERE done_at IS NULL ORDER BY asked_at LIMIT 1"
+        "SELECT person_id, asked_at, known, step, reached, done_at FROM erasures WHERE done_at IS NULL ORDER BY asked_at LIMIT 100"
     ];
     /// It has got further.
     NOTE = ["UPDATE erasures SET step = $2, reached = $3 WHERE person_id = $1 AND done_at IS NULL"];
     /// It is over, and nothing is left by which they could be found.
     DONE = ["UPDATE erasures SET known = NULL, reached = '', done_at = $2 WHERE person_id = $1 AND done_at IS NULL"];
+    /// Those who are being erased.
+    BEING_ERASED = ["SELECT person_id FROM erasures WHERE done_at IS NULL ORDER BY asked_at LIMIT 1000"];
     /// An open hunt that may ring somebody.
     OPEN_HUNT = [
         "SELECT h.id FROM hunts h CROSS JOIN callees c
          WHERE h.ended_at IS NULL AND c.hunt_id = h.id AND" unindexed "c.person_id = $1 LIMIT 1"
     ];
+    /// The same of a phone, whoever is called there.
+    OPEN_HUNT_OF_PHONE = [
+        "SELECT h.id FROM hunts h CROSS JOIN callees c
+         WHERE h.ended_at IS NULL AND c.hunt_id = h.id AND (c.phone = $1 OR c.phone IS NULL AND c.number = $1) LIMIT 1"
+    ];
+    /// A hunt that is over whose alarm rings again, and would ring somebody.
+    PUT_OFF = [
+        "SELECT a.hunt_id FROM alarms a CROSS JOIN callees c
+         WHERE a.ring_again_at IS NOT NULL AND c.hunt_id = a.hunt_id AND" unindexed "c.person_id = $1 LIMIT 1"
+    ];
+    /// The same of a phone.
+    PUT_OFF_OF_PHONE = [
+        "SELECT a.hunt_id FROM alarms a CROSS JOIN callees c
+         WHERE a.ring_again_at IS NOT NULL AND c.hunt_id = a.hunt_id AND (c.phone = $1 OR c.phone IS NULL AND c.number = $1) LIMIT 1"
+    ];
+    /// A call to a phone that is under way, or may be.
+    HELD = ["SELECT mid FROM dial_targets WHERE phone = $1 AND holds LIMIT 1"];
     /// What somebody logs in with.
     USERS_OF = ["SELECT name, role, disabled_at FROM users WHERE person_id = $1"];
     /// Whether anybody else may change everything.
@@ -69,68 +91,36 @@ statements! {
     ];
     /// They log in no more.
     FORGET_USERS = ["DELETE FROM users WHERE person_id = $1"];
-    /// Some callees of somebody, in hunts that are over.
-    CALLEES = ["SELECT id, hunt_id, number FROM callees WHERE person_id = $1 LIMIT 20"];
-    /// Some callees by a phone that was rung.
+    /// Some callees of somebody, in hunts that are over, and in no call that is under way.
+    CALLEES = [
+        "SELECT c.id, c.hunt_id FROM callees c CROSS JOIN hunts h
+         WHERE c.person_id = $1 AND h.id = c.hunt_id AND" unindexed "h.ended_at IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM dial_targets t WHERE t.callee_id = c.id AND t.holds) LIMIT 20"
+    ];
+    /// The same by a phone that was rung.
     CALLEES_BY_PHONE = [
-        "SELECT c.id, c.hunt_id, c.number FROM dial_targets t JOIN callees c ON c.id = t.callee_id
-         WHERE t.phone = $1 AND t.offered_at IS NOT NULL LIMIT 20"
+        "SELECT c.id, c.hunt_id FROM dial_targets t CROSS JOIN callees c CROSS JOIN hunts h
+         WHERE t.phone = $1 AND t.offered_at IS NOT NULL AND NOT t.holds AND c.id = t.callee_id AND h.id = c.hunt_id
+           AND" unindexed "h.ended_at IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM dial_targets o WHERE o.callee_id = c.id AND o.holds) LIMIT 20"
     ];
-    /// Those of these hunts that will ring again.
-    TO_RING_AGAIN = ["SELECT hunt_id FROM alarms WHERE ring_again_at IS NOT NULL AND hunt_id" in_list];
-    /// Callees of these hunts whose numbers are not masked.
-    CALLEES_OF_HUNTS = [
-        "SELECT id, hunt_id, number FROM callees WHERE hunt_id" in_list "AND number NOT LIKE '%*%' ORDER BY hunt_id, step, position LIMIT 500"
-    ];
+    /// Whether a callee is in a call that is under way.
+    IS_HELD = ["SELECT mid FROM dial_targets WHERE callee_id = $1 AND holds LIMIT 1"];
     /// A callee without name and number.
     ERASE_CALLEE = [
         "UPDATE callees SET name = $2, number = $3, phone = $3, ref = NULL, person_id = NULL WHERE id = $1"
     ];
-    /// A callee with a masked number.
-    MASK_CALLEE = ["UPDATE callees SET number = $2, phone = $2 WHERE id = $1"];
     /// The same in the calls that were made.
     ERASE_TARGETS = ["UPDATE dial_targets SET number = $2, phone = $2 WHERE callee_id = $1 AND NOT holds"];
     /// Which text message told whom of which alarm: only replies need that.
     FORGET_ALARM_TEXTS = [
         "DELETE FROM alarm_texts WHERE alarm_id IN (SELECT alarm_id FROM alarm_hunts WHERE hunt_id = $1) AND callee_id = $2"
     ];
-    /// Lines of the timelines of these hunts.
-    EVENTS_OF_HUNTS = ["SELECT id, body FROM events WHERE hunt_id" in_list "AND id > $2 ORDER BY id LIMIT 500"];
-    /// Those of the timelines of their alarms.
-    EVENTS_OF_ALARMS = [
-        "SELECT id, body FROM events WHERE alarm_id IN (SELECT alarm_id FROM alarm_hunts WHERE hunt_id" in_list ")
-           AND id > $2 ORDER BY id LIMIT 500"
-    ];
-    /// A line without somebody.
-    SET_EVENT = ["UPDATE events SET body = $2 WHERE id = $1"];
-    /// Notices about these hunts.
-    DELIVERIES_OF_HUNTS = ["SELECT id, body FROM deliveries WHERE hunt_id" in_list "AND id > $2 ORDER BY id LIMIT 500"];
-    /// Those about their alarms.
-    DELIVERIES_OF_ALARMS = [
-        "SELECT id, body FROM deliveries WHERE alarm_id IN (SELECT alarm_id FROM alarm_hunts WHERE hunt_id" in_list ")
-           AND id > $2 ORDER BY id LIMIT 500"
-    ];
-    /// A notice without somebody.
-    SET_DELIVERY = ["UPDATE deliveries SET body = $2 WHERE id = $1"];
-    /// What handsets were given to dial for these hunts, and what they said.
-    DIALS = ["SELECT mid, phones, resp FROM dials WHERE hunt_id" in_list "AND closed_at IS NOT NULL AND mid > $2 ORDER BY mid LIMIT 500"];
-    /// The same without somebody.
-    SET_DIAL = ["UPDATE dials SET phones = $2, resp = $3 WHERE mid = $1"];
-    /// Who has said no for these hunts.
-    REFUSED = ["SELECT id, refused FROM hunts WHERE id" in_list "AND refused IS NOT NULL"];
-    /// The same without somebody.
-    SET_REFUSED = ["UPDATE hunts SET refused = $2 WHERE id = $1"];
     /// Answers of somebody.
     ERASE_ANSWERS = [
         "UPDATE answers SET name = $2, number = NULL, person_id = NULL
          WHERE id IN (SELECT id FROM answers WHERE person_id = $1 LIMIT 200)"
     ];
-    /// Answers in these hunts.
-    ANSWERS_OF_HUNTS = [
-        "SELECT id, name, number FROM answers WHERE hunt_id" in_list "AND number NOT LIKE '%*%' ORDER BY id LIMIT 500"
-    ];
-    /// An answer without somebody.
-    SET_ANSWER = ["UPDATE answers SET name = $2, number = $3 WHERE id = $1"];
     /// Calls of other systems with somebody.
     FORGET_REPLICATED = [
         "DELETE FROM call_records WHERE id IN (SELECT id FROM call_records WHERE person_id = $1 AND origin = 'replicated' LIMIT 200)"
@@ -152,12 +142,6 @@ statements! {
         "UPDATE call_records SET name = $2, number = $3, dialled_number = $3, caller = NULL, url = NULL, contact_id = NULL,
                 person_id = NULL, heard = $4, keys = $5 WHERE id = $1"
     ];
-    /// The alarms of these hunts.
-    ALARMS_OF_HUNTS = ["SELECT alarm_id FROM alarm_hunts WHERE hunt_id" in_list];
-    /// What their senders wrote.
-    WRITTEN = ["SELECT id, summary, details, labels FROM alarms WHERE id" in_list];
-    /// The same without somebody.
-    SET_WRITTEN = ["UPDATE alarms SET summary = $2, details = $3, labels = $4 WHERE id = $1"];
     /// What was written beside an override, and who made it, by their own word: a portion. The same of all that people say themselves.
     SAID_OF_OVERRIDES = [
         "SELECT id, note, created_by, CAST(NULL AS text) AS more FROM overrides WHERE id > $1 ORDER BY id LIMIT 500"
@@ -206,10 +190,6 @@ statements! {
     MADE_BY = ["SELECT id, made_by FROM live_commands WHERE id > $1 ORDER BY id LIMIT 500"];
     /// Without somebody.
     SET_MADE_BY = ["UPDATE live_commands SET made_by = $2 WHERE id = $1"];
-    /// Records of calls of these hunts.
-    RECORDS_OF_HUNTS = ["SELECT id, number, dialled_number FROM call_records WHERE hunt_id" in_list "AND id > $2 ORDER BY id LIMIT 500"];
-    /// A record with masked numbers.
-    MASK_RECORD = ["UPDATE call_records SET number = $2, dialled_number = $3 WHERE id = $1"];
     /// Recordings of somebody, whose sound has gone before.
     ERASE_RECORDINGS = [
         "UPDATE recordings SET number = $2, person_id = NULL WHERE id IN (SELECT id FROM recordings WHERE person_id = $1 LIMIT 200)"
@@ -242,8 +222,9 @@ statements! {
     SET_HAND_OVER = ["UPDATE hand_overs SET person = $2, number = $3 WHERE id = $1"];
     /// What stands beside lines of the audit log, a portion.
     PERSONAL = [
-        "SELECT audit_id, person_id, about_id, doer_name, said, address, name, before, after FROM audit_personal
-         WHERE audit_id > $1 ORDER BY audit_id LIMIT 500"
+        "SELECT p.audit_id, a.doer, a.kind, p.person_id, p.about_id, p.doer_name, p.said, p.address, p.name, p.before, p.after
+         FROM (SELECT * FROM audit_personal WHERE audit_id > $1 ORDER BY audit_id LIMIT 500) AS p JOIN audit a ON a.id = p.audit_id
+         ORDER BY p.audit_id"
     ];
     /// The same without somebody.
     SET_PERSONAL = [
@@ -261,9 +242,6 @@ static OWN_WORDS: [(&Sql, &Sql); 7] = [
     (&SAID_OF_FALSE_ALARMS, &SET_FALSE_ALARM),
     (&SAID_OF_COMMANDS, &SET_COMMAND),
 ];
-/// So many texts of senders are looked at together: they may be long.
-const WRITTEN_AT_ONCE: usize = 50;
-
 /// A thing with what people said of it.
 type OwnWords = (Uuid, Option<String>, Option<String>, Option<String>);
 /// A record of a call with what was heard of it, and the keys that were pressed in it.
@@ -272,6 +250,8 @@ type Record = (i64, Json<JsonValue>, Option<String>);
 row! {
     struct Personal {
         audit_id: i64,
+        doer: String,
+        kind: String,
         person_id: Option<PersonId>,
         about_id: Option<PersonId>,
         doer_name: Option<String>,
@@ -298,9 +278,9 @@ impl Db<'_> {
         fetch_optional!(self, OF, person)
     }
 
-    /// The first erasure that is not over.
-    pub async fn open_erasure(&mut self) -> Result<Option<ErasureRow>> {
-        fetch_optional!(self, OPEN)
+    /// The erasures that are not over, the first hundred of them in their order.
+    pub async fn open_erasures(&mut self) -> Result<Vec<ErasureRow>> {
+        fetch_all!(self, OPEN)
     }
 
     /// Writes down what is next of an erasure, and from where on.
@@ -313,10 +293,35 @@ impl Db<'_> {
         execute!(self, DONE, person, now).map(|_| ())
     }
 
-    /// Whether a hunt that is open may ring somebody.
-    pub async fn is_in_open_hunt(&mut self, person: PersonId) -> Result<bool> {
-        let row: Option<(HuntId,)> = fetch_optional!(self, OPEN_HUNT, person)?;
-        Ok(row.is_some())
+    /// Those who are being erased: nobody finds them in the plan any more.
+    pub async fn being_erased(&mut self) -> Result<Vec<PersonId>> {
+        let rows: Vec<(PersonId,)> = fetch_all!(self, BEING_ERASED)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Whether a hunt that is open, or that begins by itself, may ring somebody: as themselves, or at one of these phones as whoever.
+    pub async fn is_needed(&mut self, person: PersonId, phones: &[String]) -> Result<bool> {
+        let of_person: Option<(HuntId,)> = fetch_optional!(self, OPEN_HUNT, person)?;
+        let put_off: Option<(HuntId,)> = fetch_optional!(self, PUT_OFF, person)?;
+        let mut found = of_person.or(put_off).is_some();
+        for phone in phones {
+            let open: Option<(HuntId,)> = fetch_optional!(self, OPEN_HUNT_OF_PHONE, phone.as_str())?;
+            let put_off: Option<(HuntId,)> = fetch_optional!(self, PUT_OFF_OF_PHONE, phone.as_str())?;
+            found |= open.or(put_off).is_some();
+        }
+        Ok(found)
+    }
+
+    /// Whether something goes on in which they are still called: it is forgotten when it is over.
+    pub async fn is_still_called(&mut self, person: PersonId, phones: &[String]) -> Result<bool> {
+        let of_person: Option<(HuntId,)> = fetch_optional!(self, OPEN_HUNT, person)?;
+        let mut found = of_person.is_some();
+        for phone in phones {
+            let open: Option<(HuntId,)> = fetch_optional!(self, OPEN_HUNT_OF_PHONE, phone.as_str())?;
+            let held: Option<(String,)> = fetch_optional!(self, HELD, phone.as_str())?;
+            found |= open.is_some() || held.is_some();
+        }
+        Ok(found)
     }
 
     /// What somebody logs in with, and whether they are the last who may change everything.
@@ -333,109 +338,32 @@ impl Db<'_> {
         execute!(self, FORGET_USERS, person).map(|_| ())
     }
 
-    /// Forgets somebody in some of the hunts in which they were; false when there are none left.
-    pub async fn erase_in_hunts(&mut self, person: PersonId, known: &Known) -> Result<bool> {
-        let callees: Vec<CalleeFound> = fetch_all!(self, CALLEES, person)?;
-        self.erase_callees(callees, known).await
+    /// Some places of somebody in hunts that are over; none when there are none left.
+    pub async fn callees_of_person(&mut self, person: PersonId) -> Result<Vec<CalleeFound>> {
+        fetch_all!(self, CALLEES, person)
     }
 
-    /// The same in hunts that rang a phone.
-    pub async fn erase_in_hunts_of_phone(&mut self, phone: &str, known: &Known) -> Result<bool> {
-        let callees: Vec<CalleeFound> = fetch_all!(self, CALLEES_BY_PHONE, phone)?;
-        self.erase_callees(callees, known).await
+    /// The same of a phone that was rung.
+    pub async fn callees_of_phone(&mut self, phone: &str) -> Result<Vec<CalleeFound>> {
+        fetch_all!(self, CALLEES_BY_PHONE, phone)
     }
 
-    async fn erase_callees(&mut self, callees: Vec<CalleeFound>, known: &Known) -> Result<bool> {
-        if callees.is_empty() {
-            return Ok(false);
+    /// Forgets who these callees of a hunt were, unless it goes on, or a call to them does. Last of all: by them the rest is found.
+    pub async fn erase_callees(&mut self, hunt: HuntId, callees: &[CalleeId]) -> Result<()> {
+        // It may have been forgotten as a whole since it was found.
+        if self.hunt(hunt).await?.is_none() || self.lock_hunt(hunt).await?.ended_at.is_none() {
+            return Ok(());
         }
-        let mut hunts: Vec<HuntId> = callees.iter().map(|callee| callee.hunt_id).collect();
-        hunts.sort_unstable();
-        hunts.dedup();
-        self.forget_around(&hunts, known).await?;
-        for callee in &callees {
-            execute!(self, ERASE_CALLEE, callee.id, ERASED, ERASED_NUMBER)?;
-            execute!(self, ERASE_TARGETS, callee.id, ERASED_NUMBER)?;
-            execute!(self, FORGET_ALARM_TEXTS, callee.hunt_id, callee.id)?;
-        }
-        Ok(true)
-    }
-
-    /// Forgets somebody in what is told of these hunts: their timelines, notices, and what handsets were given and said.
-    async fn forget_around(&mut self, hunts: &[HuntId], known: &Known) -> Result<()> {
-        let list = serde_json::json!(hunts).to_string();
-        for sql in [&EVENTS_OF_HUNTS, &EVENTS_OF_ALARMS] {
-            let mut after = 0_i64;
-            loop {
-                let running = self.rows(sql, &[&list.as_str(), &after]);
-                let rows = running.await.and_then(|rows| crate::store::statement::all::<(i64, Json<JsonValue>)>(sql, &rows))?;
-                let Some((last, _)) = rows.last() else { break };
-                after = *last;
-                for (id, Json(mut body)) in rows {
-                    if known.forget_in(&mut body) {
-                        execute!(self, SET_EVENT, id, Json(body))?;
-                    }
-                }
+        for callee in callees {
+            let held: Option<(String,)> = fetch_optional!(self, IS_HELD, *callee)?;
+            if held.is_some() {
+                continue;
             }
+            execute!(self, ERASE_CALLEE, *callee, ERASED, ERASED_NUMBER)?;
+            execute!(self, ERASE_TARGETS, *callee, ERASED_NUMBER)?;
+            execute!(self, FORGET_ALARM_TEXTS, hunt, *callee)?;
         }
-        for sql in [&DELIVERIES_OF_HUNTS, &DELIVERIES_OF_ALARMS] {
-            let mut after = DeliveryId(uuid::Uuid::nil());
-            loop {
-                let running = self.rows(sql, &[&list.as_str(), &after]);
-                let rows =
-                    running.await.and_then(|rows| crate::store::statement::all::<(DeliveryId, Json<JsonValue>)>(sql, &rows))?;
-                let Some((last, _)) = rows.last() else { break };
-                after = *last;
-                for (id, Json(mut body)) in rows {
-                    if known.forget_in(&mut body) {
-                        execute!(self, SET_DELIVERY, id, Json(body))?;
-                    }
-                }
-            }
-        }
-        let mut after = String::new();
-        loop {
-            let rows: Vec<(String, Json<JsonValue>, Option<String>)> = fetch_all!(self, DIALS, list.as_str(), after.as_str())?;
-            let Some((last, _, _)) = rows.last() else { break };
-            after.clone_from(last);
-            for (mid, Json(mut phones), resp) in rows {
-                let said = resp.as_deref().and_then(|resp| known.forgotten_in(resp));
-                if known.forget_in(&mut phones) || said.is_some() {
-                    execute!(self, SET_DIAL, mid.as_str(), Json(phones), said.or(resp))?;
-                }
-            }
-        }
-        let refused: Vec<(HuntId, Json<JsonValue>)> = fetch_all!(self, REFUSED, list.as_str())?;
-        for (id, Json(mut refused)) in refused {
-            if known.forget_in(&mut refused) {
-                execute!(self, SET_REFUSED, id, Json(refused))?;
-            }
-        }
-        self.forget_in_written(&list, known).await?;
-        for hunt in hunts {
-            // Nobody is found by words that do not stand there any more.
-            self.remember_sought(None, Some(*hunt)).await?;
-        }
-        Ok(())
-    }
-
-    /// The same in what the senders of their alarms wrote.
-    async fn forget_in_written(&mut self, hunts: &str, known: &Known) -> Result<()> {
-        let alarms: Vec<(AlarmId,)> = fetch_all!(self, ALARMS_OF_HUNTS, hunts)?;
-        let mut alarms: Vec<AlarmId> = alarms.into_iter().map(|(id,)| id).collect();
-        alarms.sort_unstable();
-        alarms.dedup();
-        for some in alarms.chunks(WRITTEN_AT_ONCE) {
-            let list = serde_json::json!(some).to_string();
-            let rows: Vec<(AlarmId, String, String, Json<JsonValue>)> = fetch_all!(self, WRITTEN, list.as_str())?;
-            for (id, summary, details, Json(mut labels)) in rows {
-                let (short, long) = (known.forgotten_in(&summary), known.forgotten_in(&details));
-                if known.forget_in(&mut labels) || short.is_some() || long.is_some() {
-                    execute!(self, SET_WRITTEN, id, short.unwrap_or(summary), long.unwrap_or(details), Json(labels))?;
-                }
-            }
-        }
-        Ok(())
+        self.remember_sought(None, Some(hunt)).await
     }
 
     /// Forgets somebody in a portion of what people say by their own word: who made an override, a calendar address or a swap, who gave a
@@ -448,8 +376,12 @@ impl Db<'_> {
                 let rows: Vec<OwnWords> = running.await.and_then(|rows| all(read, &rows))?;
                 let last = rows.last().map(|(id, ..)| *id);
                 for (id, one, two, three) in rows {
-                    let left = |said: &Option<String>| said.as_ref().and_then(|said| known.forgotten_in(said));
-                    let new = (left(&one), left(&two), left(&three));
+                    let by = |said: &Option<String>| said.as_ref().and_then(|said| known.forgotten_by(said));
+                    let (two_new, three_new) = (by(&two), by(&three));
+                    // What they wrote themselves is about them.
+                    let own = two_new.is_some() || three_new.is_some();
+                    let in_text = |said: &String| if own { known.forgotten_in(said) } else { known.forgotten_in_any(said) };
+                    let new = (one.as_ref().and_then(in_text), two_new, three_new);
                     if new != (None, None, None) {
                         let values = (new.0.or(one), new.1.or(two), new.2.or(three));
                         let running = self.run(write, &[&id, &values.0, &values.1, &values.2]);
@@ -539,13 +471,21 @@ impl Db<'_> {
         Ok(last)
     }
 
+    /// A portion of the hand-overs of public numbers behind this place: when, and to whom at which number.
+    pub async fn hand_overs_behind(
+        &mut self,
+        after: (DateTime<Utc>, HandOverId),
+    ) -> Result<Vec<(HandOverId, DateTime<Utc>, String, String)>> {
+        fetch_all!(self, HAND_OVERS, after.0, after.1)
+    }
+
     /// The same in the hand-overs of public numbers.
     pub async fn erase_in_hand_overs(
         &mut self,
         known: &Known,
         after: (DateTime<Utc>, HandOverId),
     ) -> Result<Option<(DateTime<Utc>, HandOverId)>> {
-        let rows: Vec<(HandOverId, DateTime<Utc>, String, String)> = fetch_all!(self, HAND_OVERS, after.0, after.1)?;
+        let rows = self.hand_overs_behind(after).await?;
         let last = rows.last().map(|(id, at, _, _)| (*at, *id));
         for (id, _, person, number) in rows {
             let (name, phone) = (known.forgotten_in(&person), known.forgotten_in(&number));
@@ -562,18 +502,23 @@ impl Db<'_> {
         let last = rows.last().map(|row| row.audit_id);
         for row in rows {
             let (own, about) = (row.person_id == Some(person), row.about_id == Some(person));
-            let without = |text: &Option<String>, goes: bool| {
-                text.as_ref().filter(|_| !goes).map(|text| known.forgotten_in(text).unwrap_or_else(|| text.clone()))
-            };
+            let other = |text: &Option<String>, left: Option<String>| left.or_else(|| text.clone());
+            let any = |text: &Option<String>| other(text, text.as_deref().and_then(|text| known.forgotten_in_any(text)));
+            let login = |text: &Option<String>| text.as_deref().filter(|text| known.is_login(text)).map(|_| ERASED.to_owned());
             let in_json = |text: &Option<String>| {
                 let text = text.as_ref().filter(|_| !about)?;
                 let mut value: JsonValue = serde_json::from_str(text).ok()?;
-                let found = known.forget_in(&mut value);
+                let found = known.forget_in_any(&mut value);
                 Some(if found { value.to_string() } else { text.clone() })
             };
-            // A key that did it for them keeps its name; what they log in with is known.
-            let doer_name = without(&row.doer_name, false);
-            let (said, name) = (without(&row.said, own), without(&row.name, about));
+            // A key that did it keeps its name, whatever they log in with.
+            let doer_name = login(&row.doer_name).filter(|_| row.doer == "user").or_else(|| any(&row.doer_name));
+            let said = if own { None } else { other(&row.said, row.said.as_deref().and_then(|said| known.forgotten_by(said))) };
+            let name = match login(&row.name).filter(|_| row.kind == Kind::User.as_str()) {
+                _ if about => None,
+                Some(left) => Some(left),
+                None => any(&row.name),
+            };
             let address = row.address.clone().filter(|_| !own);
             let (before, after) = (in_json(&row.before), in_json(&row.after));
             let same = doer_name == row.doer_name
@@ -588,50 +533,4 @@ impl Db<'_> {
         }
         Ok(last)
     }
-
-    /// Masks the numbers in these hunts, which are over: of callees, of their calls, and wherever they are told.
-    pub async fn mask_numbers_in(&mut self, hunts: &[HuntId]) -> Result<()> {
-        let list = serde_json::json!(hunts).to_string();
-        let again: Vec<(HuntId,)> = fetch_all!(self, TO_RING_AGAIN, list.as_str())?;
-        let hunts: Vec<HuntId> = hunts.iter().filter(|hunt| !again.iter().any(|(own,)| own == *hunt)).copied().collect();
-        let list = serde_json::json!(hunts).to_string();
-        loop {
-            let callees: Vec<CalleeFound> = fetch_all!(self, CALLEES_OF_HUNTS, list.as_str())?;
-            let answers: Vec<(AnswerId, String, Option<String>)> = fetch_all!(self, ANSWERS_OF_HUNTS, list.as_str())?;
-            if callees.is_empty() && answers.is_empty() {
-                break;
-            }
-            let mut numbers: Vec<String> = callees.iter().map(|callee| callee.number.clone()).collect();
-            numbers.extend(answers.iter().filter_map(|(_, _, number)| number.clone()));
-            numbers.sort_unstable();
-            numbers.dedup();
-            let known = Known::only_numbers(numbers);
-            self.forget_around(&hunts, &known).await?;
-            for callee in callees {
-                let left = hidden(&known.instead_of(&callee.number));
-                execute!(self, MASK_CALLEE, callee.id, left.as_str())?;
-                execute!(self, ERASE_TARGETS, callee.id, left.as_str())?;
-            }
-            for (id, name, number) in answers {
-                let left = hidden(&known.instead_of(&number.unwrap_or_default()));
-                // Where only a number was known it stands as the name.
-                execute!(self, SET_ANSWER, id, known.forgotten_in(&name).unwrap_or(name), left)?;
-            }
-        }
-        let known = Known::only_numbers(Vec::new());
-        let mut after = 0_i64;
-        loop {
-            let rows: Vec<(i64, String, String)> = fetch_all!(self, RECORDS_OF_HUNTS, list.as_str(), after)?;
-            let Some((last, _, _)) = rows.last() else { return Ok(()) };
-            after = *last;
-            for (id, number, dialled) in rows.into_iter().filter(|(_, number, _)| !number.contains('*')) {
-                execute!(self, MASK_RECORD, id, hidden(&known.instead_of(&number)), hidden(&known.instead_of(&dialled)))?;
-            }
-        }
-    }
-}
-
-/// A masked number, by which it is known that it is: also where there was nothing to be hidden.
-fn hidden(masked: &str) -> String {
-    if masked.contains('*') { masked.to_owned() } else { ERASED_NUMBER.to_owned() }
 }

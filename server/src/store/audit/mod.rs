@@ -1,14 +1,17 @@
 //! Who changed what: lines are added with the change that they tell of, in its transaction, and read. Nothing here changes or takes one away:
 //! that is `erasing.rs` for what names somebody, and `pruning.rs` for what is old enough.
 
+pub mod anywhere;
+pub mod copies;
 pub mod erasing;
 pub mod kept_of;
+pub mod masking;
 pub mod pruning;
 pub mod whence;
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde_json::Value as Json;
 
 use super::dialect::{Dialect, fragment, statements};
@@ -99,7 +102,9 @@ impl std::str::FromStr for AuditPlace {
 
     fn from_str(text: &str) -> std::result::Result<Self, NoPlace> {
         let (at, id) = text.split_once('.').ok_or(NoPlace)?;
-        let at = at.parse().ok().and_then(DateTime::from_timestamp_micros).ok_or(NoPlace)?;
+        let at = at.parse().ok().and_then(DateTime::from_timestamp_micros);
+        // What no database can compare is no place.
+        let at = at.filter(|at| (1..=9999).contains(&at.year())).ok_or(NoPlace)?;
         Ok(Self { at, id: id.parse().map_err(|_| NoPlace)? })
     }
 }
@@ -397,7 +402,9 @@ mod tests {
     fn a_place_is_written_and_read() {
         let place = AuditPlace { at: DateTime::from_timestamp_micros(1_764_000_000_123_456).unwrap(), id: 17 };
         assert_eq!(place.to_string().parse::<AuditPlace>().unwrap(), place);
-        for nonsense in ["", "17", "x.17", "17.", ".17", "9999999999999999999.1"] {
+        for nonsense in
+            ["", "17", "x.17", "17.", ".17", "9999999999999999999.1", "-8000000000000000000.1", "8000000000000000000.1"]
+        {
             assert_eq!(nonsense.parse::<AuditPlace>(), Err(NoPlace), "{nonsense}");
         }
     }

@@ -1,8 +1,7 @@
 //! Backups as files: written beside their name, synced, and only then put in their place; read with every checksum looked at.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -11,6 +10,7 @@ use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use super::beside::Beside;
 use super::cells::{Order, Sum};
 use super::lines::{self, FORM, Head, Line, Table};
 use super::sealed::{MAGIC, Opening, Passphrase, Sealing};
@@ -58,68 +58,20 @@ fn failed(path: &Path, done: &'static str) -> impl Fn(io::Error) -> BackupError 
     move |source| BackupError::File { path: path.clone(), done, source }
 }
 
-/// What it is called until it is whole.
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
-    name.into()
-}
-
 /// Writes what comes, and puts it in its place once it is whole. Blocks.
 ///
 /// # Errors
 /// When it cannot be written, or nothing more comes before the end; nothing of it is left then.
 pub fn write(to: &NewBackup, mut from: mpsc::Receiver<Result<Piece>>) -> Result<Written> {
-    let written = failed(&to.path, "written");
-    if !to.overwrite && to.path.symlink_metadata().is_ok() {
-        return Err(BackupError::Exists(to.path.display().to_string()));
-    }
-    let beside = partial(&to.path);
-    // One that was interrupted is written anew; one that another process writes is left alone.
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).custom_flags(no_follow()).open(&beside);
-    let file = file.map_err(&written)?;
-    if let Err(TryLockError::WouldBlock) = file.try_lock() {
-        return Err(BackupError::Busy(to.path.display().to_string()));
-    }
-    let done = file.set_len(0).map_err(&written).and_then(|()| {
-        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        file.set_permissions(permissions).map_err(&written)?;
-        let done = write_into(&file, to, &mut from)?;
-        file.sync_all().map_err(&written)?;
-        put_in_place(&beside, to)?;
-        Ok(done)
-    });
-    if done.is_err() {
-        // What is left of it is of no use to anybody.
-        let _ = std::fs::remove_file(&beside);
-    }
-    done
-}
-
-fn no_follow() -> i32 {
-    rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
-}
-
-fn put_in_place(beside: &Path, to: &NewBackup) -> Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    let written = failed(&to.path, "written");
-    let placed = if to.overwrite {
-        std::fs::rename(beside, &to.path)
-    } else {
-        match renameat_with(CWD, beside, CWD, &to.path, RenameFlags::NOREPLACE) {
-            // A file system that cannot do it in one step.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if to.path.symlink_metadata().is_err() => {
-                std::fs::rename(beside, &to.path)
-            }
-            Err(rustix::io::Errno::EXIST) => return Err(BackupError::Exists(to.path.display().to_string())),
-            placed => placed.map_err(io::Error::from),
-        }
+    let written = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(to.path.display().to_string()),
+        io::ErrorKind::WouldBlock => BackupError::Busy(to.path.display().to_string()),
+        _ => failed(&to.path, "written")(error),
     };
-    placed.map_err(&written)?;
-    let folder = to.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // So that it is there after a power cut too. Some file systems refuse to be asked for that.
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    Ok(())
+    let beside = Beside::begin(&to.path, to.overwrite).map_err(written)?;
+    let done = write_into(beside.file(), to, &mut from)?;
+    beside.finish().map_err(written)?;
+    Ok(done)
 }
 
 /// Bytes on their way into the file, encrypted or not.
@@ -394,6 +346,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use std::os::unix::fs::PermissionsExt;
 
+    use super::super::beside::partial;
     use super::*;
     use crate::store::backup::cells::{Cell, Kind};
     use crate::store::backup::lines::Engine;

@@ -4,6 +4,7 @@
 //! Whoever reads ([`source`], or [`file`](mod@file)) hands on [`Piece`]s, a few at a time, to whoever writes: so the memory that this takes
 //! does not grow with what there is. What is written elsewhere is read again and compared before it counts.
 
+pub mod beside;
 pub mod cells;
 pub mod file;
 pub mod lines;

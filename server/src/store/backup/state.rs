@@ -70,7 +70,7 @@ statements! {
     /// The last good one.
     NOTE = [
         "UPDATE backups SET made_at = $1, place = $2, bytes = $3, row_count = $4
-         WHERE one = 1 AND (made_at IS NULL OR made_at <= $1)"
+         WHERE one = 1 AND (made_at IS NULL OR made_at <= $1 OR made_at > $5)"
     ];
     /// It has failed.
     FAILED = [
@@ -99,7 +99,7 @@ impl Db<'_> {
     /// The backup of this turn has succeeded. Whoever was told that they fail is told that as well.
     pub async fn backup_succeeded(&mut self, turn: i64, made: &Success, now: DateTime<Utc>) -> Result<()> {
         execute!(self, SUCCEEDED, turn)?;
-        self.note_backup(made).await?;
+        self.note_backup(made, now).await?;
         if changed_one!(self, TOLD_BACK, turn)? {
             self.insert_event(None, None, now, &Event::BackupBack {}).await?;
         }
@@ -120,9 +120,9 @@ impl Db<'_> {
         Ok(())
     }
 
-    /// Somebody has made a backup.
-    pub async fn note_backup(&mut self, made: &Success) -> Result<()> {
+    /// Somebody has made a backup. One that is kept as of a time to come was made by a clock that was wrong, and hides no other.
+    pub async fn note_backup(&mut self, made: &Success, now: DateTime<Utc>) -> Result<()> {
         execute!(self, FIRST)?;
-        execute!(self, NOTE, made.made_at, made.place.as_str(), made.bytes, made.rows).map(|_| ())
+        execute!(self, NOTE, made.made_at.min(now), made.place.as_str(), made.bytes, made.rows, now).map(|_| ())
     }
 }

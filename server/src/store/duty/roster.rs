@@ -146,6 +146,10 @@ impl Db<'_> {
             });
         }
         roster.absences = self.absences(&roster).await?;
+        // Whoever is being erased has no number any more: nobody may count on them.
+        for erased in self.being_erased().await? {
+            roster = roster.after_removal(erased);
+        }
         Ok(roster)
     }
 

@@ -50,16 +50,17 @@ pub fn trouble(state: &BackupState, every: TimeDelta, now: DateTime<Utc>) -> Opt
     (made_at + every + every < now).then_some(BackupTrouble::Old { made_at })
 }
 
-/// Which of these files go when so many are kept: the oldest of those that are named as ours.
+/// Which of these files go when so many are kept: the oldest of those that are named as ours. One that is named later than the one that was just
+/// made is of a clock that was wrong, and goes before all others.
 #[must_use]
-pub fn to_go(names: &[String], begins: &str, keep: usize) -> Vec<String> {
+pub fn to_go(names: &[String], begins: &str, keep: usize, made: &str) -> Vec<String> {
     let digits = "20261120T030000Z".len();
     let is_ours = |name: &&String| {
         let instant = name.strip_prefix(begins).and_then(|rest| rest.strip_suffix(ENDING));
         instant.is_some_and(|instant| instant.len() == digits && instant.bytes().all(|byte| byte.is_ascii_alphanumeric()))
     };
     let mut ours: Vec<String> = names.iter().filter(is_ours).cloned().collect();
-    ours.sort_unstable();
+    ours.sort_unstable_by(|one, other| (one.as_str() <= made, one).cmp(&(other.as_str() <= made, other)));
     ours.truncate(ours.len().saturating_sub(keep));
     ours
 }
@@ -117,10 +118,13 @@ mod tests {
             "autocall-bbbbbbbb-20261101T000000Z.backup",
             "notes.txt",
         ]);
-        let gone = |keep| to_go(&there, "autocall-aaaaaaaa-", keep);
+        let gone = |keep| to_go(&there, "autocall-aaaaaaaa-", keep, "autocall-aaaaaaaa-20261122T000000Z.backup");
         assert_eq!(gone(2), names(&["autocall-aaaaaaaa-20261120T000000Z.backup"]));
         assert_eq!(gone(3), names(&[]));
         assert_eq!(gone(1).len(), 2);
-        assert_eq!(to_go(&[], "autocall-", 1), names(&[]));
+        assert_eq!(to_go(&[], "autocall-", 1, ""), names(&[]));
+        // Whatever a wrong clock has named so, the one that was just made stays.
+        let of_today = to_go(&there, "autocall-aaaaaaaa-", 1, "autocall-aaaaaaaa-20261121T000000Z.backup");
+        assert_eq!(of_today, names(&["autocall-aaaaaaaa-20261122T000000Z.backup", "autocall-aaaaaaaa-20261120T000000Z.backup"]));
     }
 }

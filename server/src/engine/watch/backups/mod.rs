@@ -103,6 +103,8 @@ impl Engine {
         let age = state.made_at.map_or(-1, |made_at| (now - made_at).num_seconds().max(0));
         self.metrics.backup_age_seconds.set(age);
         self.metrics.backup_failing.set(i64::from(state.failed_since.is_some()));
+        let every = self.config.backup.dir.as_ref().map_or(0, |_| self.backup_every().num_seconds());
+        self.metrics.backup_every_seconds.set(every);
         self.health.note_backups(state.clone());
     }
 
@@ -141,14 +143,15 @@ impl Engine {
         let making = folder.to_owned();
         let made = tokio::task::spawn_blocking(move || make_folder(&making)).await;
         made.map_err(|error| error.to_string())?.map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
-        let path = folder.join(format!("{begins}{}{ENDING}", now.format("%Y%m%dT%H%M%SZ")));
+        let name = format!("{begins}{}{ENDING}", now.format("%Y%m%dT%H%M%SZ"));
+        let path = folder.join(&name);
         let place = path.display().to_string();
         let to = NewBackup { path, overwrite: true, passphrase };
         let written = async { backup::back_up(self.store.as_source().await?, to, now).await };
         let written = written.await.map_err(|error: BackupError| error.to_string())?;
         let (folder, keep) = (folder.to_owned(), usize::try_from(self.config.backup.keep).unwrap_or(usize::MAX));
         // The new one is whole: what is in the way of tidying up is no failure of it.
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || tidy(&folder, &begins, keep)).await {
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || tidy(&folder, &begins, keep, &name)).await {
             tracing::warn!(%error, "old backups could not be removed");
         }
         Ok((place, written))
@@ -162,11 +165,11 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Removes backups beyond those that are kept, and what interrupted ones have left.
-fn tidy(folder: &Path, begins: &str, keep: usize) -> std::io::Result<()> {
+fn tidy(folder: &Path, begins: &str, keep: usize, made: &str) -> std::io::Result<()> {
     let names: Vec<String> = std::fs::read_dir(folder)?
         .filter_map(|entry| entry.ok().and_then(|entry| entry.file_name().into_string().ok()))
         .collect();
-    for name in to_go(&names, begins, keep) {
+    for name in to_go(&names, begins, keep, made) {
         std::fs::remove_file(folder.join(name))?;
     }
     let partial = |name: &&String| name.starts_with(begins) && name.ends_with(".backup.partial");
@@ -196,7 +199,7 @@ mod tests {
         }
         let busy = File::create(file("20261122T000000Z.backup.partial")).unwrap();
         busy.lock().unwrap();
-        tidy(folder.path(), begins, 1).unwrap();
+        tidy(folder.path(), begins, 1, &format!("{begins}20261121T000000Z.backup")).unwrap();
         let mut left: Vec<String> =
             folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         left.sort();
