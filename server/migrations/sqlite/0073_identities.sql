@@ -1,6 +1,6 @@
 -- By what people are known to those who may say who somebody is: a provider of logins, or a proxy in front. The file for Postgres of the
 -- same number holds the same tables and columns.
-CREATE TABLE identities (
+CREATE TABLE known_elsewhere (
     id            BLOB PRIMARY KEY,
     issuer        TEXT NOT NULL,                        -- the provider's own address; "proxy" for the proxy in front
     subject       TEXT NOT NULL,                        -- what they are called there, and nobody else ever is
@@ -9,7 +9,7 @@ CREATE TABLE identities (
     last_used_at  TEXT NOT NULL,
     UNIQUE (issuer, subject)
 ) STRICT;
-CREATE INDEX identities_by_user ON identities (user_id);
+CREATE INDEX known_elsewhere_by_user ON known_elsewhere (user_id);
 
 -- Logins by a provider that have come back, so that none comes back twice. They are forgotten as soon as they are too old anyway.
 CREATE TABLE used_logins (

@@ -28,34 +28,34 @@ row! {
 statements! {
     /// Who somebody is.
     USER_OF = [
-        "SELECT u.* FROM identities i JOIN users u ON u.id = i.user_id WHERE i.issuer = $1 AND i.subject = $2"
+        "SELECT u.* FROM known_elsewhere i JOIN users u ON u.id = i.user_id WHERE i.issuer = $1 AND i.subject = $2"
     ];
     /// Somebody is known there from now on, unless that is somebody else already.
     INSERT = [
-        "INSERT INTO identities (id, issuer, subject, user_id, created_at, last_used_at) VALUES ($1, $2, $3, $4, $5, $5)
+        "INSERT INTO known_elsewhere (id, issuer, subject, user_id, created_at, last_used_at) VALUES ($1, $2, $3, $4, $5, $5)
          ON CONFLICT (issuer, subject) DO NOTHING"
     ];
     /// Somebody came in by it.
-    TOUCH = ["UPDATE identities SET last_used_at = $3 WHERE issuer = $1 AND subject = $2"];
+    TOUCH = ["UPDATE known_elsewhere SET last_used_at = $3 WHERE issuer = $1 AND subject = $2"];
     /// All of them.
-    LIST = ["SELECT id, issuer, subject, user_id, last_used_at FROM identities ORDER BY user_id, issuer, subject LIMIT 20000"];
+    LIST = ["SELECT id, issuer, subject, user_id, last_used_at FROM known_elsewhere ORDER BY user_id, issuer, subject LIMIT 20000"];
     /// Those of a user.
     OF_USER = [
-        "SELECT id, issuer, subject, user_id, last_used_at FROM identities WHERE user_id = $1 ORDER BY issuer, subject LIMIT 20"
+        "SELECT id, issuer, subject, user_id, last_used_at FROM known_elsewhere WHERE user_id = $1 ORDER BY issuer, subject LIMIT 20"
     ];
     /// Those of the users who are a person.
     OF_PERSON = [
-        "SELECT i.id, i.issuer, i.subject, i.user_id, i.last_used_at FROM users u JOIN identities i ON i.user_id = u.id
+        "SELECT i.id, i.issuer, i.subject, i.user_id, i.last_used_at FROM users u JOIN known_elsewhere i ON i.user_id = u.id
          WHERE u.person_id = $1 ORDER BY i.issuer, i.subject LIMIT 100"
     ];
     /// A user is known nowhere else any more.
-    DELETE_OF_USER = ["DELETE FROM identities WHERE user_id = $1"];
+    DELETE_OF_USER = ["DELETE FROM known_elsewhere WHERE user_id = $1"];
     /// The users who are a person.
     USER_OF_PERSON = ["SELECT count(*) AS users FROM users WHERE person_id = $1"];
     /// Administrators who can come in by a password.
     OTHER_ADMINS_BY_PASSWORD = [
         "SELECT count(*) AS users FROM users u WHERE u.role = 'admin' AND u.disabled_at IS NULL AND u.id <> $1 AND u.password_hash LIKE '_argon2%'
-           AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.user_id = u.id)"
+           AND NOT EXISTS (SELECT 1 FROM known_elsewhere i WHERE i.user_id = u.id)"
     ];
     /// A user's sessions end.
     DELETE_SESSIONS = ["DELETE FROM sessions WHERE user_id = $1"];
