@@ -106,6 +106,26 @@ mod tests {
     }
 
     #[test]
+    fn no_table_is_made_under_a_name_that_is_taken() {
+        for listed in [listed::POSTGRES, listed::SQLITE] {
+            let mut there = BTreeSet::new();
+            for (number, name, text) in listed {
+                for line in text.lines().map(|line| line.trim_start().trim_end_matches(';')) {
+                    if let Some(made) = line.strip_prefix("CREATE TABLE ").and_then(|rest| rest.split([' ', '(']).next()) {
+                        assert!(there.insert(made), "{number:04} {name} makes {made}, which is there");
+                    } else if let Some(gone) = line.strip_prefix("DROP TABLE ") {
+                        assert!(there.remove(gone), "{number:04} {name} drops {gone}, which is not there");
+                    } else if let Some((before, after)) =
+                        line.strip_prefix("ALTER TABLE ").and_then(|rest| rest.split_once(" RENAME TO "))
+                    {
+                        assert!(there.remove(before) && there.insert(after), "{number:04} {name}: {line}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn only_what_is_later_is_of_a_later_version() {
         let known = numbers().last().copied();
         assert_eq!((of_a_later_version(None, None), of_a_later_version(known, known)), (None, None));

@@ -1,7 +1,7 @@
 //! Somebody with a browser: keeps cookies, fills in forms with the token of the page they saw last.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
 
 use autocall::app::App;
 use autocall::engine::Doer;
@@ -48,12 +48,18 @@ impl Page {
 /// timeline of the call that it makes.
 const LEAVES_NO_LINE: [&str; 4] = ["/people/me/language", "/people/me/ring", "/senders/ring", "/senders/test"];
 
+/// Where a form is sent, and what is typed in it.
+type Form = (String, Vec<(String, String)>);
+
 pub struct Visitor {
-    app: Arc<App>,
+    /// Weak: a browser that is still open keeps no server from stopping.
+    app: Weak<App>,
     http: reqwest::Client,
     base: String,
     pub cookies: BTreeMap<String, String>,
     pub form_token: String,
+    /// The forms that were done before.
+    pressed: BTreeSet<Form>,
     /// Sent with every request.
     pub headers: Vec<(&'static str, String)>,
 }
@@ -61,8 +67,16 @@ pub struct Visitor {
 impl Visitor {
     pub fn new(server: &Server) -> Self {
         let http = autocall_tests::http_client().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let app = Arc::clone(&server.app);
-        Self { app, http, base: server.base.clone(), cookies: BTreeMap::new(), form_token: String::new(), headers: Vec::new() }
+        let app = Arc::downgrade(&server.app);
+        Self {
+            app,
+            http,
+            base: server.base.clone(),
+            cookies: BTreeMap::new(),
+            form_token: String::new(),
+            pressed: BTreeSet::new(),
+            headers: Vec::new(),
+        }
     }
 
     /// A user who is logged in.
@@ -107,21 +121,26 @@ impl Visitor {
         let request = self.http.post(format!("{}{path}", self.base));
         let before = self.latest_line().await;
         let page = self.send(request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)).await;
-        self.left_a_line(path, before, &page).await;
+        let form =
+            fields.iter().filter(|(name, _)| *name != "form_token").map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        self.left_a_line((path.to_owned(), form.collect()), before, &page).await;
         page
     }
 
-    /// The number of the last line of the audit log; `None` while it cannot be read.
+    /// The number of the last line of the audit log; `None` while it cannot be read, or its server is gone.
     async fn latest_line(&self) -> Option<i64> {
-        let mut reader = self.app.engine.store.read().await.ok()?;
+        let app = self.app.upgrade()?;
+        let mut reader = app.engine.store.read().await.ok()?;
         let page = reader.db().list_audit(&AuditFilter::default(), 1).await.ok()?;
         Some(page.lines.first().map_or(0, |line| line.id))
     }
 
-    /// Whatever form any scene sends, and that says that it is done, has left a line of who did what.
-    async fn left_a_line(&self, path: &str, before: Option<i64>, page: &Page) {
+    /// Whatever form any scene sends, and that says that it is done, has left a line of who did what. Pressed twice it says so twice, and has
+    /// done it once.
+    async fn left_a_line(&mut self, form: Form, before: Option<i64>, page: &Page) {
         let is_done = page.status == 303 && page.header("location").contains("done=");
-        if !is_done || LEAVES_NO_LINE.contains(&path) {
+        let path = form.0.clone();
+        if !is_done || LEAVES_NO_LINE.contains(&path.as_str()) || !self.pressed.insert(form) {
             return;
         }
         if let (Some(before), Some(after)) = (before, self.latest_line().await) {

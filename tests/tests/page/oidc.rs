@@ -1,6 +1,9 @@
 //! Logging in by a provider: who comes in with which role, for how long, and what is refused. What the provider says is of the server's own
 //! clock, which the scenes move.
 
+use autocall::engine::Doer;
+use autocall::keep::users;
+use autocall::store::Work;
 use autocall::store::access::users::Role;
 use autocall_tests::oidc::{Forged, Own, SECRET, Says, Silent};
 use chrono::TimeDelta;
@@ -8,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::client::{PASSWORD, Page, Visitor, add_user};
 use crate::harness::{A, B, Home, Server, on_both};
+use crate::second_factor::code_of;
 
 on_both!(
     somebody_new_comes_in_with_the_role_that_is_said,
@@ -24,6 +28,8 @@ on_both!(
     one_administrator_stays_without_a_provider,
     teams_follow_what_is_said_and_keep_their_last_member,
     whoever_leaves_leaves_the_provider_too,
+    a_second_factor_is_asked_for_with_a_password_alone,
+    a_role_for_a_team_stands_beside_what_the_provider_says,
 );
 
 /// A server that knows this provider.
@@ -261,13 +267,16 @@ async fn a_login_comes_back_once_to_its_own_browser_and_in_time(home: Home) {
     to_and_back(&mut victim, &server, &provider, begin).await;
     assert_eq!(victim.get(&back).await.status, 401, "with the cookie of another login");
     // Another node may be the one to which it comes back.
-    let node = server.home.second_node().await;
-    let back = to_and_back(&mut victim, &server, &provider, begin).await;
-    let request = server.http.get(format!("{}{back}", node.base)).header("accept", "text/html");
-    let host = server.base.trim_start_matches("http://");
-    let request = request.header("cookie", format!("autocall_login={}", victim.cookies["autocall_login"])).header("host", host);
-    assert_eq!(request.send().await.unwrap().headers()["location"], "/");
-    assert_eq!(victim.get(&back).await.status, 401, "and nowhere twice");
+    if server.home.is_shared() {
+        let node = server.home.second_node().await;
+        let back = to_and_back(&mut victim, &server, &provider, begin).await;
+        let request = server.http.get(format!("{}{back}", node.base)).header("accept", "text/html");
+        let host = server.base.trim_start_matches("http://");
+        let request =
+            request.header("cookie", format!("autocall_login={}", victim.cookies["autocall_login"])).header("host", host);
+        assert_eq!(request.send().await.unwrap().headers()["location"], "/");
+        assert_eq!(victim.get(&back).await.status, 401, "and nowhere twice");
+    }
     // In time.
     let back = to_and_back(&mut victim, &server, &provider, begin).await;
     server.home.clock.advance(TimeDelta::minutes(10));
@@ -305,6 +314,10 @@ async fn keys_are_read_again_and_not_all_the_time(home: Home) {
     server.home.clock.advance(TimeDelta::hours(1));
     come_in(&server, &provider, json!({})).await;
     assert_eq!(provider.asked("keys"), 4);
+    // Another key under the same name, as of a provider that was set up anew.
+    provider.new_key("two");
+    come_in(&server, &provider, json!({})).await;
+    assert_eq!(provider.asked("keys"), 5);
 }
 
 async fn while_the_provider_is_away_passwords_go_on(home: Home) {
@@ -488,4 +501,62 @@ async fn whoever_leaves_leaves_the_provider_too(home: Home) {
     assert!(!lin.cookies.contains_key("autocall_session") && !lin.cookies.contains_key("autocall_renewal"));
     assert_eq!(lin.get("/").await.location(), "/login");
     assert_eq!(noted(&server, "user_logged_out").await, 2);
+}
+
+async fn a_second_factor_is_asked_for_with_a_password_alone(home: Home) {
+    let (server, provider) = with_provider(home.set("AUTOCALL_HTTP_SECOND_FACTOR", "all")).await;
+    let mut lin = come_in(&server, &provider, json!({})).await;
+    assert!(is_in(&lin.get("/handsets").await), "the provider has asked for what it wants");
+    // A password as well: with it alone there is nothing but setting up a second factor, and that can be done.
+    let store = &server.app.engine.store;
+    let user = users::find(&mut store.read().await.unwrap().db(), "lin").await.unwrap().id;
+    let hashed = users::Passwords::default().hashed(PASSWORD).await.unwrap();
+    let set = async |work: &mut Work| users::set_password(work, user, &hashed).await;
+    store.carry_out(server.now(), Doer::Server, set).await.unwrap();
+    assert_eq!(lin.get("/").await.status, 303, "another password ends all that was open");
+    let mut typing = Visitor::new(&server);
+    assert_eq!(typing.log_in("lin", PASSWORD).await.location(), "/");
+    assert_eq!(typing.get("/handsets").await.location(), "/people/me/second-factor");
+    // What the provider says later makes a session by a password none of its own.
+    let back = to_and_back(&mut typing, &server, &provider, "/login/oidc?next=%2Fhandsets").await;
+    typing.get(&back).await;
+    assert_eq!(typing.get("/handsets").await.location(), "/people/me/second-factor");
+    let mut elsewhere = come_in(&server, &provider, json!({})).await;
+    assert!(is_in(&elsewhere.get("/handsets").await));
+    typing.get("/people/me/second-factor").await;
+    typing.post("/people/me/second-factor", &[]).await;
+    typing.get("/people/me/second-factor").await;
+    let page = typing.post("/people/me/second-factor/confirm", &[("code", &code_of(&server, "lin").await)]).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert!(is_in(&typing.get("/handsets").await));
+    // From then on the password asks for a code, and the provider does not.
+    assert_eq!(Visitor::new(&server).log_in("lin", PASSWORD).await.location(), "/login/code?next=/");
+    let mut lin = come_in(&server, &provider, json!({})).await;
+    assert!(is_in(&lin.get("/handsets").await));
+}
+
+async fn a_role_for_a_team_stands_beside_what_the_provider_says(home: Home) {
+    let (server, provider) = with_provider(home).await;
+    let seen = json!({ "groups": ["seers"] });
+    let mut lin = come_in(&server, &provider, seen.clone()).await;
+    assert_eq!(lin.get("/alarms/new").await.status, 403);
+    assert_eq!(server.post("/api/v1/teams", &json!({ "name": "db", "members": [] })).await.0, 201);
+    let given = json!({ "teams": [{ "team": "db", "role": "lead" }] });
+    let given = server.http.patch(format!("{}/api/v1/users/lin", server.base)).json(&given).send().await.unwrap();
+    assert_eq!(given.status(), 200);
+    assert_eq!(lin.get("/alarms/new").await.status, 200);
+    for (groups, role) in [("oncall", "responder"), ("seers", "viewer"), ("chiefs", "admin"), ("seers", "viewer")] {
+        let mut again = come_in(&server, &provider, json!({ "groups": [groups] })).await;
+        let user = server.get("/api/v1/users/lin").await;
+        assert_eq!((&user["role"], &user["teams"]), (&json!(role), &json!([{ "team": "db", "role": "lead" }])), "{user}");
+        assert_eq!(again.get("/alarms/new").await.status, 200, "{groups}");
+        assert_eq!(again.get("/users").await.status == 200, role == "admin", "a lead of a team is no admin");
+    }
+    // It lets nobody in of whom the provider says that they may nothing.
+    provider.claims(json!({ "groups": [] }));
+    let page = log_in(&mut Visitor::new(&server), &server, &provider).await;
+    assert!(page.status == 403 && page.shows("gives you a role here"), "{}", page.body);
+    assert_eq!(lin.get("/").await.status, 303, "and what was open is over");
+    let mut lin = come_in(&server, &provider, seen).await;
+    assert_eq!(lin.get("/alarms/new").await.status, 200);
 }

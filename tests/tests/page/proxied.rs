@@ -2,6 +2,7 @@
 
 use autocall::store::access::users::Role;
 use chrono::TimeDelta;
+use serde_json::json;
 
 use crate::client::{PASSWORD, Page, Visitor, add_user};
 use crate::harness::{Home, Server, on_both};
@@ -11,6 +12,7 @@ on_both!(
     nobody_else_is_believed,
     a_session_belongs_to_whom_the_proxy_names,
     an_account_that_is_there_is_connected_by_its_owner,
+    sessions_of_a_proxy_are_ended_like_others,
 );
 
 fn behind(home: Home, proxies: &str) -> Home {
@@ -114,4 +116,35 @@ async fn an_account_that_is_there_is_connected_by_its_owner(home: Home) {
     assert_eq!(lin.post("/login/proxy/connect", &[]).await.location(), "/password/identities?done=connected");
     let mut again = named(&server, "lin", "oncall");
     assert!(follow(&mut again, "/").await.shows("<small>responder</small>"));
+}
+
+async fn sessions_of_a_proxy_are_ended_like_others(home: Home) {
+    // The proxy has asked for what it wants: nobody sets up a second factor here.
+    let server = behind(home, "127.0.0.1").set("AUTOCALL_HTTP_SECOND_FACTOR", "all").start().await;
+    let mut lin = named(&server, "lin", "oncall");
+    assert_eq!(follow(&mut lin, "/handsets").await.status, 200);
+    let stream = lin.listen("/live?page=now").await;
+    let (status, ended) = server.post("/api/v1/users/lin/sessions/end", &json!({})).await;
+    assert_eq!((status, ended), (200, json!({ "ended": 1 })));
+    let told = stream.text().await.unwrap();
+    assert!(told.trim_end().ends_with("data: logged out"), "{told}");
+    assert_eq!(lin.get("/handsets").await.status, 303);
+    // Whom the proxy still names is let in anew.
+    assert_eq!(follow(&mut lin, "/handsets").await.status, 200);
+    let open = server.get("/api/v1/users/lin/sessions").await;
+    assert_eq!(open["items"].as_array().unwrap().len(), 1, "{open}");
+    let path = format!("/api/v1/users/lin/sessions/{}", open["items"][0]["id"].as_str().unwrap());
+    assert_eq!(server.delete(&path).await, 204);
+    assert_eq!(lin.get("/handsets").await.status, 303);
+    assert_eq!(follow(&mut lin, "/people/me/sessions").await.status, 200);
+    let mut desk = named(&server, "lin", "oncall");
+    follow(&mut desk, "/people/me/sessions").await;
+    assert_eq!(desk.post("/people/me/sessions/end", &[("all", "yes")]).await.status, 303);
+    assert_eq!((lin.get("/handsets").await.status, desk.get("/handsets").await.status), (303, 200));
+    // Only shutting them out keeps them out.
+    let mut boss = named(&server, "boss", "chiefs");
+    follow(&mut boss, "/users").await;
+    assert_eq!(boss.post("/users/disable", &[("user", "lin")]).await.location(), "/users?done=user_disabled");
+    let page = follow(&mut desk, "/handsets").await;
+    assert!(page.status == 403 && page.shows("is disabled here"), "{}", page.body);
 }

@@ -603,12 +603,13 @@ async fn every_template_is_drawn_and_sound_in_every_language() {
 }
 
 /// Templates without markup of their own.
-const BARE: [&str; 8] = [
+const BARE: [&str; 9] = [
     "alarm/part_trouble.html",
     "frame/address.html",
     "frame/card.html",
     "frame/edit.html",
     "frame/form_page.html",
+    "people/elsewhere/identities.html",
     "people/my_password.html",
     "people/personal.html",
     "people/setup.html",

@@ -34,7 +34,7 @@ async fn secret_of(server: &Server, name: &str) -> Vec<u8> {
 }
 
 /// What their app shows now.
-async fn code_of(server: &Server, name: &str) -> String {
+pub async fn code_of(server: &Server, name: &str) -> String {
     code_at(&secret_of(server, name).await, server.home.clock.now()).unwrap()
 }
 

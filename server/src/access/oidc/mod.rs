@@ -33,7 +33,7 @@ use crate::store::access::users::Role;
 const SEEN_LATELY: TimeDelta = TimeDelta::seconds(5);
 /// The same, and its keys, where somebody comes back from there. A key that it gave up is good for no longer.
 const KEPT_FOR: TimeDelta = TimeDelta::hours(1);
-/// A key that nobody knows makes the keys be read again, at most this often: whoever makes up names of keys must not make us ask all the time.
+/// A token that no known key has signed makes the keys be read again, at most this often: whoever makes some up must not make us ask all the time.
 const KEYS_AGAIN: TimeDelta = TimeDelta::seconds(60);
 /// All that is asked for one login takes no longer together.
 const ALTOGETHER: Duration = Duration::from_secs(8);
@@ -272,11 +272,13 @@ impl Oidc {
         Some(url.into())
     }
 
-    /// Signed by one of its keys. One that is not known may be new.
+    /// Signed by one of its keys. One that is not known may be new; and so may one that is called like another before, or has no name.
     async fn check_signature(&self, token: &Token<'_>, issuer: &str, metadata: &Metadata) -> Result<(), Failure> {
         let (keys, just_read) = self.keys(issuer, metadata, false).await?;
         match token.check(&keys) {
-            Err(BadSignature::UnknownKey) if !just_read => Ok(token.check(&self.keys(issuer, metadata, true).await?.0)?),
+            Err(BadSignature::UnknownKey | BadSignature::Signature) if !just_read => {
+                Ok(token.check(&self.keys(issuer, metadata, true).await?.0)?)
+            }
             checked => Ok(checked?),
         }
     }

@@ -33,8 +33,6 @@ use crate::store::{Announcement, StoreError};
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 /// With more pages than this each is sent less often, so that all together cost no more.
 const PAGES_AT_FULL_PACE: usize = 200;
-/// Whether a session is good is read no more often than this, however many pages it has open.
-const SESSION_AGAIN: Duration = Duration::from_secs(1);
 /// What counts thousands of calls is not counted more often.
 const PAUSE_OF_SHOUTS: Duration = Duration::from_secs(1);
 /// Looked again after this even if nothing was announced: handsets that poll, Redis that went away.
@@ -67,9 +65,12 @@ pub(in crate::dashboard) struct Watching {
     most: usize,
     per_user: usize,
     by_user: Mutex<HashMap<String, usize>>,
-    /// Sessions, as they were read a moment ago.
-    sessions: Mutex<HashMap<[u8; 32], (Instant, Option<Visitor>)>>,
+    /// Sessions, as they were last read.
+    sessions: Mutex<HashMap<[u8; 32], Arc<Known>>>,
 }
+
+/// Who has a session, and when that was read; `None` where it was over.
+type Known = tokio::sync::Mutex<Option<(Instant, Option<Visitor>)>>;
 
 /// One of them, as long as it is kept.
 struct Watch {
@@ -88,22 +89,28 @@ impl Watching {
         pause_of(all)
     }
 
-    /// Who looks at a page, if their session is still good.
-    async fn visitor(&self, engine: &Engine, token_hash: [u8; 32]) -> Result<Option<Visitor>, StoreError> {
-        let sessions = || self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, visitor)) = sessions().get(&token_hash)
-            && at.elapsed() < SESSION_AGAIN
+    /// Who looks at a page, if their session is still good: as it was at `not_before` or later, so that nothing that happened after it ended is
+    /// shown in it. Many pages of one session that look at the same time read it together.
+    async fn visitor(&self, engine: &Engine, token_hash: [u8; 32], not_before: Instant) -> Result<Option<Visitor>, StoreError> {
+        let mut known = self.session(token_hash).lock_owned().await;
+        if let Some((at, visitor)) = &*known
+            && *at >= not_before
         {
             return Ok(visitor.clone());
         }
         let read_at = Instant::now();
         let visitor = session::resume_hashed(engine, token_hash, None).await?;
-        let mut sessions = sessions();
-        if sessions.len() > self.most {
-            sessions.retain(|_, (at, _)| at.elapsed() < SESSION_AGAIN);
-        }
-        sessions.insert(token_hash, (read_at, visitor.clone()));
+        *known = Some((read_at, visitor.clone()));
         Ok(visitor)
+    }
+
+    fn session(&self, token_hash: [u8; 32]) -> Arc<Known> {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if sessions.len() > self.most {
+            // Those that nobody reads just now.
+            sessions.retain(|_, known| Arc::strong_count(known) > 1);
+        }
+        Arc::clone(sessions.entry(token_hash).or_default())
     }
 
     /// Leave for one more page of this user.
@@ -223,7 +230,7 @@ impl Watcher {
             let looked = Instant::now();
             self.last_look = Some(looked);
             // Without the database nobody can say whether the session is still good; the page says that it is away.
-            match self.pages.watching.visitor(&self.pages.app.engine, self.reader.visitor.as_ref()?.token_hash).await {
+            match self.pages.watching.visitor(&self.pages.app.engine, self.reader.visitor.as_ref()?.token_hash, looked).await {
                 Ok(None) => return None,
                 Ok(Some(visitor)) if visitor.must_set_up(self.pages.app.config().http.second_factor) => return None,
                 Ok(visitor) => self.reader.visitor = visitor,

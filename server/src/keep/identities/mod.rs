@@ -121,7 +121,7 @@ async fn add(work: &mut Work, known: Known<'_>, role: Role) -> Result<UserRow, I
 pub async fn shut_out(work: &mut Work, issuer: &str, subject: &str) -> Result<Option<UserRow>, StoreError> {
     let user = work.db().user_known_as(issuer, subject).await?;
     if let Some(user) = &user {
-        work.db().delete_sessions_of(user.id).await?;
+        work.db().end_sessions(user.id, None).await?;
     }
     Ok(user)
 }
@@ -156,7 +156,7 @@ pub async fn disconnect(work: &mut Work, name: &str) -> Result<bool, UserError> 
     if work.db().delete_identities_of(user.id).await? == 0 {
         return Ok(false);
     }
-    work.db().delete_sessions_of(user.id).await?;
+    work.db().end_sessions(user.id, None).await?;
     work.note(Line::new(Operation::UserDisconnected).of(user.id).named(user.name).about(user.person_id));
     Ok(true)
 }

@@ -57,8 +57,6 @@ statements! {
         "SELECT count(*) AS users FROM users u WHERE u.role = 'admin' AND u.disabled_at IS NULL AND u.id <> $1 AND u.password_hash LIKE '_argon2%'
            AND NOT EXISTS (SELECT 1 FROM known_elsewhere i WHERE i.user_id = u.id)"
     ];
-    /// A user's sessions end.
-    DELETE_SESSIONS = ["DELETE FROM sessions WHERE user_id = $1"];
     /// A session goes on for longer; one by a password may have longer already.
     EXTEND_SESSION = ["UPDATE sessions SET expires_at = $3 WHERE token_hash = $1 AND user_id = $2 AND expires_at < $3"];
     /// A login has come back.
@@ -124,11 +122,6 @@ impl Db<'_> {
     pub async fn other_local_admins(&mut self, user: UserId) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, OTHER_ADMINS_BY_PASSWORD, user)?;
         Ok(row.map_or(0, |(count,)| count))
-    }
-
-    /// Ends all sessions of a user.
-    pub async fn delete_sessions_of(&mut self, user: UserId) -> Result<u64> {
-        execute!(self, DELETE_SESSIONS, user)
     }
 
     /// Lets a session of this user go on for longer; false when it is none of theirs, or has as long anyway.
