@@ -119,7 +119,8 @@ async fn tables_of_another_program_are_told() {
     let mut database = SqliteConnection::connect(&format!("sqlite://{}/autocall.sqlite", data.display())).await.unwrap();
     let latest = "SELECT max(version) FROM _sqlx_migrations";
     for (change, grade, word) in [
-        (format!("UPDATE _sqlx_migrations SET version = 9999 WHERE version = ({latest})"), "bad", "newer program (9999)"),
+        (format!("UPDATE _sqlx_migrations SET version = 9999 WHERE version = ({latest})"), "warn", "for which they still work"),
+        ("UPDATE compatibility SET works_from = 9999".to_owned(), "bad", "newer program (9999)"),
         (format!("DELETE FROM _sqlx_migrations WHERE version = ({latest})"), "warn", "older program"),
     ] {
         database.execute(sqlx::AssertSqlSafe(change)).await.unwrap();

@@ -148,7 +148,7 @@ async fn fails(server: &Binary, sentence: &str, times: usize) {
 }
 
 /// A poll that must be answered in the time of the contract; fails when it is not.
-fn poll_in_time(server: &Binary, model: &'static str) -> impl Future<Output = String> + Send + 'static {
+pub fn poll_in_time(server: &Binary, model: &'static str) -> impl Future<Output = String> + Send + 'static {
     let client = Client::with_patience(server, REPLY_WITHIN);
     async move {
         let response = client.request(Method::GET, "/alert/phone").header("model", model).sent().await;
@@ -157,7 +157,7 @@ fn poll_in_time(server: &Binary, model: &'static str) -> impl Future<Output = St
 }
 
 /// The handset lives on after this reply, and is not told to dial anything but what it has.
-fn assert_survivable(body: String, open: Option<&Offer>) {
+pub fn assert_survivable(body: String, open: Option<&Offer>) {
     let reply: Value = serde_json::from_str(&body).unwrap();
     assert!(reply["code"].is_i64(), "{body}");
     if reply["code"] == 0 {

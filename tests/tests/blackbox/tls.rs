@@ -9,6 +9,7 @@ use autocall_tests::{
     server::{Binary, ServeOptions, autocall},
     wait::eventually,
 };
+use chrono::{TimeDelta, Utc};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -23,6 +24,20 @@ const ASKED: Duration = Duration::from_secs(90);
 const ZHANG: &str = "18712345678";
 /// What a server here is called.
 const NAMES: &str = "DNS:localhost,DNS:pager.example.org,IP:127.0.0.1";
+
+/// How openssl signs: whatever it is asked, and as often as it is asked.
+const SIGNING: &str = "[ca]
+default_ca = signing
+[signing]
+database = signed
+new_certs_dir = new_certs
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+policy = anybody
+[anybody]
+commonName = supplied
+";
 
 /// Certificates and keys, made by openssl: `NAME.pem` and `NAME.key`.
 struct Openssl {
@@ -52,16 +67,23 @@ impl Openssl {
         self.run(&["req", "-x509", "-new", "-days", "30", "-subj", &subject, "-key", &key, "-out", &pem]);
     }
 
-    /// A certificate that an authority has signed; -1 days: it is over.
-    fn signed(&self, name: &str, by: &str, extensions: &str, days: i32) {
+    /// A certificate that an authority has signed. It begins the day before yesterday, so with -1 days it is over, and held before that.
+    fn signed(&self, name: &str, by: &str, extensions: &str, days: i64) {
         self.key(name);
         let file = |kind: &str| format!("{name}.{kind}");
-        fs::write(self.folder.path().join(file("ext")), extensions).unwrap();
+        let write = |name: &str, text: &str| fs::write(self.folder.path().join(name), text).unwrap();
+        write(&file("ext"), extensions);
+        write("signing.conf", SIGNING);
+        write("signed", "");
+        let new = self.folder.path().join("new_certs");
+        fs::create_dir_all(new).unwrap();
         self.run(&["req", "-new", "-subj", &format!("/CN={name}"), "-key", &file("key"), "-out", &file("csr")]);
-        let (authority, authority_key, days) = (format!("{by}.pem"), format!("{by}.key"), days.to_string());
-        let mut words = vec!["x509", "-req", "-CAcreateserial", "-days", &days, "-CA", &authority, "-CAkey", &authority_key];
+        let at = |days| (Utc::now() + TimeDelta::days(days)).format("%Y%m%d%H%M%SZ").to_string();
+        let (authority, authority_key, begin, end) = (format!("{by}.pem"), format!("{by}.key"), at(-2), at(days));
+        let mut words =
+            vec!["ca", "-batch", "-notext", "-config", "signing.conf", "-cert", &authority, "-keyfile", &authority_key];
         let (csr, ext, pem) = (file("csr"), file("ext"), file("pem"));
-        words.extend(["-in", &csr, "-extfile", &ext, "-out", &pem]);
+        words.extend(["-startdate", &begin, "-enddate", &end, "-in", &csr, "-extfile", &ext, "-out", &pem]);
         self.run(&words);
     }
 
@@ -175,7 +197,12 @@ async fn everybody_comes_by_tls_as_by_plain_http() {
     files.authority("ca", "ca");
     files.server("pager", "ca");
     files.show("pager.pem", "pager.key");
-    let env = [("AUTOCALL_HTTP_PUBLIC_URL", "https://pager.example.org:PORT"), ("AUTOCALL_HTTP_HOSTS", "pager.example.org")];
+    // Others reach it by itself: on an address of this computer alone there would have to be a proxy in front.
+    let env = [
+        ("AUTOCALL_HTTP_TLS_LISTEN", "0.0.0.0:PORT"),
+        ("AUTOCALL_HTTP_PUBLIC_URL", "https://pager.example.org:PORT"),
+        ("AUTOCALL_HTTP_HOSTS", "pager.example.org"),
+    ];
     let here = Secured::start_with(&files, ServeOptions::new(), &env).await;
     let ca = files.path("ca.pem");
     let get = async |words: &[&str]| curl(&ca, words).await.unwrap();

@@ -2,6 +2,7 @@
 //! later version is refused.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use autocall::config::{Config, SecretUrl};
 use autocall::store::Store;
@@ -14,6 +15,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 
 use crate::harness::{A, Home, Kind, on_both};
+use autocall_tests::wait::eventually;
 
 on_both!(
     every_earlier_version_goes_on_with_its_call,
@@ -196,4 +198,30 @@ async fn a_later_version_that_only_added_is_no_obstacle(home: Home) {
     assert!(refused.contains("9999") && refused.contains("docs/upgrading.md"), "{refused}");
     assert!(store.read().await.is_err(), "nothing is done with tables that are not known");
     assert!(store.begin().await.is_err());
+}
+
+/// A node reads one table and then another, and the migration wants both the other way round: the node that serves must not be the one that
+/// fails.
+#[tokio::test]
+async fn whoever_is_at_work_goes_before_tables_that_change() {
+    let home = Home::new(Kind::Shared).await;
+    make_as_of(&home, 75).await;
+    let config = home.config();
+    let connect = async || PgConnection::connect(url(&config).unwrap()).await.unwrap();
+    let (mut node, mut looker) = (connect().await, connect().await);
+    let mut work = node.begin().await.unwrap();
+    // 0076 changes first handsets, then backups.
+    work.execute("SELECT 1 FROM backups").await.unwrap();
+    let goes_on = async {
+        eventually("the migration to wait for what is read", Duration::from_secs(30), async || {
+            let waiting = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE relation = 'backups'::regclass AND NOT granted)";
+            let (waits,): (bool,) = sqlx::query_as(waiting).fetch_one(&mut looker).await.unwrap();
+            waits.then_some(())
+        })
+        .await;
+        work.execute("SELECT 1 FROM handsets").await.unwrap();
+        work.commit().await.unwrap();
+    };
+    let (opened, ()) = tokio::join!(Store::open(url(&config), &config.data_dir), goes_on);
+    assert!(opened.is_ok(), "{:?}", opened.err());
 }

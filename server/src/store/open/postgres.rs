@@ -6,6 +6,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::error::DatabaseError;
+use sqlx::migrate::MigrateError;
 use sqlx::{ConnectOptions, PgConnection, Row};
 use uuid::Uuid;
 
@@ -25,6 +27,12 @@ const TRIES: u32 = 3;
 const SAY_EVERY: Duration = Duration::from_secs(10);
 /// Nodes that run keep no plans of statements from then on: they are told so long before tables change.
 const TELL_BEFORE: Duration = Duration::from_millis(1_500);
+
+/// A table that is in use is waited for so long: less than Postgres takes to find a deadlock (`deadlock_timeout`, 1 s), which it might end at
+/// the cost of a node that serves. Whoever comes after us for the table waits as long.
+const GIVE_WAY_AFTER: &str = "SET lock_timeout = '500ms'";
+/// Then nodes that serve have a moment before it is tried again.
+const GIVE_WAY_FOR: Duration = Duration::from_millis(300);
 
 /// A database that can be used.
 pub(in crate::store) struct Opened {
@@ -317,16 +325,41 @@ async fn migrate(connection: &mut PgConnection, schema: &str, applied: Option<i6
             .map_err(StoreError::Connection)?;
         tokio::time::sleep(TELL_BEFORE).await;
     }
-    let work = migrations::POSTGRES.run(connection);
+    sqlx::raw_sql(GIVE_WAY_AFTER).execute(&mut *connection).await.map_err(StoreError::Connection)?;
+    let work = migrate_when_free(connection);
     tokio::pin!(work);
     loop {
         tokio::select! {
-            done = &mut work => return Ok(done?),
+            done = &mut work => return done,
             () = tokio::time::sleep(SAY_EVERY) => {
-                tracing::warn!("the tables are still being brought up to date, or another node does that");
+                tracing::warn!("the tables are still being brought up to date, or are in use, or another node does that");
             }
         }
     }
+}
+
+/// Whoever serves goes first: what is not to be had within a moment is tried again until it is. Each migration is one transaction, so
+/// nothing is left half done.
+async fn migrate_when_free(connection: &mut PgConnection) -> Result<()> {
+    loop {
+        match migrations::POSTGRES.run_direct(None, connection, false).await {
+            Err(error) if was_in_use(&error) => {
+                tracing::debug!(%error, "a table is in use, or another node brings the tables up to date; trying again");
+                // What failed has kept the lock that keeps other nodes from doing the same.
+                let give_back = sqlx::raw_sql("SELECT pg_advisory_unlock_all()");
+                give_back.execute(&mut *connection).await.map_err(StoreError::Connection)?;
+                tokio::time::sleep(GIVE_WAY_FOR).await;
+            }
+            done => return Ok(done?),
+        }
+    }
+}
+
+/// Whether somebody else had what was needed: a lock that was not to be had in time, or a deadlock.
+fn was_in_use(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _)) = error else { return false };
+    let code = source.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| matches!(&*code, "55P03" | "40P01"))
 }
 
 /// On which nodes hear of changes: channels belong to the whole database, so the schema's name keeps installations apart.
