@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use android_protocol::voice::{tone, wav};
 use autocall_tests::server::Binary;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::{Client, text};
 use crate::world::{Engine, World};
@@ -257,6 +257,8 @@ async fn lines_and_gateways(t: &mut Terminal) {
     let body = ["--body", r#"{"to": "{number}", "text": "{text}"}"#];
     t.does(2, &[&["gateway", "add", "--name", "own", "--kind", "http"][..], &sends, &body].concat(), "gateway_added").await;
     t.does(2, &["gateway", "change", "own", "--zone", "Asia/Tokyo"], "gateway_changed").await;
+    let line = &t.lines("gateway_changed").await[0];
+    assert_eq!((&line["before"], &line["after"]), (&json!({ "zone": null }), &json!({ "zone": "Asia/Tokyo" })), "{line}");
     let line = ["--number", "13300001111", "--sms-number", "13300002222", "--carrier", "china-telecom", "--android", "11"];
     let line = [&["line", "add", "--name", "ops"][..], &line, &["--text", "今天你值班", "--gateway", "own"]].concat();
     t.does(2, &line, "line_added").await;
