@@ -58,6 +58,8 @@ const NONE: &[&str] = &[
     "monitor list",
     "tls",
     "tls make",
+    "tls client",
+    "tls show",
     // A sender, at its own server or elsewhere: its alarms stand on their timelines.
     "send",
     // The whole database is another one then, with the lines that it has.
@@ -66,7 +68,7 @@ const NONE: &[&str] = &[
 ];
 
 /// Commands whose lines other scenes look for: they need somebody who answers, or a list of another system. What they do is the same
-/// operation that the API does (`contract/audit.rs` and `contract/audit_elsewhere.rs`).
+/// operation that the API does (`contract/audit.rs` and `contract/audit_elsewhere.rs`), or the pages (`page/second_factor.rs`).
 const ELSEWHERE: &[&str] = &[
     "roster set-calendar",
     "roster refresh-calendar",
@@ -85,6 +87,7 @@ const ELSEWHERE: &[&str] = &[
     "handset test",
     "phonecalls import",
     "import",
+    "user reset-second-factor",
 ];
 
 struct Terminal {
@@ -237,14 +240,15 @@ async fn what_is_set_up(t: &mut Terminal) {
     }
     t.does(2, &["user", "passwd", "lin", "--password-file", &password], "user_password_set").await;
     t.does(2, &["user", "role", "lin", "viewer"], "user_role_set").await;
+    t.does(2, &["user", "sessions", "lin", "--end-all"], "user_sessions_ended").await;
     t.does(2, &["user", "disable", "lin"], "user_disabled").await;
     t.does(2, &["user", "enable", "lin"], "user_enabled").await;
-    let all = t.world.file("all.json", "");
+    let all = t.world.file("all.toml", "");
     assert!(t.world.command(&["export", &all]).await.status.success());
-    let mut everything: Value = serde_json::from_str(&std::fs::read_to_string(&all).unwrap()).unwrap();
-    let people = everything["people"].as_array_mut().unwrap();
-    people.push(json!({ "name": "Eve", "numbers": ["+8618712345674"] }));
-    std::fs::write(&all, everything.to_string()).unwrap();
+    let everything = std::fs::read_to_string(&all).unwrap();
+    let (before, end) = everything.rsplit_once("[end]").unwrap();
+    let eve = "[[people]]\nname = \"Eve\"\nnumbers = [\"+8618712345674\"]\n\n";
+    std::fs::write(&all, format!("{before}{eve}[end]{end}")).unwrap();
     t.does(1, &["apply", &all, "--yes"], "everything_applied").await;
 }
 
@@ -253,11 +257,13 @@ async fn lines_and_gateways(t: &mut Terminal) {
     let body = ["--body", r#"{"to": "{number}", "text": "{text}"}"#];
     t.does(2, &[&["gateway", "add", "--name", "own", "--kind", "http"][..], &sends, &body].concat(), "gateway_added").await;
     t.does(2, &["gateway", "change", "own", "--zone", "Asia/Tokyo"], "gateway_changed").await;
+    let line = &t.lines("gateway_changed").await[0];
+    assert_eq!((&line["before"], &line["after"]), (&json!({ "zone": null }), &json!({ "zone": "Asia/Tokyo" })), "{line}");
     let line = ["--number", "13300001111", "--sms-number", "13300002222", "--carrier", "china-telecom", "--android", "11"];
     let line = [&["line", "add", "--name", "ops"][..], &line, &["--text", "今天你值班", "--gateway", "own"]].concat();
     t.does(2, &line, "line_added").await;
     t.does(2, &["line", "change", "ops", "--number", "13300001112"], "line_changed").await;
-    t.does(2, &["line", "bind", "ops", "18712345671"], "line_bound").await;
+    t.does(2, &["line", "bind", "ops", "18712345671", "--person", "Ann"], "line_bound").await;
     t.does(2, &["line", "forward-to", "ops", "18712345671"], "line_forwarded").await;
     t.does(2, &["line", "remove", "ops"], "line_removed").await;
     t.does(2, &["gateway", "remove", "own"], "gateway_removed").await;

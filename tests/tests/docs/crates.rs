@@ -30,7 +30,7 @@ const LICENCES: [&str; 11] = [
 
 /// Crates of which two versions are compiled in, and who asks for the older one. Whatever else comes twice costs time in each build: ask
 /// first whether one version will do.
-const TWICE: [(&str, &str); 17] = [
+const TWICE: [(&str, &str); 18] = [
     ("base64", "sqlx"),
     ("block-buffer", "sqlx, by sha2"),
     ("cpufeatures", "sqlx, by sha2"),
@@ -47,6 +47,7 @@ const TWICE: [(&str, &str); 17] = [
     ("sha1", "tungstenite"),
     ("sha2", "sqlx"),
     ("syn", "macros, for the machine that builds"),
+    ("synstructure", "x509-parser, by asn1-rs-derive, for the machine that builds"),
     ("tower-http", "reqwest"),
 ];
 

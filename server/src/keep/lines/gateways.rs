@@ -41,7 +41,13 @@ pub fn inbound_path(token: &str) -> String {
 
 /// What a line of the audit log says of one: not what it is reached by, which may hold secrets.
 fn told(gateway: &GatewayRow) -> serde_json::Value {
-    json!({ "name": gateway.name, "kind": GatewayKind::of(&gateway.settings.0).as_str() })
+    let inbound = &gateway.inbound.0;
+    json!({
+        "name": gateway.name,
+        "kind": GatewayKind::of(&gateway.settings.0).as_str(),
+        "zone": inbound.zone,
+        "signing_secret": inbound.signing_secret,
+    })
 }
 
 /// Makes a gateway, and gives the token under which it reports received messages, which is shown once.
