@@ -235,7 +235,7 @@ async fn what_is_set_up(w: &mut Walked, s: &Server, until: &str) {
     let rules = json!({ "rules": [{ "policy": "night", "labels": { "team": "db" } }] });
     w.does(s, ("/api/v1/policy-rules", "put"), "/api/v1/policy-rules", Some(rules), "rules_changed").await;
     w.does(s, (of, "delete"), path, None, "policy_removed").await;
-    let beat = json!({ "name": "beat", "period_seconds": 60 });
+    let beat = json!({ "name": "beat", "period_seconds": 60, "phones": [A] });
     w.does(s, ("/api/v1/heartbeats", "post"), "/api/v1/heartbeats", Some(beat.clone()), "heartbeat_added").await;
     let (of, path) = ("/api/v1/heartbeats/{id}", "/api/v1/heartbeats/beat");
     w.does(s, (of, "put"), path, Some(beat), "heartbeat_changed").await;
@@ -402,7 +402,7 @@ async fn no_secret_is_in_a_line(home: Home) {
     let (_, feed) = send(&server, Method::POST, "/api/v1/calendar-feeds", Some(&json!({ "person": "Li Na" }))).await;
     let path = feed["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     // What is shown once, and what somebody types in.
-    let beat = json!({ "name": "beat", "period_seconds": 60 });
+    let beat = json!({ "name": "beat", "period_seconds": 60, "phones": [A] });
     let (_, beat) = send(&server, Method::POST, "/api/v1/heartbeats", Some(&beat)).await;
     let ping = beat["ping_path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     let (store, now, by) = (&server.app.engine.store, server.now(), autocall::engine::Doer::CommandLine);

@@ -82,7 +82,10 @@ async fn phones_that_nobody_named_are_one_in_the_metrics(home: Home) {
     assert_eq!(of_handset(&page, "(plain path)"), numbers([2, 0, 0, 0, 0]), "{page}");
     server.pass(3600).await;
     assert_eq!(of_handset(&self::page(&server).await, "(plain path)"), numbers([0, 0, 0, 2, 0]), "nobody waits for a curl");
-    assert!(!page.contains("Mi 9") && !page.contains("127.0.0.1"), "where phones are is nobody's business: {page}");
+    // Where the database is, is said; it is no phone.
+    let of_phones = page.lines().filter(|line| !line.starts_with("autocall_database_host"));
+    let named: Vec<&str> = of_phones.filter(|line| line.contains("Mi 9") || line.contains("127.0.0.1")).collect();
+    assert_eq!(named, [""; 0], "where phones are is nobody's business");
 }
 
 /// Calls by what they were for and how they ended, without those of which there were none.

@@ -387,7 +387,7 @@ async fn a_link_ends_with_what_let_somebody_hear(home: Home) {
     let told: Value = request.sent().await.unwrap().json().await.unwrap();
     let url = told["url"].as_str().unwrap().to_owned();
     assert_eq!(hear(&server, &url).await.status(), 200);
-    let line = server.get("/api/v1/audit?operation=recording_heard").await["items"][0].clone();
+    let line = server.get("/api/v1/audit?operation=recording_listened").await["items"][0].clone();
     assert_eq!(line["address"], "127.0.0.1", "{line}");
     let changed = async |change: rights::Change| {
         let change = async |work: &mut autocall::store::Work| rights::change(work, "mine", change.clone()).await;

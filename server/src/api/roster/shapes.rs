@@ -299,6 +299,8 @@ impl ReasonJson {
             | Reason::Override { replaces: other, .. } => *other,
             Reason::Member => None,
         };
+        // Whoever is being erased is named nowhere any more.
+        let instead_of = instead_of.filter(|person| roster.people.contains_key(person));
         Self { kind: kind.to_owned(), of, instead_of: instead_of.map(|person| Named::person(roster, person)) }
     }
 }

@@ -153,7 +153,11 @@ pub(in crate::dashboard) fn next_words(words: &Words, roster: &Roster, schedule:
 /// Why somebody is on duty.
 pub(in crate::dashboard) fn reason_words(words: &Words, roster: &Roster, schedule: &Schedule, reason: &Reason) -> String {
     let (_, of) = schedule.origin(reason);
-    let instead = |person: &Option<_>| person.map(|own| fill_text(&words.roster_instead_of, &[("name", &roster.name(own))]));
+    // Whoever is being erased is named nowhere any more.
+    let instead = |person: &Option<_>| {
+        let known = person.filter(|own| roster.people.contains_key(own));
+        known.map(|own| fill_text(&words.roster_instead_of, &[("name", &roster.name(own))]))
+    };
     let (kind, instead) = match reason {
         Reason::Temporary { covers, .. } => (Some(&words.roster_temporary), instead(covers)),
         Reason::Override { replaces, .. } => (Some(&words.roster_override), instead(replaces)),
