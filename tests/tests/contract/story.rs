@@ -499,6 +499,12 @@ async fn what_things_do(home: Home) {
         "android": 11, "gateway": "phone" });
     assert_eq!(server.post("/api/v1/lines", &line).await.0, 201);
     assert_eq!(server.post("/api/v1/lines/ops/forward", &json!({ "number": B })).await.0, 202);
+    // What the gateway says to the first try is in what is told.
+    autocall_tests::wait::eventually("the gateway refuses the command", std::time::Duration::from_mins(1), async || {
+        send_texts(&server).await;
+        server.get("/api/v1/lines/ops").await.to_string().contains("HTTP 503").then_some(())
+    })
+    .await;
     pass(&server, 700).await;
     pass(&server, 10).await;
     let told = || stored(&server);
