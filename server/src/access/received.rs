@@ -281,6 +281,7 @@ impl HttpBody for Copied {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     const KEPT: TimeDelta = TimeDelta::hours(1);
 
