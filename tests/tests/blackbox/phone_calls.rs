@@ -235,8 +235,10 @@ async fn a_file_is_followed_through_rotation_and_restarts(engine: Engine) {
     append(&path, &line(4));
     std::fs::rename(&path, folder.path().join("Master.csv.1")).unwrap();
     append(&path, &line(5));
-    let mut watching = running(&world, &args, &log);
+    let mut watching = running(&world, &args, &folder.path().join("log of the second"));
     there(6).await;
+    // It says what it has stored after it is stored.
+    eventually("the sum to be said", SOON, async || watching.output().contains("2 new, 0 known").then_some(())).await;
     watching.signal(Signal::Terminate);
     watching.wait(SOON).await;
     let said = watching.output();
