@@ -340,7 +340,7 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::users::reset_second_factor))
         .routes(routes!(api::users::sessions))
         .routes(routes!(api::users::end_sessions))
-        .routes(routes!(api::users::end_session))
+        .routes(routes!(api::users::session, api::users::end_session))
         .routes(routes!(api::shouts::records::list))
         .routes(routes!(api::call_records::list))
         .routes(routes!(api::call_records::show))

@@ -1,7 +1,7 @@
 //! Who may log in to the pages, what they may do there, and where they are logged in. They are added, and given passwords, on the page *Users*
 //! or by command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::requests::merge::Patch;
+use super::roster::shapes::Named;
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::answer;
@@ -21,10 +22,11 @@ use crate::http::problem::{Code, Problem};
 use crate::http::versions::versioned;
 use crate::ids::{PersonId, UserId};
 use crate::keep::users::teams::{self, Standing};
-use crate::keep::users::{self, UserError, second_factor, sessions};
+use crate::keep::users::{self, Kept, UserError, second_factor, sessions};
 use crate::rights::roles::{Role, TeamRole};
-use crate::store::Db;
 use crate::store::access::users::UserRow;
+use crate::store::{Db, Work};
+use crate::versions::Expected;
 
 /// What somebody may do for one team, beside what they may everywhere.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -47,7 +49,7 @@ pub struct UserJson {
     /// What they may do for single teams, beside that.
     teams: Vec<UserTeam>,
     /// Who they are when they take an alarm; null: nobody on the list of people.
-    person_id: Option<PersonId>,
+    person: Option<Named>,
     /// A code of their app is asked for when they log in.
     has_second_factor: bool,
     created_at: DateTime<Utc>,
@@ -140,16 +142,38 @@ async fn find(db: &mut Db<'_>, text: &str) -> Result<UserRow, UserError> {
     }
 }
 
-fn shown(user: UserRow, standing: &Standing, has_second_factor: bool) -> UserJson {
-    UserJson {
-        id: user.id,
-        name: user.name,
-        role: standing.role,
-        teams: of_teams(standing),
-        person_id: user.person_id,
-        has_second_factor,
-        created_at: user.created_at,
-        disabled_at: user.disabled_at,
+impl UserJson {
+    fn of(user: UserRow, standing: &Standing, person: Option<Named>, has_second_factor: bool) -> Self {
+        Self {
+            id: user.id,
+            name: user.name,
+            role: standing.role,
+            teams: of_teams(standing),
+            person,
+            has_second_factor,
+            created_at: user.created_at,
+            disabled_at: user.disabled_at,
+        }
+    }
+}
+
+impl From<Kept> for UserJson {
+    fn from(kept: Kept) -> Self {
+        let person = kept.person.map(|own| Named::new(own.id.to_string(), own.name));
+        Self::of(kept.row, &kept.standing, person, kept.has_second_factor)
+    }
+}
+
+impl From<sessions::Session> for SessionJson {
+    fn from(own: sessions::Session) -> Self {
+        Self {
+            id: own.id,
+            created_at: own.row.created_at,
+            last_used_at: own.row.last_used_at,
+            ends_at: own.row.expires_at,
+            address: own.row.address,
+            browser: own.row.browser,
+        }
     }
 }
 
@@ -163,11 +187,13 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
     let mut db = connection.db();
     let (rows, with_factor) = (db.users().await?, db.users_with_second_factor().await?);
     let team_roles = db.team_roles().await?;
+    let people: HashMap<PersonId, String> = db.people().await?.into_iter().map(|(own, _)| (own.id, own.name)).collect();
     let user = |row: UserRow| {
         let own = team_roles.iter().filter(|own| own.user_id == row.id);
         let standing = Standing { role: row.role, teams: own.map(|own| (own.team.clone(), own.role)).collect() };
         let has_factor = with_factor.contains(&row.id);
-        (row.name.clone(), shown(row, &standing, has_factor))
+        let person = row.person_id.and_then(|id| Some(Named::new(id.to_string(), people.get(&id)?.clone())));
+        (row.name.clone(), UserJson::of(row, &standing, person, has_factor))
     };
     Ok(paging.page(rows.into_iter().map(user).collect()).answer())
 }
@@ -185,9 +211,8 @@ pub async fn show(State(app): State<Arc<App>>, Path(user): Path<String>, headers
 
 async fn one(db: &mut Db<'_>, user: &str, headers: &HeaderMap) -> Result<Response, Problem> {
     let row = find(db, user).await?;
-    let standing = Standing::of(db, &row).await?;
-    let has_factor = second_factor::confirmed(db, row.id).await?.is_some();
-    Ok(versioned(headers, StatusCode::OK, &standing.version(), &shown(row, &standing, has_factor)))
+    let kept = Kept::of(db, row).await?;
+    Ok(versioned(headers, StatusCode::OK, &kept.version(), &UserJson::from(kept)))
 }
 
 /// Lets a user do other things, from their next request on: everywhere, and for single teams. What is not named stays.
@@ -205,18 +230,17 @@ pub async fn patch(
     body: Body,
 ) -> Result<Response, Problem> {
     let patch = Patch::read(&app, &headers, body).await?;
-    let (row, standing) = {
+    let kept = {
         let mut connection = app.engine.store.read().await?;
         let mut db = connection.db();
         let row = find(&mut db, &user).await?;
-        let standing = Standing::of(&mut db, &row).await?;
-        (row, standing)
+        Kept::of(&mut db, row).await?
     };
-    let expected = patch.of(standing.version())?;
-    let wanted = patch.on(&UserBody::of(&standing))?.standing()?;
-    let set = async |work: &mut _| teams::set_standing(work, row.id, &wanted, &expected).await;
+    let (id, expected) = (kept.row.id, patch.of(kept.version())?);
+    let wanted = patch.on(&UserBody::of(&kept.standing))?.standing()?;
+    let set = async |work: &mut _| teams::set_standing(work, id, &wanted, &expected).await;
     app.engine.carry_out(sender.doer(), set).await?;
-    one(&mut app.engine.store.read().await?.db(), &row.name, &HeaderMap::new()).await
+    one(&mut app.engine.store.read().await?.db(), &id.to_string(), &HeaderMap::new()).await
 }
 
 /// Takes the second factor away from somebody who has lost their phone, and logs them out everywhere. They log in with their password alone
@@ -230,9 +254,14 @@ pub async fn reset_second_factor(
     State(app): State<Arc<App>>,
     Extension(sender): Extension<Sender>,
     Path(user): Path<String>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let name = find(&mut app.engine.store.read().await?.db(), &user).await?.name;
-    app.engine.carry_out(sender.doer(), async |work| second_factor::reset(work, &name).await).await?;
+    let (user, expected) = (find(&mut app.engine.store.read().await?.db(), &user).await?, Expected::of(&headers));
+    let reset = async |work: &mut Work| {
+        users::expect(work, user.id, &expected).await?;
+        second_factor::reset(work, &user.name).await
+    };
+    app.engine.carry_out(sender.doer(), reset).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -252,18 +281,25 @@ pub async fn sessions(
     let mut db = connection.db();
     let user = find(&mut db, &user).await?;
     let all = sessions::of(&mut db, &user, app.engine.clock.now()).await?;
-    let session = |own: sessions::Session| {
-        let json = SessionJson {
-            id: own.id.clone(),
-            created_at: own.row.created_at,
-            last_used_at: own.row.last_used_at,
-            ends_at: own.row.expires_at,
-            address: own.row.address,
-            browser: own.row.browser,
-        };
-        (own.id, json)
-    };
-    Ok(paging.page(all.into_iter().map(session).collect()).answer())
+    Ok(paging.page(all.into_iter().map(|own| (own.id.clone(), SessionJson::from(own))).collect()).answer())
+}
+
+/// One session of a user.
+#[utoipa::path(get, path = "/api/v1/users/{user}/sessions/{session}", tag = "users",
+    params(("user" = String, Path, description = "Their id or name"), ("session" = String, Path, description = "The session's id")),
+    responses((status = 200, description = "The session", body = SessionJson),
+        (status = 404, description = "There is no such user or session", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn session(
+    State(app): State<Arc<App>>,
+    Path((user, session)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut connection = app.engine.store.read().await?;
+    let mut db = connection.db();
+    let user = find(&mut db, &user).await?;
+    let session = sessions::one(&mut db, &user, &session, app.engine.clock.now()).await?;
+    Ok(versioned(&headers, StatusCode::OK, &session.version(), &SessionJson::from(session)))
 }
 
 /// Ends one session of a user. Its open pages close within seconds.
@@ -276,9 +312,11 @@ pub async fn end_session(
     State(app): State<Arc<App>>,
     Extension(sender): Extension<Sender>,
     Path((user, session)): Path<(String, String)>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let name = find(&mut app.engine.store.read().await?.db(), &user).await?.name;
-    app.engine.carry_out(sender.doer(), async |work| sessions::end(work, &name, &session).await).await?;
+    let (user, expected) = (find(&mut app.engine.store.read().await?.db(), &user).await?, Expected::of(&headers));
+    let end = async |work: &mut Work| sessions::end(work, &user.name, &session, &expected).await;
+    app.engine.carry_out(sender.doer(), end).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -292,8 +330,13 @@ pub async fn end_sessions(
     State(app): State<Arc<App>>,
     Extension(sender): Extension<Sender>,
     Path(user): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let name = find(&mut app.engine.store.read().await?.db(), &user).await?.name;
-    let ended = app.engine.carry_out(sender.doer(), async |work| sessions::end_all(work, &name, None).await).await?;
+    let (user, expected) = (find(&mut app.engine.store.read().await?.db(), &user).await?, Expected::of(&headers));
+    let end = async |work: &mut Work| {
+        users::expect(work, user.id, &expected).await?;
+        sessions::end_all(work, &user.name, None).await
+    };
+    let ended = app.engine.carry_out(sender.doer(), end).await?;
     Ok(answer(StatusCode::OK, &EndedSessions { ended }))
 }

@@ -11,7 +11,7 @@ use utoipa::openapi::{Content, Header, OpenApi, Ref, RefOr, Required, Response, 
 /// What is overwritten as a whole: whoever does says what they have read.
 const WHOLE_LISTS: [&str; 2] = ["/api/v1/policy-rules", "/api/v1/quiet-hours"];
 /// What operators say and overwrite; `PUT` and `DELETE` may say which version they have read.
-const VERSIONED: [&str; 14] = [
+const VERSIONED: [&str; 15] = [
     "/api/v1/intake/generic/places",
     "/api/v1/media/{name}",
     "/api/v1/people/{person}",
@@ -24,12 +24,13 @@ const VERSIONED: [&str; 14] = [
     "/api/v1/teams/{team}",
     "/api/v1/schedules/{schedule}",
     "/api/v1/schedules/{schedule}/calendar",
+    "/api/v1/users/{user}",
     WHOLE_LISTS[0],
     WHOLE_LISTS[1],
 ];
 
 /// Other requests that may say which version was read: of the entry that they remove, or of what they change a part of.
-const HONOURED: [(&str, &str); 13] = [
+const HONOURED: [(&str, &str); 16] = [
     ("post", "/api/v1/do-not-call"),
     ("delete", "/api/v1/do-not-call/{number}"),
     ("delete", "/api/v1/maintenance/{id}"),
@@ -43,18 +44,25 @@ const HONOURED: [(&str, &str); 13] = [
     ("post", "/api/v1/schedules/{schedule}/import"),
     ("post", "/api/v1/lines/{id}/forward"),
     ("post", "/api/v1/people/{person}/erase"),
+    ("delete", "/api/v1/users/{user}/second-factor"),
+    ("delete", "/api/v1/users/{user}/sessions/{session}"),
+    ("post", "/api/v1/users/{user}/sessions/end"),
 ];
+
+/// What of these takes away, and adds nothing.
+const TAKES_AWAY: [&str; 2] = ["/api/v1/people/{person}/erase", "/api/v1/users/{user}/sessions/end"];
 
 /// What is read again at once is told as it is then.
 const CALENDAR_REFRESHED: &str = "/api/v1/schedules/{schedule}/calendar/refresh";
 
 /// What the parts of the API are about, in the order in which they are read.
-const TAGS: [(&str, &str); 17] = [
+const TAGS: [(&str, &str); 18] = [
     ("alarms", "Raising alarms, following them, and what people do about them."),
     ("senders", "Webhooks of monitoring systems."),
     ("heartbeats", "Senders that are missed when they fall silent."),
     ("policies", "Whom alarms ring, step by step, and which alarms."),
     ("people", "Who can be rung, and under which numbers."),
+    ("users", "Who may log in to the pages, what they may do there, and where they are logged in."),
     ("roster", "Who is on duty: teams, schedules, exceptions, calendars."),
     ("call records", "What is known of each call to a number."),
     ("do not call", "Numbers that must not be called."),
@@ -361,6 +369,9 @@ fn word_of(object: &Object) -> Option<String> {
 /// Describes what a merge patch may say of each form: any part of it, and null for what is taken away.
 fn tell_patches(document: &mut OpenApi) {
     let Some(components) = &mut document.components else { return };
+    let is_word = |schema: &RefOr<Schema>| matches!(schema, RefOr::T(Schema::Object(own)) if own.enum_values.is_some());
+    let words: BTreeSet<String> =
+        components.schemas.iter().filter(|(_, schema)| is_word(schema)).map(|(name, _)| name.clone()).collect();
     let patches = document.paths.paths.values_mut().filter_map(|item| item.patch.as_mut());
     for body in patches.filter_map(|operation| operation.request_body.as_mut()) {
         let RefOr::T(body) = body else { continue };
@@ -370,7 +381,7 @@ fn tell_patches(document: &mut OpenApi) {
         let form = to.ref_location.rsplit('/').next().unwrap_or_default().to_owned();
         let Some(RefOr::T(Schema::Object(mut object))) = components.schemas.get(&form).cloned() else { continue };
         object.required.clear();
-        object.properties.values_mut().for_each(or_taken_away);
+        object.properties.values_mut().for_each(|property| or_taken_away(property, &words));
         let name = format!("{form}Patch");
         let content = Content::new(Some(Ref::from_schema_name(&name)));
         components.schemas.insert(name, RefOr::T(Schema::Object(object)));
@@ -378,8 +389,8 @@ fn tell_patches(document: &mut OpenApi) {
     }
 }
 
-/// Lets null stand for a value.
-fn or_taken_away(schema: &mut RefOr<Schema>) {
+/// Lets null stand for a value. `words` are the schemas that are one of a few fixed words.
+fn or_taken_away(schema: &mut RefOr<Schema>, words: &BTreeSet<String>) {
     let with_null = |kind: &mut SchemaType| {
         if let SchemaType::Type(own) = kind {
             *kind = SchemaType::Array(vec![own.clone(), Type::Null]);
@@ -389,12 +400,14 @@ fn or_taken_away(schema: &mut RefOr<Schema>) {
         RefOr::T(Schema::Object(object)) => {
             with_null(&mut object.schema_type);
             if let Some(AdditionalProperties::RefOr(values)) = object.additional_properties.as_deref_mut() {
-                or_taken_away(values);
+                or_taken_away(values, words);
             }
         }
         RefOr::T(Schema::Array(array)) => with_null(&mut array.schema_type),
         // These have null among their shapes already.
         RefOr::T(_) => {}
+        // A word that has to be said is another one, and is not taken away.
+        RefOr::Ref(to) if words.contains(to.ref_location.rsplit('/').next().unwrap_or_default()) => {}
         // Of an object that has to be said, any part.
         RefOr::Ref(to) => {
             let what = format!("Any part of {}", to.ref_location.rsplit('/').next().unwrap_or_default());
@@ -585,7 +598,7 @@ fn tell_versions(method: &str, path: &str, operation: &mut Operation) {
     }
     let honours = HONOURED.contains(&(method, path)) || (method == "post" && path == CALENDAR_REFRESHED);
     if honours {
-        let adds = method == "post" && !path.ends_with("/erase");
+        let adds = method == "post" && !TAKES_AWAY.contains(&path);
         let what = if adds { "The ETag of what was read and is added to, or *" } else { "The ETag of what was read, or *" };
         operation.parameters.get_or_insert_default().push(RefOr::T(header_parameter("If-Match", what, false)));
         let stale = problem("Somebody else has changed it since it was read");

@@ -74,7 +74,7 @@ const NEEDS: &[(&str, &[(&str, Need)])] = &[
     ("/api/v1/users/{user}/second-factor", &[("DELETE", KEEP)]),
     ("/api/v1/users/{user}/sessions", &[("GET", KEEP)]),
     ("/api/v1/users/{user}/sessions/end", &[("POST", KEEP)]),
-    ("/api/v1/users/{user}/sessions/{session}", &[("DELETE", KEEP)]),
+    ("/api/v1/users/{user}/sessions/{session}", &[("GET DELETE", KEEP)]),
     ("/api/v1/do-not-call", &[("GET", READ), ("POST", KEEP)]),
     ("/api/v1/do-not-call/{number}", &[("GET", READ), ("DELETE", KEEP)]),
     ("/api/v1/heartbeats", &[("GET", READ), ("POST", KEEP)]),

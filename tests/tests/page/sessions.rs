@@ -131,6 +131,17 @@ async fn a_session_is_ended_over_the_api(home: Home) {
     assert_eq!(items.len(), 2, "{all}");
     let phone = items.iter().find(|own| own["browser"] == "Safari, iPhone").unwrap_or_else(|| panic!("{all}"));
     let path = format!("/api/v1/users/lin/sessions/{}", phone["id"].as_str().unwrap());
+    assert_eq!(server.get(&path).await["browser"], "Safari, iPhone");
+    for (path, method) in [
+        (path.as_str(), reqwest::Method::DELETE),
+        ("/api/v1/users/lin/second-factor", reqwest::Method::DELETE),
+        ("/api/v1/users/lin/sessions/end", reqwest::Method::POST),
+    ] {
+        let late =
+            server.http.request(method, format!("{}{path}", server.base)).header("if-match", "\"0\"").send().await.unwrap();
+        assert_eq!(late.status(), 412, "{path}: nobody has read that");
+    }
+    assert_eq!((other.get("/").await.status, lin.get("/").await.status), (200, 200));
     assert_eq!(server.delete(&path).await, 204);
     assert_eq!(server.delete(&path).await, 404);
     assert_eq!((other.get("/").await.status, lin.get("/").await.status), (303, 200));

@@ -14,6 +14,7 @@ use crate::ids::PersonId;
 use crate::keep::users::{self, Login, Passwords, second_factor, sessions, teams};
 use crate::rights::roles::{Role, TeamRole};
 use crate::store::{Store, Work};
+use crate::versions::Expected;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum UserCommand {
@@ -186,7 +187,9 @@ async fn dispatch(command: UserCommand, store: &Store) -> anyhow::Result<()> {
             }
         }
         UserCommand::Sessions { name, end: Some(id), .. } => {
-            store.carry_out(now, Doer::CommandLine, async |work| sessions::end(work, &name, &id).await).await?;
+            store
+                .carry_out(now, Doer::CommandLine, async |work| sessions::end(work, &name, &id, &Expected::Anything).await)
+                .await?;
             println!("the session is over");
         }
         UserCommand::Sessions { name, end: None, end_all: true } => {

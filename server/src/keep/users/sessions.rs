@@ -10,6 +10,7 @@ use crate::ids::hex;
 use crate::store::access::sessions::OpenSessionRow;
 use crate::store::access::users::UserRow;
 use crate::store::{Db, StoreError, Work};
+use crate::versions::{Expected, Version};
 
 /// A session that was not used for so long is over. Long: nobody wants to look for a password at three in the morning.
 pub const LONGEST_IDLE: TimeDelta = TimeDelta::days(10);
@@ -21,6 +22,14 @@ pub struct Session {
     pub id: String,
     /// What is kept of it.
     pub row: OpenSessionRow,
+}
+
+impl Session {
+    /// Its version. It begins and ends: that it is used, and from where, happens by itself.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        Version::of(&(&self.id, self.row.created_at, self.row.expires_at))
+    }
 }
 
 /// What a session is called that is kept under this hash. It tells nothing about it.
@@ -38,14 +47,22 @@ pub async fn of(db: &mut Db<'_>, user: &UserRow, now: DateTime<Utc>) -> Result<V
     Ok(rows.into_iter().map(|row| Session { id: id_of(&row.token_hash), row }).collect())
 }
 
+/// One session of a user that goes on.
+///
+/// # Errors
+/// When there is none, or the database fails.
+pub async fn one(db: &mut Db<'_>, user: &UserRow, id: &str, now: DateTime<Utc>) -> Result<Session, UserError> {
+    of(db, user, now).await?.into_iter().find(|own| own.id == id).ok_or(UserError::NoSuchSession)
+}
+
 /// Ends one session of a user.
 ///
 /// # Errors
-/// When there is no such user or session, or the database fails.
-pub async fn end(work: &mut Work, name: &str, id: &str) -> Result<(), UserError> {
+/// When there is no such user or session, it is not the one that was read, or the database fails.
+pub async fn end(work: &mut Work, name: &str, id: &str, expected: &Expected) -> Result<(), UserError> {
     let (user, now) = (find(&mut work.db(), name).await?, work.now());
-    let all = of(&mut work.db(), &user, now).await?;
-    let session = all.into_iter().find(|own| own.id == id).ok_or(UserError::NoSuchSession)?;
+    let session = one(&mut work.db(), &user, id, now).await?;
+    expected.check(Some(&session.version()))?;
     if !work.db().end_session(user.id, &session.row.token_hash).await? {
         return Err(UserError::NoSuchSession);
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{UserError, find};
+use super::{Kept, UserError, find};
 use crate::alarm::policy::{Policy, Whom};
 use crate::audit::{Line, Operation};
 use crate::ids::{AlarmId, ScheduleId, TeamId, UserId};
@@ -14,7 +14,7 @@ use crate::store::access::users::UserRow;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::hunts::HuntRow;
 use crate::store::{Db, StoreError, Work};
-use crate::versions::{Expected, Version};
+use crate::versions::Expected;
 
 /// What an alarm that asked for a schedule is queued under begins with.
 const QUEUE_OF_SCHEDULE: &str = "schedule ";
@@ -140,12 +140,6 @@ impl Standing {
         let rows = db.team_roles().await?.into_iter().filter(|row| row.user_id == user.id);
         Ok(Self { role: user.role, teams: rows.map(|row| (row.team, row.role)).collect() })
     }
-
-    /// Its version.
-    #[must_use]
-    pub fn version(&self) -> Version {
-        Version::of(self)
-    }
 }
 
 /// Lets a user do this, and nothing else.
@@ -155,8 +149,9 @@ impl Standing {
 pub async fn set_standing(work: &mut Work, user: UserId, wanted: &Standing, expected: &Expected) -> Result<(), UserError> {
     let missing = || UserError::NoSuchUser(user.to_string());
     let row = work.db().lock_user(user).await?.ok_or_else(missing)?;
-    let before = Standing::of(&mut work.db(), &row).await?;
-    expected.check(Some(&before.version()))?;
+    let kept = Kept::of(&mut work.db(), row).await?;
+    expected.check(Some(&kept.version()))?;
+    let Kept { row, standing: before, .. } = kept;
     if before.role != wanted.role {
         super::set_role(work, &row.name, wanted.role).await?;
     }

@@ -18,6 +18,7 @@ use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::UserId;
 use crate::keep::users::sessions;
 use crate::store::access::users::UserRow;
+use crate::versions::Expected;
 
 /// A session on the page.
 struct Item {
@@ -107,7 +108,7 @@ async fn end_of(app: &App, reader: &Reader, name: &str, fields: &Fields, own: Op
     if fields.get("all") == "yes" {
         engine.carry_out(reader.doer(), async |work| sessions::end_all(work, name, own).await).await?;
     } else {
-        engine.carry_out(reader.doer(), async |work| sessions::end(work, name, id).await).await?;
+        engine.carry_out(reader.doer(), async |work| sessions::end(work, name, id, &Expected::Anything).await).await?;
     }
     tracing::info!(user.name = %name, by = %reader.known_as(), "sessions were ended");
     Ok(())
