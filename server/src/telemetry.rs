@@ -488,7 +488,7 @@ impl<L: Label> Counters<L> {
 
     /// How many were counted.
     pub fn get(&self, value: L) -> u64 {
-        self.1.get(value.place()).map_or(0, |counter| counter.get())
+        self.1.get(value.place()).map_or(0, prometheus_client::metrics::counter::Counter::get)
     }
 }
 

@@ -210,6 +210,7 @@ mod tests {
 
     #[test]
     fn one_alarm_for_each_time_that_tests_fail() {
+        use Follows::{End, Nothing, Raise};
         let mut standing = Standing::default();
         let mut told = Vec::new();
         for (second, failed) in [true, false, true, true, true, true, false, false, true, true, true].into_iter().enumerate() {
@@ -218,7 +219,6 @@ mod tests {
             standing.told |= follows == Follows::Raise;
             told.push(follows);
         }
-        use Follows::{End, Nothing, Raise};
         assert_eq!(told, [Nothing, Nothing, Nothing, Nothing, Raise, Nothing, End, Nothing, Nothing, Nothing, Raise]);
         assert_eq!(standing.failing_since, Some(at(8)), "since the first of these");
     }

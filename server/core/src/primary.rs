@@ -109,6 +109,7 @@ mod tests {
 
     const STANDBY: Told = Told { standby: true, read_only: true, lineage: None, started: 2 };
 
+    #[expect(clippy::unnecessary_wraps, reason = "as it is remembered")]
     fn known(timeline: u32) -> Option<Lineage> {
         Some(Lineage { system: 7, timeline })
     }

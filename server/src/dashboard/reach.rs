@@ -337,7 +337,7 @@ pub(in crate::dashboard) async fn calls_for(db: &mut Db<'_>, reader: &Reader, na
             let person = roster.people.iter().find(|(_, person)| person.name == *name).map(|(id, _)| *id);
             person.and_then(|person| team_of_person(&roster, &roles, person))
         }
-        _ => None,
+        Named::Number(_) => None,
     };
     let own = of.filter(|of| roles.teams().any(|team| team == *of));
     let name = own.and_then(|own| roster.teams.iter().find(|team| team.id == own)).map(|team| team.name.clone());

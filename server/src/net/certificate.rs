@@ -167,7 +167,7 @@ pub fn certificates_in(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, Pair
 fn parsed<'c>(chain: &'c [CertificateDer<'static>]) -> Result<Vec<X509Certificate<'c>>, PairError> {
     let numbered = chain.iter().zip(1..);
     let read = numbered.map(|(der, number)| match X509Certificate::from_der(der) {
-        Ok((rest, certificate)) if rest.is_empty() => Ok(certificate),
+        Ok(([], certificate)) => Ok(certificate),
         _ => Err(PairError::Broken(number)),
     });
     read.collect()

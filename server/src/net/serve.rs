@@ -160,6 +160,7 @@ impl Asked {
 
 impl Served {
     /// The answer, or the request again, which is to be answered in its own time.
+    #[expect(clippy::result_large_err, reason = "the request goes on as it is, and comes back nearly as often as it is answered")]
     fn at_once(&self, request: Request<Incoming>, peer: SocketAddr, seat: &Seat) -> Result<Response<Leaving>, Request<Incoming>> {
         let Some(at_once) = self.answers.at_once.as_ref().filter(|_| request.body().is_end_stream()) else { return Err(request) };
         let (head, body) = request.into_parts();

@@ -1,4 +1,4 @@
-//! People whom a provider of logins knows (OpenID Connect): the code flow with PKCE, as seen from here.
+//! People whom a provider of logins knows (`OpenID Connect`): the code flow with PKCE, as seen from here.
 //!
 //! The provider is named in the configuration, so it may be anywhere, inside the network too; what it names in its turn must speak https,
 //! or be on this computer like itself. Whatever it does, nobody waits for it longer than some seconds, and nothing else waits at all.

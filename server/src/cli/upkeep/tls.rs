@@ -81,7 +81,7 @@ fn make(asked: &Make, config: &Config, now: DateTime<Utc>) -> anyhow::Result<()>
     let tls = &config.http.tls;
     if tls.certificate.as_deref() != Some(&folder.path(SERVER, "pem")) || tls.listen.is_none() {
         println!("\nWrite this into the configuration, and start the server again:\n\n[http]\ntls_listen = \"0.0.0.0:8443\"");
-        println!("tls_certificate = {:?}\ntls_key = {:?}", folder.path(SERVER, "pem"), folder.path(SERVER, "key"));
+        println!("tls_certificate = {}\ntls_key = {}", quoted(&folder.path(SERVER, "pem")), quoted(&folder.path(SERVER, "key")));
     } else {
         println!("\nA server that runs shows it within some seconds.");
     }
@@ -104,12 +104,17 @@ fn client(asked: &Client, config: &Config, now: DateTime<Utc>) -> anyhow::Result
     println!("key          {}", folder.path(&file, "key").display());
     println!("             SHA-256 {}", fingerprint(&made.certificate)?);
     println!(
-        "\nCarry both to the sender. With tls_client_authority = {:?} below [http], a key is bound to it by: autocall key set NAME \
+        "\nCarry both to the sender. With tls_client_authority = {} below [http], a key is bound to it by: autocall key set NAME \
          --certificate {}",
-        folder.path(AUTHORITY, "pem"),
+        quoted(&folder.path(AUTHORITY, "pem")),
         asked.name
     );
     Ok(())
+}
+
+/// A path as the configuration wants it.
+fn quoted(path: &Path) -> toml::Value {
+    toml::Value::String(path.display().to_string())
 }
 
 fn show(config: &Config, now: DateTime<Utc>) -> anyhow::Result<()> {

@@ -166,7 +166,7 @@ impl<'w> Test<'w> {
         loop {
             let wait = self.until.saturating_duration_since(tokio::time::Instant::now()).as_secs().min(WAIT);
             let address = format!("{}?wait={wait}", self.phone());
-            let (status, body) = ask(self.as_phone(self.client.get(address))).await?;
+            let (status, body) = ask(as_phone(self.client.get(address))).await?;
             if status != StatusCode::OK {
                 return Err(format!("whoever stands in for a phone is answered {status}"));
             }
@@ -207,7 +207,7 @@ impl<'w> Test<'w> {
         let said: Vec<(&str, &str)> = std::iter::once(("mid", mid)).chain(resp.map(|resp| ("resp", resp))).collect();
         let asked = self.client.post(self.phone()).query(&said);
         let report = NativeReport { calls };
-        let (status, body) = ask(self.as_phone(asked).body(report.to_body())).await?;
+        let (status, body) = ask(as_phone(asked).body(report.to_body())).await?;
         match (status, body["code"].as_i64()) {
             (StatusCode::OK, Some(0)) => Ok(()),
             _ => Err(format!("the report is answered {status}")),
@@ -249,10 +249,10 @@ impl<'w> Test<'w> {
     fn phone(&self) -> String {
         format!("{}/h/{}/alert/phone", self.watched.base, self.watched.token)
     }
+}
 
-    fn as_phone(&self, asked: RequestBuilder) -> RequestBuilder {
-        asked.header(wire::PROTOCOL_HEADER, wire::PROTOCOL_VERSION).header("content-type", "application/json")
-    }
+fn as_phone(asked: RequestBuilder) -> RequestBuilder {
+    asked.header(wire::PROTOCOL_HEADER, wire::PROTOCOL_VERSION).header("content-type", "application/json")
 }
 
 fn call(number: &str, outcome: CallOutcome) -> NativeCall {

@@ -14,7 +14,7 @@ const TRIES: usize = 5;
 #[derive(Debug)]
 pub struct Beside {
     file: File,
-    beside: PathBuf,
+    meanwhile: PathBuf,
     to: PathBuf,
     overwrite: bool,
     is_placed: bool,
@@ -32,7 +32,7 @@ impl Beside {
         let beside = partial(to);
         for _ in 0..TRIES {
             if let Some(file) = opened(&beside)? {
-                return Ok(Self { file, beside, to: to.to_owned(), overwrite, is_placed: false });
+                return Ok(Self { file, meanwhile: beside, to: to.to_owned(), overwrite, is_placed: false });
             }
         }
         Err(io::Error::other(format!("{} is taken away or changed again and again", beside.display())))
@@ -51,12 +51,12 @@ impl Beside {
     pub fn finish(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         if self.overwrite {
-            std::fs::rename(&self.beside, &self.to)?;
+            std::fs::rename(&self.meanwhile, &self.to)?;
         } else {
-            match renameat_with(CWD, &self.beside, CWD, &self.to, RenameFlags::NOREPLACE) {
+            match renameat_with(CWD, &self.meanwhile, CWD, &self.to, RenameFlags::NOREPLACE) {
                 // A file system that cannot do it in one step.
                 Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if self.to.symlink_metadata().is_err() => {
-                    std::fs::rename(&self.beside, &self.to)?;
+                    std::fs::rename(&self.meanwhile, &self.to)?;
                 }
                 placed => placed.map_err(io::Error::from)?,
             }
@@ -73,7 +73,7 @@ impl Drop for Beside {
     fn drop(&mut self) {
         if !self.is_placed {
             // What is left of it is of no use to anybody.
-            let _ = std::fs::remove_file(&self.beside);
+            let _ = std::fs::remove_file(&self.meanwhile);
         }
     }
 }

@@ -52,6 +52,7 @@ impl Picture {
 }
 
 /// How it stands with somebody's second factor.
+#[expect(clippy::large_enum_variant, reason = "one is made for a page")]
 enum Standing {
     /// This server has none.
     Off,
