@@ -5,6 +5,7 @@
 //! WHAT is some of `idle`, `phones`, `waiting`, `storm`, `dashboards`, `rest`, `growth`; nothing means all but `growth`. Without a URL the
 //! database is embedded. Method and results are in docs/performance.md. Nothing is asserted: whoever reads it judges.
 
+#![expect(clippy::cast_precision_loss, reason = "counts of a measurement are small")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a measurement may stop at the first surprise")]
 
 mod bare;
