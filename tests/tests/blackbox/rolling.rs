@@ -36,7 +36,10 @@ async fn bring_up_to_date(world: &World, engine: Engine, number: i64, file: &str
             eventually("the tables to change", SOON, async || {
                 let mut changes = connection.begin().await.unwrap();
                 match changes.execute(sqlx::raw_sql(AssertSqlSafe(all.clone()))).await {
-                    Ok(_) => Some(changes.commit().await.unwrap()),
+                    Ok(_) => {
+                        changes.commit().await.unwrap();
+                        Some(())
+                    }
                     Err(error) => {
                         let code = error.as_database_error().and_then(|error| error.code().map(String::from));
                         assert!(code.is_some_and(|code| code == "55P03" || code == "40P01"), "{error}");

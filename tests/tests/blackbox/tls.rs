@@ -9,7 +9,7 @@ use autocall_tests::{
     server::{Binary, ServeOptions, autocall},
     wait::eventually,
 };
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -78,7 +78,7 @@ impl Openssl {
         let new = self.folder.path().join("new_certs");
         fs::create_dir_all(new).unwrap();
         self.run(&["req", "-new", "-subj", &format!("/CN={name}"), "-key", &file("key"), "-out", &file("csr")]);
-        let at = |days| (Utc::now() + TimeDelta::days(days)).format("%Y%m%d%H%M%SZ").to_string();
+        let at = |days| (autocall::clock::Clock::system().now() + TimeDelta::days(days)).format("%Y%m%d%H%M%SZ").to_string();
         let (authority, authority_key, begin, end) = (format!("{by}.pem"), format!("{by}.key"), at(-2), at(days));
         let mut words =
             vec!["ca", "-batch", "-notext", "-config", "signing.conf", "-cert", &authority, "-keyfile", &authority_key];
