@@ -286,7 +286,8 @@ async fn a_login_comes_back_once_to_its_own_browser_and_in_time(home: Home) {
     for query in ["", "?code=x", "?state=x", "?code=x&state=x", "?error=x", &format!("?code={}", "x".repeat(5000))] {
         assert_eq!(victim.get(&format!("{nothing}{query}")).await.status, 401, "{query}");
     }
-    assert_eq!(provider.asked("token"), 2);
+    // One code more was tried, where another node was.
+    assert_eq!(provider.asked("token"), 1 + usize::from(server.home.is_shared()));
     // Nobody is sent elsewhere.
     for foreign in ["https%3A%2F%2Fevil.example", "%2F%2Fevil.example%3Fx", "%2Flogin"] {
         let back = to_and_back(&mut lin, &server, &provider, &format!("/login/oidc?next={foreign}")).await;
