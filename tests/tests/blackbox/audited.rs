@@ -156,7 +156,7 @@ async fn people_and_policies(t: &mut Terminal) {
     let people = t.world.file("people.csv", "name,numbers\nAnn,18712345671\nBen,18712345672\nZed,18712345673\n");
     t.does(2, &["people", "import", &people], "people_imported").await;
     t.does(2, &["people", "told", "Ann", "--alarm-texts", "never", "--put-on-duty", "true"], "told_changed").await;
-    let file = t.world.file("ann.json", "");
+    let file = format!("{}.own", t.world.file("ann.json", ""));
     t.does(2, &["people", "export", "Ann", "--to", &file], "person_exported").await;
     t.does(2, &["people", "erase", "Zed", "--yes"], "person_erased").await;
     let policy = t.world.file("policy.json", r#"{ "steps": [{ "ring": [{ "person": "Ann" }] }] }"#);
