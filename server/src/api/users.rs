@@ -21,8 +21,9 @@ use crate::http::listing::{Listed, Paged, Paging};
 use crate::http::problem::{Code, Problem};
 use crate::http::versions::versioned;
 use crate::ids::{PersonId, UserId};
-use crate::keep::users::teams::{self, Standing};
-use crate::keep::users::{self, Kept, UserError, second_factor, sessions};
+use crate::keep::users::kept::{self, Kept};
+use crate::keep::users::teams::Standing;
+use crate::keep::users::{self, UserError, second_factor, sessions};
 use crate::rights::roles::{Role, TeamRole};
 use crate::store::access::users::UserRow;
 use crate::store::{Db, Work};
@@ -238,7 +239,7 @@ pub async fn patch(
     };
     let (id, expected) = (kept.row.id, patch.of(kept.version())?);
     let wanted = patch.on(&UserBody::of(&kept.standing))?.standing()?;
-    let set = async |work: &mut _| teams::set_standing(work, id, &wanted, &expected).await;
+    let set = async |work: &mut _| kept::set_standing(work, id, &wanted, &expected).await;
     app.engine.carry_out(sender.doer(), set).await?;
     one(&mut app.engine.store.read().await?.db(), &id.to_string(), &HeaderMap::new()).await
 }
@@ -258,7 +259,7 @@ pub async fn reset_second_factor(
 ) -> Result<StatusCode, Problem> {
     let (user, expected) = (find(&mut app.engine.store.read().await?.db(), &user).await?, Expected::of(&headers));
     let reset = async |work: &mut Work| {
-        users::expect(work, user.id, &expected).await?;
+        kept::expect(work, user.id, &expected).await?;
         second_factor::reset(work, &user.name).await
     };
     app.engine.carry_out(sender.doer(), reset).await?;
@@ -334,7 +335,7 @@ pub async fn end_sessions(
 ) -> Result<Response, Problem> {
     let (user, expected) = (find(&mut app.engine.store.read().await?.db(), &user).await?, Expected::of(&headers));
     let end = async |work: &mut Work| {
-        users::expect(work, user.id, &expected).await?;
+        kept::expect(work, user.id, &expected).await?;
         sessions::end_all(work, &user.name, None).await
     };
     let ended = app.engine.carry_out(sender.doer(), end).await?;

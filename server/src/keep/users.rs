@@ -1,5 +1,6 @@
 //! Users of the pages: what their names and passwords must be like, how passwords are hashed, and what users may do.
 
+pub mod kept;
 pub mod second_factor;
 pub mod sessions;
 pub mod teams;
@@ -9,15 +10,12 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash}
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use self::teams::Standing;
-
 use crate::audit::{Line, Operation};
 use crate::ids::{PersonId, UserId};
 use crate::secrets;
 use crate::store::access::users::{NewUser, Role, UserRow};
-use crate::store::duty::people::PersonRow;
 use crate::store::{Db, StoreError, Work};
-use crate::versions::{Expected, Stale, Version};
+use crate::versions::Stale;
 
 /// Each hash takes 19 MiB and some 20 ms of one core: more at once would only take both from the handsets.
 const HASHES_AT_ONCE: usize = 2;
@@ -214,57 +212,6 @@ pub async fn add(work: &mut Work, login: Login, role: Role, person_id: Option<Pe
 pub async fn find(db: &mut Db<'_>, name: &str) -> Result<UserRow, UserError> {
     let user = db.user_by_name(name.trim()).await?;
     user.ok_or_else(|| UserError::NoSuchUser(name.to_owned()))
-}
-
-/// A user with all that is kept of them and may be told.
-#[derive(Clone, Debug)]
-pub struct Kept {
-    /// What is kept.
-    pub row: UserRow,
-    /// What they may do.
-    pub standing: Standing,
-    /// Who they are on the list of people.
-    pub person: Option<PersonRow>,
-    /// A code of their app is asked for.
-    pub has_second_factor: bool,
-}
-
-impl Kept {
-    /// What it is by now.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn of(db: &mut Db<'_>, row: UserRow) -> Result<Self, UserError> {
-        let standing = Standing::of(db, &row).await?;
-        let person = match row.person_id {
-            Some(person) => db.person(person).await?,
-            None => None,
-        };
-        let has_second_factor = second_factor::confirmed(db, row.id).await?.is_some();
-        Ok(Self { row, standing, person, has_second_factor })
-    }
-
-    /// Its version.
-    #[must_use]
-    pub fn version(&self) -> Version {
-        let person = self.person.as_ref().map(|own| (own.id, &own.name));
-        Version::of(&(self.row.id, &self.row.name, &self.standing, person, self.has_second_factor, self.row.disabled_at))
-    }
-}
-
-/// Looks whether a user is what was read of them, and keeps them so until the work is done.
-///
-/// # Errors
-/// When there is no such user, somebody else has changed them since, or the database fails.
-pub async fn expect(work: &mut Work, user: UserId, expected: &Expected) -> Result<(), UserError> {
-    if *expected == Expected::Anything {
-        return Ok(());
-    }
-    // In the order of those who log in: they use up a code first.
-    work.db().lock_second_factor(user).await?;
-    let row = work.db().lock_user(user).await?.ok_or_else(|| UserError::NoSuchUser(user.to_string()))?;
-    let kept = Kept::of(&mut work.db(), row).await?;
-    Ok(expected.check(Some(&kept.version()))?)
 }
 
 /// Gives a user another password and ends their sessions.

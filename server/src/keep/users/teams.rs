@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Kept, UserError, find};
+use super::{UserError, find};
 use crate::alarm::policy::{Policy, Whom};
 use crate::audit::{Line, Operation};
-use crate::ids::{AlarmId, ScheduleId, TeamId, UserId};
+use crate::ids::{AlarmId, ScheduleId, TeamId};
 use crate::rights::roles::{Role, TeamRole, teams_of_alarm};
 use crate::store::access::users::UserRow;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::hunts::HuntRow;
 use crate::store::{Db, StoreError, Work};
-use crate::versions::Expected;
 
 /// What an alarm that asked for a schedule is queued under begins with.
 const QUEUE_OF_SCHEDULE: &str = "schedule ";
@@ -140,28 +139,6 @@ impl Standing {
         let rows = db.team_roles().await?.into_iter().filter(|row| row.user_id == user.id);
         Ok(Self { role: user.role, teams: rows.map(|row| (row.team, row.role)).collect() })
     }
-}
-
-/// Lets a user do this, and nothing else.
-///
-/// # Errors
-/// When there is no such user or team, somebody else has changed it since it was read, or the database fails.
-pub async fn set_standing(work: &mut Work, user: UserId, wanted: &Standing, expected: &Expected) -> Result<(), UserError> {
-    let missing = || UserError::NoSuchUser(user.to_string());
-    let row = work.db().lock_user(user).await?.ok_or_else(missing)?;
-    let kept = Kept::of(&mut work.db(), row).await?;
-    expected.check(Some(&kept.version()))?;
-    let Kept { row, standing: before, .. } = kept;
-    if before.role != wanted.role {
-        super::set_role(work, &row.name, wanted.role).await?;
-    }
-    for team in before.teams.keys().filter(|team| !wanted.teams.contains_key(*team)) {
-        set_role(work, &row.name, team, None).await?;
-    }
-    for (team, role) in wanted.teams.iter().filter(|(team, role)| before.teams.get(*team) != Some(role)) {
-        set_role(work, &row.name, team, Some(*role)).await?;
-    }
-    Ok(())
 }
 
 /// A team by its name or id, with its name.
