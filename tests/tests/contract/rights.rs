@@ -290,6 +290,7 @@ async fn what_was_there_before_keeps_everything(home: Home) {
         post(&server, "", "/api/v1/heartbeats", json!({ "name": "beat", "period_seconds": 60, "phones": [A] })).await.0,
         201
     );
+    server.app.access.beside.wait().await;
     let mut reader = server.app.engine.store.read().await.unwrap();
     let wide = rights::too_wide(&mut reader.db(), server.app.config(), server.now()).await.unwrap();
     drop(reader);
