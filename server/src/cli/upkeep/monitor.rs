@@ -27,7 +27,7 @@ enum MonitorCommand {
     Add {
         /// What it is called here, such as watcher
         name: String,
-        /// Where it reaches this installation, such as https://pager.example.org [default: http.public_url, or this computer's address]
+        /// Where it reaches this installation, with https:// or http:// before it [default: http.public_url, or this computer's address]
         #[arg(long, value_name = "ADDRESS")]
         url: Option<String>,
     },
