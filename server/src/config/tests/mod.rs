@@ -239,8 +239,8 @@ fn every_section_can_be_written_in_full() {
     let config = from_file(
         r#"
         listen = "[::1]:9090"
-        database_url = "postgresql://u:secret@db/autocall"
-        redis_url = "redis://:secret@cache:6379/2"
+        database_url = "postgresql://u:hush-hush@db/autocall"
+        redis_url = "redis://:hush-hush@cache:6379/2"
         default_region = "jp"
         log = { format = "json", filter = "warn,autocall::engine=debug" }
         handsets.plain_path = "never"
@@ -262,10 +262,10 @@ fn every_section_can_be_written_in_full() {
     assert_eq!(config.handsets.profile, ProfileChoice::App);
     assert_eq!(config.handsets.idle_form, IdleForm::HeadlessSafe);
     assert_eq!(config.handsets.country.as_str(), "JP", "follows the default region");
-    assert_eq!(config.database_url.as_ref().unwrap().expose(), "postgresql://u:secret@db/autocall");
-    assert!(!format!("{config:?}").contains("secret"), "{config:?}");
+    assert_eq!(config.database_url.as_ref().unwrap().expose(), "postgresql://u:hush-hush@db/autocall");
+    assert!(!format!("{config:?}").contains("hush"), "{config:?}");
     for key in keys() {
-        assert!(!key.shown(&config).contains("secret"));
+        assert!(!key.shown(&config).contains("hush"));
     }
 }
 

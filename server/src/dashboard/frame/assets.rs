@@ -33,6 +33,9 @@ pub(in crate::dashboard) static ICON: LazyLock<Asset> =
 /// The script for those at a desk: a sound and a notification, for whoever asks for them.
 pub(in crate::dashboard) static DESK: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("desk.js", "text/javascript; charset=utf-8", include_str!("assets/desk.js")));
+/// The script that says when too many pages are open.
+pub(in crate::dashboard) static FULL: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("full.js", "text/javascript; charset=utf-8", include_str!("assets/full.js")));
 /// What a phone puts on its home screen.
 pub(in crate::dashboard) static MANIFEST: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("site.webmanifest", "application/manifest+json", include_str!("assets/site.webmanifest")));
@@ -60,6 +63,7 @@ pub(in crate::dashboard) async fn serve(Path(name): Path<String>, RawQuery(query
         "preview.js" => &PREVIEW,
         "icon.svg" => &ICON,
         "desk.js" => &DESK,
+        "full.js" => &FULL,
         "site.webmanifest" => &MANIFEST,
         "icon.png" => &TOUCH_ICON,
         _ => return nothing_for_phones(),
@@ -104,7 +108,7 @@ mod tests {
     fn the_script_is_short_and_everything_comes_from_here() {
         let lines = text(&SCRIPT).lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//")).count();
         assert!(lines <= 85, "{lines} lines");
-        for asset in [&STYLE, &SCRIPT, &CALENDAR, &PREVIEW, &DESK, &MANIFEST] {
+        for asset in [&STYLE, &SCRIPT, &CALENDAR, &PREVIEW, &DESK, &FULL, &MANIFEST] {
             assert!(!text(asset).contains("://") && !text(asset).contains("@import"), "{}", asset.address);
         }
     }

@@ -44,6 +44,8 @@ pub(in crate::dashboard) struct Frame<'r> {
     /// For the home screen of a phone.
     pub(in crate::dashboard) manifest: &'static str,
     pub(in crate::dashboard) touch_icon: &'static str,
+    /// Says when too many pages are open.
+    pub(in crate::dashboard) full: &'static str,
     /// For those at a desk, on *Now*.
     pub(in crate::dashboard) desk: &'static str,
     /// Said while the line is cut, with the time from which what is shown is; HTML.
@@ -68,6 +70,7 @@ impl<'r> Frame<'r> {
             icon: &assets::ICON.address,
             manifest: &assets::MANIFEST.address,
             touch_icon: &assets::TOUCH_ICON.address,
+            full: &assets::FULL.address,
             desk: &assets::DESK.address,
             lost: fill(&reader.words.lost, &[("at", Html(&at_second(now)))]),
         }

@@ -58,17 +58,10 @@ function cut(lost, is) {
   if (is && lost.hidden) { lost.querySelector('time').dateTime = new Date(heard + ahead).toJSON(); tick('#lost time'); }
   root.classList.toggle('cut', is); lost.hidden = !is;
 }
-// Whoever is refused is not told why by the stream itself: as many pages may be open as the server keeps up to date.
-async function askWhy(lost) {
-  const stop = new AbortController();
-  const { status } = await fetch(document.body.dataset.live, { signal: stop.signal }).catch(() => ({}));
-  stop.abort();
-  if (status === 503) { lost.hidden = true; document.getElementById('full').hidden = false; }
-}
 function listen(lost) {
   const source = new EventSource(document.body.dataset.live);
   heard = Date.now();
-  const alive = () => { heard = Date.now(); document.getElementById('full').hidden = true; cut(lost, false); };
+  const alive = () => { heard = Date.now(); cut(lost, false); dispatchEvent(new Event('alive')); };
   source.onopen = alive;
   source.addEventListener('sight', (event) => { alive(); show(JSON.parse(event.data)); });
   source.addEventListener('end', () => location.reload());
@@ -78,7 +71,7 @@ function listen(lost) {
     cut(lost, true);
     setTimeout(listen, LISTEN_AGAIN_AFTER, lost);
   };
-  source.onerror = () => { cut(lost, true); if (source.readyState === EventSource.CLOSED) { again(); askWhy(lost); } };
+  source.onerror = () => { cut(lost, true); if (source.readyState === EventSource.CLOSED) { again(); dispatchEvent(new Event('refused')); } };
   // A connection that has died without a word would leave old news standing.
   const watch = setInterval(() => { if (Date.now() - heard > SILENT_FOR) again(); }, LOOK_EVERY);
 }
