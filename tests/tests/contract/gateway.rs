@@ -145,11 +145,16 @@ pub async fn send(server: &Server) {
     while send_due(&server.app.engine, &client).await.unwrap() > 0 {}
 }
 
-/// Waits until the gateway has taken so many messages, and gives them.
+/// A message that some sender has taken, of which nothing is written down yet.
+const UNDER_WAY: &str =
+    "SELECT COUNT(*) FROM sms_outbox WHERE taken_until IS NOT NULL AND sent_at IS NULL AND gave_up_at IS NULL";
+
+/// Waits until the gateway has taken so many messages and the server has written down that it did, and gives them. The server's own
+/// sender may be the one that sends: the gateway has the message then before it is known that it was sent.
 pub async fn taken(server: &Server, gateway: &Gateway, count: usize) -> Vec<(String, String)> {
     autocall_tests::wait::eventually("the gateway takes it", std::time::Duration::from_secs(30), async || {
         send(server).await;
-        (gateway.sent().len() >= count).then_some(())
+        (gateway.sent().len() >= count && server.count_sql(UNDER_WAY).await == 0).then_some(())
     })
     .await;
     let sent = gateway.sent();

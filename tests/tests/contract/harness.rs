@@ -373,6 +373,22 @@ impl Server {
         }
     }
 
+    /// A number of what is stored, read behind the server's back.
+    pub async fn count_sql(&self, statement: &str) -> i64 {
+        let query = sqlx::AssertSqlSafe(statement.to_owned());
+        match self.home.config().database_url {
+            Some(url) => {
+                let mut connection = sqlx::PgConnection::connect(url.expose()).await.unwrap();
+                sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+            }
+            None => {
+                let path = format!("sqlite://{}", self.home.database_file().display());
+                let mut connection = sqlx::SqliteConnection::connect(&path).await.unwrap();
+                sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+            }
+        }
+    }
+
     /// Takes the tables of handsets, hunts and dials away, so that nothing can be read of them, or gives them back; and tells the server
     /// that announcements were missed, as when the connection was lost over which they come.
     pub async fn lose_tables(&self, away: bool) {
