@@ -95,7 +95,7 @@ async fn the_timeline_tells_what_happened_when_it_did(home: Home) {
     let orders = [
         json!({ "do": "play", "text": "the fan is burning" }),
         json!({ "do": "play", "text": "again" }),
-        json!({ "do": "send_dtmf", "digits": "90210" }),
+        json!({ "do": "send_dtmf", "digits": "90210#" }),
         json!({ "do": "stop" }),
         json!({ "do": "stop" }),
     ];
@@ -108,7 +108,7 @@ async fn the_timeline_tells_what_happened_when_it_did(home: Home) {
     for sentence in ["Asked to say to", "Asked to send keys into", "Asked to stop what is said", "Asked to hang up"] {
         assert!(asked.shows(sentence), "{sentence}: {}", asked.body);
     }
-    assert!(!asked.shows("Said to") && !asked.shows("90210"), "{}", asked.body);
+    assert!(!asked.shows("Said to") && !asked.shows("90210#"), "{}", asked.body);
     server.pass(3).await;
     let event = |seq: i64, word: &str, value: &str| json!({ "seq": seq, "ack": seq, "mid": mid, "event": word, "value": value });
     let events = [
