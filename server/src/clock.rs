@@ -143,21 +143,37 @@ impl Measured {
         DateTime::from_timestamp_micros(base.saturating_add(elapsed)).unwrap_or(DateTime::UNIX_EPOCH)
     }
 
+    /// When between `asked` and `answered` the other clock was read nobody knows: whoever waited for a connection, or for a database that
+    /// stood still, has waited before or after. So a measurement says between which bases this clock's must lie, and moves it no further
+    /// than there; half of a long wait would be taken for time that passed.
     fn take(&self, theirs: DateTime<Utc>, asked: Instant, answered: Instant) -> bool {
-        let midway = asked.duration_since(self.started) + answered.duration_since(asked) / 2;
-        let base = theirs.timestamp_micros() - i64::try_from(midway.as_micros()).unwrap_or(0);
-        let near = |other: i64| TimeDelta::microseconds(base.saturating_sub(other)).abs() <= JUMP;
+        let begun_at = |instant: Instant| {
+            let elapsed = instant.duration_since(self.started).as_micros();
+            theirs.timestamp_micros().saturating_sub(i64::try_from(elapsed).unwrap_or(i64::MAX))
+        };
+        let (least, most) = (begun_at(answered.max(asked)), begun_at(asked));
+        let agreed = |other: i64| other.clamp(least, most);
+        let near = |other: i64| TimeDelta::microseconds(agreed(other).saturating_sub(other)).abs() <= JUMP;
+        let midway = least + (most - least) / 2;
+        let (own, candidate) = (self.base.load(Ordering::Acquire), self.candidate.load(Ordering::Acquire));
         let first = !self.known.swap(true, Ordering::AcqRel);
-        let confirmed = !self.sure.load(Ordering::Acquire) && near(self.candidate.load(Ordering::Acquire));
-        let good = first || confirmed || near(self.base.load(Ordering::Acquire));
-        if good {
-            if !first && !near(self.base.load(Ordering::Acquire)) {
-                self.stepped.store(true, Ordering::Release);
+        let confirmed = !self.sure.load(Ordering::Acquire) && near(candidate);
+        let base = match (first, near(own), confirmed) {
+            (true, ..) => Some(midway),
+            (_, true, _) => Some(agreed(own)),
+            (.., true) => Some(agreed(candidate)),
+            _ => None,
+        };
+        match base {
+            Some(base) => {
+                if !first && !near(own) {
+                    self.stepped.store(true, Ordering::Release);
+                }
+                self.base.store(base, Ordering::Release);
             }
-            self.base.store(base, Ordering::Release);
-        } else {
-            self.candidate.store(base, Ordering::Release);
+            None => self.candidate.store(midway, Ordering::Release),
         }
+        let good = base.is_some();
         self.sure.store(good, Ordering::Release);
         good
     }
@@ -170,6 +186,9 @@ fn system_time() -> DateTime<Utc> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -192,6 +211,36 @@ mod tests {
         assert!(clock.now() >= agreed + TimeDelta::minutes(10));
         assert!(clock.has_stepped());
         assert!(!clock.has_stepped(), "it is told once");
+    }
+
+    #[test]
+    fn a_long_wait_for_the_answer_moves_nothing() {
+        let clock = Clock::measured();
+        let Source::Measured(measured) = &*clock.0 else { panic!("it is measured") };
+        let at = |millis: u64| measured.started + Duration::from_millis(millis);
+        let begun = "2026-11-20T03:00:00Z".parse::<DateTime<Utc>>().unwrap();
+        let theirs = |millis: i64| begun + TimeDelta::milliseconds(millis);
+        let ahead = || measured.base.load(Ordering::Acquire) - begun.timestamp_micros();
+        assert!(measured.take(theirs(1_000), at(1_000), at(1_000)));
+        assert_eq!(ahead(), 0);
+        // Of three seconds it was read at the very end, at the very beginning, and somewhere between.
+        for (round, read) in [3_000, 0, 700].into_iter().enumerate() {
+            let asked = 10_000 * (u64::try_from(round).unwrap() + 1);
+            let read = i64::try_from(asked).unwrap() + read;
+            assert!(measured.take(theirs(read), at(asked), at(asked + 3_000)));
+            assert_eq!(ahead(), 0, "read {read} ms after the begin");
+        }
+        // A wait for longer than a jump is none either; and what is outside of the wait is followed, as far as it is sure.
+        assert!(measured.take(theirs(50_000), at(50_000), at(59_000)) && clock.is_sure());
+        assert_eq!(ahead(), 0);
+        assert!(measured.take(theirs(64_500), at(60_000), at(64_000)));
+        assert_eq!(ahead(), 500_000);
+        // The first measurement may be half a wait wrong; the next short one puts that right.
+        let late = Clock::measured();
+        let Source::Measured(late) = &*late.0 else { panic!("it is measured") };
+        let at = |millis: u64| late.started + Duration::from_millis(millis);
+        assert!(late.take(theirs(3_000), at(0), at(3_000)) && late.take(theirs(4_000), at(4_000), at(4_001)));
+        assert!((late.base.load(Ordering::Acquire) - begun.timestamp_micros()).abs() <= 1_000);
     }
 
     #[test]
